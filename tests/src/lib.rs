@@ -1,0 +1,1 @@
+//! What the tests share: a network namespace per test and a real xenstored.

@@ -1,0 +1,91 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::ParseError;
+
+/// The name of a network interface, by the kernel's rules: 1 to 15 bytes, no `/`, no `:`, no white space,
+/// neither `.` nor `..`.
+///
+/// It is UTF-8, as everything that a person can type; the kernel itself does not care.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IfName(String);
+
+impl IfName {
+    /// The longest name in bytes: the kernel's `IFNAMSIZ` less the final NUL.
+    pub const MAX: usize = 15;
+
+    /// Parses a name from bytes as XenStore and the kernel give them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseError> {
+        str::from_utf8(bytes).map_err(|_| ParseError::new(KEY, bytes, "UTF-8"))?.parse()
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+const KEY: &str = "interface name";
+
+impl FromStr for IfName {
+    type Err = ParseError;
+
+    fn from_str(s: &str) -> Result<Self, ParseError> {
+        let expected = if s.is_empty() || s.len() > Self::MAX {
+            "1 to 15 bytes"
+        } else if s == "." || s == ".." {
+            "neither \".\" nor \"..\""
+        } else if s.chars().any(|c| c == '/' || c == ':' || c.is_whitespace() || c.is_control()) {
+            "no \"/\", no \":\", no white space and no control characters"
+        } else {
+            return Ok(Self(s.to_owned()));
+        };
+        Err(ParseError::new(KEY, s, expected))
+    }
+}
+
+impl fmt::Display for IfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl AsRef<str> for IfName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_kernels_rules() {
+        for good in
+            ["a", "vif1.0", "vif1.0-emu", "xenbr0", "123456789012345", "brücke", "...", ";rm"]
+        {
+            assert_eq!(good.parse::<IfName>().unwrap().to_string(), good);
+        }
+        for bad in
+            ["", ".", "..", "1234567890123456", "a/b", "../x", "a b", "a\tb", "eth0:1", "a\0b"]
+        {
+            assert!(bad.parse::<IfName>().is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn printing_a_parsed_name_gives_it_back(s in "\\PC{0,16}") {
+            if let Ok(name) = s.parse::<IfName>() {
+                prop_assert_eq!(name.to_string(), s);
+            }
+        }
+
+        #[test]
+        fn bytes_never_panic(bytes: Vec<u8>) {
+            let _ = IfName::from_bytes(&bytes);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use std::fmt;
+
+use super::{IfName, MacAddr, Mtu};
+
+/// A network interface as the kernel describes it. `ip -d link show`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Link {
+    /// The interface's index: its identity for as long as it lives, whatever its name.
+    pub index: u32,
+    /// Its present name.
+    pub name: IfName,
+    /// Its hardware address; none where it has none, or one that no station may have.
+    pub mac: Option<MacAddr>,
+    /// Its MTU in bytes, as the kernel says: a loopback or tunnel device may have one that [`Mtu`] would refuse.
+    pub mtu: u32,
+    /// Administratively up (`IFF_UP`).
+    pub up: bool,
+    /// Has a carrier (`IFF_LOWER_UP`): for a vif, its guest is connected.
+    pub carrier: bool,
+    /// The index of the bridge (or bond, or other master) that it is a port of.
+    pub master: Option<u32>,
+    /// What the kernel calls its kind (`bridge`, `veth`, `vif`, ...); none for plain hardware.
+    pub kind: Option<String>,
+    /// The settings of a bridge, when it is one.
+    pub bridge: Option<BridgeInfo>,
+    /// The text that an administrator, or we, gave it. `ip link set dev NAME alias TEXT`
+    pub alias: Option<String>,
+    /// The name of the device behind it: `vif-3-0` for netback's vif of domain 3. Linux 5.14 and later.
+    pub parent: Option<String>,
+    /// How it makes its IPv6 link-local address; none when the kernel has no IPv6 on it.
+    pub addr_gen_mode: Option<AddrGenMode>,
+}
+
+/// What a bridge is set to. `ip -d link show type bridge`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct BridgeInfo {
+    /// Spanning tree protocol: `stp_state`.
+    pub stp: bool,
+    /// Seconds times 100 (`USER_HZ`) that a port listens and learns before it forwards: `forward_delay`.
+    pub forward_delay: u32,
+    /// Seconds times 100 (`USER_HZ`) until a learnt address is forgotten: `ageing_time`.
+    pub ageing_time: u32,
+    /// Whether frames are kept to their VLAN: `vlan_filtering`.
+    pub vlan_filtering: bool,
+    /// Whether multicast goes only where it was asked for: `mcast_snooping`; none when the kernel cannot.
+    pub mcast_snooping: Option<bool>,
+    /// Which link-local group addresses are forwarded: `group_fwd_mask`.
+    pub group_fwd_mask: u16,
+}
+
+/// How an interface makes its IPv6 link-local address. `ip link set dev NAME addrgenmode MODE`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddrGenMode {
+    /// From its hardware address (RFC 4291).
+    Eui64,
+    /// It makes none.
+    None,
+    /// From a secret that is set (RFC 7217).
+    StableSecret,
+    /// From a random secret (RFC 7217).
+    Random,
+}
+
+/// An interface as a change names it: by index where that is known, and by name for people.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "an index and a name are what identifies an interface"
+)]
+pub struct LinkRef {
+    /// None while the interface is yet to be made by an earlier change.
+    pub index: Option<u32>,
+    /// Its name at the time of planning.
+    pub name: IfName,
+}
+
+/// A kind of interface to create, with its settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkKind {
+    /// A bridge. `ip link add NAME type bridge stp_state 0 forward_delay 0`
+    ///
+    /// Every setting is sent except `vlan_filtering` when false: a kernel built without VLAN filtering refuses even a 0.
+    Bridge(BridgeInfo),
+    /// A pair of Ethernet interfaces joined back to back. `ip link add NAME type veth peer name PEER`
+    Veth {
+        /// The other end's name.
+        peer: IfName,
+    },
+}
+
+/// One setting of an interface: what follows `ip link set dev NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkSet {
+    /// `up` or `down`
+    Up(bool),
+    /// `address MAC`
+    Address(MacAddr),
+    /// `mtu BYTES`
+    Mtu(Mtu),
+    /// `name NAME alias TEXT`: both in one request, so that a renamed interface always says what it was.
+    Name {
+        /// The new name.
+        name: IfName,
+        /// The new alias; an empty one removes it.
+        alias: String,
+    },
+    /// `master BRIDGE`, or `nomaster`
+    Master(Option<LinkRef>),
+    /// `addrgenmode MODE`
+    AddrGenMode(AddrGenMode),
+}
+
+impl Link {
+    /// How a change names it.
+    pub fn reference(&self) -> LinkRef {
+        LinkRef { index: Some(self.index), name: self.name.clone() }
+    }
+}
+
+impl fmt::Display for AddrGenMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Eui64 => "eui64",
+            Self::None => "none",
+            Self::StableSecret => "stable_secret",
+            Self::Random => "random",
+        })
+    }
+}
+
+impl fmt::Display for LinkSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up(true) => f.write_str("up"),
+            Self::Up(false) => f.write_str("down"),
+            Self::Address(mac) => write!(f, "address {mac}"),
+            Self::Mtu(mtu) => write!(f, "mtu {mtu}"),
+            Self::Name { name, alias } => {
+                write!(f, "name {name} alias \"{}\"", alias.escape_debug())
+            }
+            Self::Master(Some(master)) => write!(f, "master {}", master.name),
+            Self::Master(None) => f.write_str("nomaster"),
+            Self::AddrGenMode(mode) => write!(f, "addrgenmode {mode}"),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Values, each parsed on construction: having one means that it is valid.
+//!
+//! Everything here is pure: no socket, no file, no clock, no environment.
+
+mod if_name;
+mod link;
+mod mac_addr;
+mod mtu;
+mod parse_error;
+mod vif_id;
+
+pub use if_name::IfName;
+pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
+pub use mac_addr::MacAddr;
+pub use mtu::Mtu;
+pub use parse_error::ParseError;
+pub use vif_id::{Device, VifId};
