@@ -1,1 +1,3 @@
 //! What the tests share: a network namespace per test and a real xenstored.
+
+pub mod netns;
