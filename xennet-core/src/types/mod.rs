@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
+mod address;
 mod if_name;
 mod link;
 mod mac_addr;
@@ -9,6 +10,7 @@ mod mtu;
 mod parse_error;
 mod vif_id;
 
+pub use address::{Address, AddressFlags, Scope};
 pub use if_name::IfName;
 pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
 pub use mac_addr::MacAddr;
