@@ -7,20 +7,25 @@ mod address;
 mod answer;
 mod attributes;
 mod error;
+mod fdb;
 mod link;
 mod link_decode;
 mod monitor;
+mod neighbour;
+mod port;
 mod request;
 mod socket;
+mod sysctl;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
+pub use sysctl::{Family, sysctl, sysctl_set};
 
 use socket::Socket;
 
 /// A connection to the kernel's rtnetlink, in the network namespace that the thread was in when it was opened.
 ///
-/// It stays in that namespace if the thread leaves it.
+/// It stays in that namespace if the thread leaves it; [`sysctl`] follows the thread.
 #[derive(Debug)]
 pub struct Kernel {
     socket: Socket,
