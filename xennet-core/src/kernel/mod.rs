@@ -14,11 +14,14 @@ mod monitor;
 mod neighbour;
 mod port;
 mod request;
+mod route;
+mod route_decode;
 mod socket;
 mod sysctl;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
+pub use route::RouteFilter;
 pub use sysctl::{Family, sysctl, sysctl_set};
 
 use socket::Socket;

@@ -11,6 +11,7 @@ mod mtu;
 mod neighbour;
 mod parse_error;
 mod port;
+mod route;
 mod vif_id;
 
 pub use address::{Address, AddressFlags, Scope};
@@ -22,4 +23,5 @@ pub use mtu::Mtu;
 pub use neighbour::Neighbour;
 pub use parse_error::ParseError;
 pub use port::{Port, PortFlags, PortSet, PortState};
+pub use route::{NextHop, Route, RouteKind};
 pub use vif_id::{Device, VifId};
