@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn one_line_whatever_the_value_held() {
-        let hostile = [b"x\n\0\x1b[2J\xff".as_slice(), &[b'a'; 1 << 20]].concat();
+        let hostile = [b"x\n\0\x1b[2J\xff".as_slice(), &vec![b'a'; 1 << 20]].concat();
         let text = ParseError::new("mtu", &hostile, "a number").to_string();
         assert!(text.len() < 400, "{} bytes", text.len());
         assert!(text.chars().all(|c| !c.is_control()), "{text:?}");
