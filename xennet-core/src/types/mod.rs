@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
+mod decimal;
 mod if_name;
 mod link;
 mod mac_addr;
