@@ -4,6 +4,7 @@
 
 mod decimal;
 mod if_name;
+mod ip_list;
 mod link;
 mod mac_addr;
 mod mtu;
@@ -11,6 +12,7 @@ mod parse_error;
 mod vif_id;
 
 pub use if_name::IfName;
+pub use ip_list::IpList;
 pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
 pub use mac_addr::MacAddr;
 pub use mtu::Mtu;
