@@ -9,6 +9,7 @@ mod link;
 mod mac_addr;
 mod mtu;
 mod parse_error;
+mod rate;
 mod vif_id;
 
 pub use if_name::IfName;
@@ -17,4 +18,5 @@ pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
 pub use mac_addr::MacAddr;
 pub use mtu::Mtu;
 pub use parse_error::ParseError;
+pub use rate::Rate;
 pub use vif_id::{Device, VifId};
