@@ -11,6 +11,8 @@ mod mtu;
 mod parse_error;
 mod rate;
 mod vif_id;
+mod vlan_id;
+mod vlan_spec;
 
 pub use if_name::IfName;
 pub use ip_list::IpList;
@@ -20,3 +22,5 @@ pub use mtu::Mtu;
 pub use parse_error::ParseError;
 pub use rate::Rate;
 pub use vif_id::{Device, VifId};
+pub use vlan_id::VlanId;
+pub use vlan_spec::{VlanRange, VlanSpec};
