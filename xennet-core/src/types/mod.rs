@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
+mod bridge_spec;
 mod decimal;
 mod if_name;
 mod ip_list;
@@ -14,6 +15,7 @@ mod vif_id;
 mod vlan_id;
 mod vlan_spec;
 
+pub use bridge_spec::BridgeSpec;
 pub use if_name::IfName;
 pub use ip_list::IpList;
 pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
