@@ -11,7 +11,7 @@ pub struct ParseError {
     expected: Cow<'static, str>,
 }
 
-/// Longer values are cut here in messages; no valid value of a single field is longer.
+/// Longer values are cut here in messages: only a list can be longer and valid, and its start tells which it is.
 const SHOWN: usize = 64;
 
 impl ParseError {
