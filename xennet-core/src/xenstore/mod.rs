@@ -6,10 +6,13 @@ mod channel;
 mod client;
 mod connection;
 mod error;
+pub mod memory;
 mod permission;
+mod server;
 pub mod wire;
 
 pub use channel::Event;
 pub use client::XenStore;
 pub use error::{Error, Kind};
 pub use permission::{Access, Permission};
+pub use server::Server;

@@ -220,7 +220,6 @@ pub(super) fn errno(word: &[u8]) -> Option<i32> {
 }
 
 /// What an error packet says for this errno; xenstored, too, says EINVAL for all that it has no word for.
-#[cfg(test)]
 pub(super) fn word(errno: i32) -> &'static str {
     ERRORS.iter().find(|(_, number)| *number == errno).map_or("EINVAL", |(word, _)| word)
 }
