@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
+mod address;
 mod bridge_spec;
 mod decimal;
 mod if_name;
@@ -16,6 +17,7 @@ mod vif_id;
 mod vlan_id;
 mod vlan_spec;
 
+pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;
 pub use if_name::IfName;
 pub use ip_list::IpList;
