@@ -10,6 +10,7 @@ use xennet_core::hotplug::Call;
 use xennet_core::plan::Plan;
 use xennet_core::{Dom0Network, Error};
 
+use crate::log::complain;
 use crate::{bridge, demo, hotplug, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
@@ -92,7 +93,7 @@ pub(crate) fn run() -> ExitCode {
         Err(Failure::Failed(text)) => (1, text),
         Err(Failure::Usage(text)) => (2, text),
     };
-    eprintln!("xennet: {text}");
+    complain("xennet", &text);
     ExitCode::from(code)
 }
 

@@ -8,7 +8,7 @@ use xennet_core::hotplug::{Action, Call};
 use xennet_core::plan::Plan;
 use xennet_core::{Dom0Network, Error};
 
-use crate::log::{Severity, syslog};
+use crate::log::{Severity, complain, syslog};
 
 /// The names under which this program is a hotplug script.
 pub(crate) const NAMES: [&str; 2] = ["vif-bridge", "vif-xennet"];
@@ -25,7 +25,7 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCo
         }
         Err(error) => {
             syslog(Severity::Error, name, &error);
-            eprintln!("{name}: {error}");
+            complain(name, &error);
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,7 @@
 //! One line to syslog, where the stock scripts log too, and to standard error for whoever is watching.
 
 use std::fmt::Display;
+use std::io::{Write, stderr};
 use std::os::unix::net::UnixDatagram;
 
 /// The facility `daemon`, as a syslog priority.
@@ -21,4 +22,9 @@ pub(crate) fn syslog(severity: Severity, name: &str, text: impl Display) {
         let _ =
             socket.set_nonblocking(true).and_then(|()| socket.send_to(line.as_bytes(), "/dev/log"));
     }
+}
+
+/// Tells standard error, as one line in one write: xl's own output is on the same terminal.
+pub(crate) fn complain(name: &str, text: impl Display) {
+    let _ = stderr().write_all(format!("{name}: {text}\n").as_bytes());
 }
