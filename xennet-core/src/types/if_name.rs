@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ParseError;
+use super::{ParseError, parse_bytes};
 
 /// The name of a network interface, by the kernel's rules: 1 to 15 bytes, no `/`, no `:`, no white space,
 /// neither `.` nor `..`.
@@ -16,7 +16,7 @@ impl IfName {
 
     /// Parses a name from bytes as XenStore and the kernel give them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseError> {
-        str::from_utf8(bytes).map_err(|_| ParseError::new(KEY, bytes, "UTF-8"))?.parse()
+        parse_bytes(KEY, bytes)
     }
 
     /// The name as text.

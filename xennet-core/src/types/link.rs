@@ -133,6 +133,26 @@ impl fmt::Display for AddrGenMode {
     }
 }
 
+impl fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bridge(info) => {
+                let BridgeInfo { forward_delay, ageing_time, group_fwd_mask, .. } = info;
+                write!(f, "bridge stp_state {} forward_delay {forward_delay}", u8::from(info.stp))?;
+                write!(f, " ageing_time {ageing_time} group_fwd_mask {group_fwd_mask}")?;
+                if let Some(snooping) = info.mcast_snooping {
+                    write!(f, " mcast_snooping {}", u8::from(snooping))?;
+                }
+                if info.vlan_filtering {
+                    write!(f, " vlan_filtering 1")?;
+                }
+                Ok(())
+            }
+            Self::Veth { peer } => write!(f, "veth peer name {peer}"),
+        }
+    }
+}
+
 impl fmt::Display for LinkSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

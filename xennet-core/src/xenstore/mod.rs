@@ -1,1 +1,18 @@
-//! XenStore: our own blocking client, and a store in memory that speaks the same wire protocol.
+//! XenStore: what the toolstack and the guests' drivers tell each other.
+//!
+//! [`XenStore`] is a blocking client of the running xenstored, or of any other that speaks its protocol.
+
+mod channel;
+mod client;
+mod connection;
+mod error;
+pub mod memory;
+mod permission;
+mod server;
+pub mod wire;
+
+pub use channel::Event;
+pub use client::XenStore;
+pub use error::{Error, Kind};
+pub use permission::{Access, Permission};
+pub use server::Server;

@@ -1,0 +1,5 @@
+//! What is wanted, parsed on construction.
+
+mod vif;
+
+pub use vif::VifConfig;

@@ -1,0 +1,331 @@
+use std::env;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::slice;
+use std::time::Duration;
+
+use super::channel::{Channel, Event, Request};
+use super::connection::Connection;
+use super::error::{Error, Kind};
+use super::permission::Permission;
+use super::wire::{self, Op};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A connection to XenStore. Blocking, one per thread, not to be shared across fork.
+///
+/// A path is absolute, or relative to the directory of the domain that this runs in: `backend/vif/3/0` is
+/// `/local/domain/SELF/backend/vif/3/0`. A value is bytes. Nothing waits longer than the timeout (5 seconds unless
+/// [set](Self::set_timeout)); after that, or when the other side breaks the protocol, the connection is given up
+/// and every later call fails with [`Kind::Broken`].
+#[derive(Debug)]
+pub struct XenStore {
+    channel: Channel,
+    /// The transaction that operations belong to, 0 for none.
+    tx_id: u32,
+}
+
+impl XenStore {
+    /// Connects to this system's XenStore, found as libxenstore does: `$XENSTORED_PATH`, or else
+    /// `$XENSTORED_RUNDIR/socket` (`/var/run/xenstored/socket`), `/dev/xen/xenbus`, `/proc/xen/xenbus`.
+    ///
+    /// The error names each place and what was wrong with it.
+    pub fn open() -> Result<Self> {
+        let mut tried = Vec::new();
+        for path in places(env::var_os("XENSTORED_PATH"), env::var_os("XENSTORED_RUNDIR")) {
+            match Connection::open(&path, TIMEOUT) {
+                Ok(connection) => return Ok(Self::over(connection)),
+                Err(errno) => tried.push((path, errno)),
+            }
+        }
+        Err(Error::new("xenstore connect", Kind::Absent { tried }))
+    }
+
+    /// Connects to the XenStore at this path: a socket, or a device such as `/dev/xen/xenbus`.
+    pub fn connect(path: &Path) -> Result<Self> {
+        Connection::open(path, TIMEOUT).map(Self::over).map_err(|errno| {
+            Error::new("xenstore connect", Kind::Absent { tried: vec![(path.to_owned(), errno)] })
+        })
+    }
+
+    /// Sets how long an answer may take; at least a millisecond.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.channel.set_timeout(timeout)
+    }
+
+    /// The value at a path; none when there is no such node. `xenstore-read PATH`
+    pub fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
+        present(self.call(&Request::new(Op::READ, path)))
+    }
+
+    /// The values at several paths in their order, asked for in one write; none where there is no such node.
+    ///
+    /// They may change in between: read in a [transaction](Self::transaction) what must fit together.
+    pub fn read_many(&mut self, paths: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>> {
+        let requests: Vec<_> =
+            paths.iter().map(|path| Request::new(Op::READ, path.as_ref())).collect();
+        self.channel.exchange(self.tx_id, &requests)?.into_iter().map(present).collect()
+    }
+
+    /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
+    ///
+    /// Path and value together have at most 4095 bytes; oxenstored takes values of at most 2048.
+    pub fn write(&mut self, path: &str, value: impl AsRef<[u8]>) -> Result<()> {
+        self.call(&Request::new(Op::WRITE, path).with(value.as_ref())).map(drop)
+    }
+
+    /// Sets several values in this order, sent in one write.
+    ///
+    /// An error is that of the first write that failed; those after it were sent as well. Write in a
+    /// [transaction](Self::transaction) what must not be seen in part.
+    pub fn write_many(&mut self, values: &[(impl AsRef<str>, impl AsRef<[u8]>)]) -> Result<()> {
+        let requests: Vec<_> = values
+            .iter()
+            .map(|(path, value)| Request::new(Op::WRITE, path.as_ref()).with(value.as_ref()))
+            .collect();
+        self.channel
+            .exchange(self.tx_id, &requests)?
+            .into_iter()
+            .try_for_each(|answer| answer.map(drop))
+    }
+
+    /// Makes an empty node, and its parents where they are missing; nothing when it is there.
+    pub fn mkdir(&mut self, path: &str) -> Result<()> {
+        self.call(&Request::new(Op::MKDIR, path)).map(drop)
+    }
+
+    /// Removes a node and all below it; nothing when it is not there. `xenstore-rm PATH`
+    pub fn remove(&mut self, path: &str) -> Result<()> {
+        present(self.call(&Request::new(Op::RM, path))).map(drop)
+    }
+
+    /// The names of a node's children; none when there is no such node. `xenstore-list PATH`
+    pub fn directory(&mut self, path: &str) -> Result<Option<Vec<String>>> {
+        let request = Request::new(Op::DIRECTORY, path);
+        let list = match self.call(&request) {
+            Err(error) if error.errno() == libc::E2BIG => {
+                self.directory_in_parts(path).map_err(|part| match part.errno() {
+                    // oxenstored has no such operation: what it said of the whole list is the reason.
+                    libc::ENOSYS => error,
+                    _ => part,
+                })
+            }
+            answer => answer,
+        };
+        present(list)?
+            .map(|list| texts(&list).ok_or_else(|| Channel::senseless(&request, &list)))
+            .transpose()
+    }
+
+    /// Who may do what with a node, the owner first; none when there is no such node.
+    pub fn permissions(&mut self, path: &str) -> Result<Option<Vec<Permission>>> {
+        let request = Request::new(Op::GET_PERMS, path);
+        let Some(list) = present(self.call(&request))? else { return Ok(None) };
+        let permissions = wire::strings(&list).map(Permission::parse).collect();
+        match permissions {
+            Some(permissions) => Ok(Some(permissions)),
+            None => Err(Channel::senseless(&request, &list)),
+        }
+    }
+
+    /// Sets who may do what with a node: the first is the owner, with what all others may do. `xenstore-chmod PATH ...`
+    pub fn set_permissions(&mut self, path: &str, permissions: &[Permission]) -> Result<()> {
+        let list: Vec<u8> =
+            permissions.iter().flat_map(|p| format!("{p}\0").into_bytes()).collect();
+        self.call(&Request::new(Op::SET_PERMS, path).with(list)).map(drop)
+    }
+
+    /// The directory of a domain, whether there is such a domain or not: `/local/domain/3`.
+    pub fn domain_path(&mut self, domid: u16) -> Result<String> {
+        let domid = domid.to_string();
+        let request = Request::new(Op::GET_DOMAIN_PATH, &domid);
+        let answer = self.call(&request)?;
+        one_text(&answer).ok_or_else(|| Channel::senseless(&request, &answer))
+    }
+
+    /// Whether XenStore serves this domain: true from its creation until it is gone.
+    pub fn is_domain_introduced(&mut self, domid: u16) -> Result<bool> {
+        let domid = domid.to_string();
+        let request = Request::new(Op::IS_DOMAIN_INTRODUCED, &domid);
+        let answer = self.call(&request)?;
+        match answer.as_slice() {
+            b"T\0" => Ok(true),
+            b"F\0" => Ok(false),
+            _ => Err(Channel::senseless(&request, &answer)),
+        }
+    }
+
+    /// Runs `body` with every operation on its argument in one transaction: all is done, or nothing, and what was
+    /// read was true together. Watches and domains are outside of it.
+    ///
+    /// When others changed the same nodes meanwhile, `body` runs again, so it must not keep what an earlier run left;
+    /// after 100 clashes the error is [`Kind::Conflict`]. An error from `body` undoes everything and is returned.
+    pub fn transaction<T, E: From<Error>>(
+        &mut self,
+        mut body: impl FnMut(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        const TRIES: u32 = 100;
+        for _ in 0..TRIES {
+            let scope = Scope::start(self)?;
+            let value = match body(scope.store) {
+                Ok(value) => value,
+                Err(error) => {
+                    // That everything is undone is what matters; the first error is the one to report.
+                    let _ = scope.end("F");
+                    return Err(error);
+                }
+            };
+            match scope.end("T") {
+                Ok(()) => return Ok(value),
+                Err(error) if *error.kind() == (Kind::Refused { errno: libc::EAGAIN }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::new("xenstore transaction", Kind::Conflict { tries: TRIES }).into())
+    }
+
+    /// Asks for an [`Event`] now, and after each change at or below this path from here on. `xenstore-watch PATH`
+    ///
+    /// `@introduceDomain` and `@releaseDomain` tell of domains that come and go. Never watch what a guest may write:
+    /// it decides then how often we wake.
+    pub fn watch(&mut self, path: &str, token: &str) -> Result<()> {
+        self.call(&Request::new(Op::WATCH, path).with(format!("{token}\0").into_bytes())).map(drop)
+    }
+
+    /// Ends a watch. Events of it that were on their way may still come.
+    pub fn unwatch(&mut self, path: &str, token: &str) -> Result<()> {
+        self.call(&Request::new(Op::UNWATCH, path).with(format!("{token}\0").into_bytes()))
+            .map(drop)
+    }
+
+    /// The next event, waiting for it at most so long ([`Duration::MAX`]: for ever); none when none came.
+    ///
+    /// In a poll loop, call it with [`Duration::ZERO`] until it gives none, before each poll on [`as_fd`](AsFd::as_fd):
+    /// events also arrive along with the answers to requests, and then the descriptor has nothing more to say.
+    pub fn next_event(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        self.channel.next_event(timeout)
+    }
+
+    fn over(connection: Connection) -> Self {
+        Self { channel: Channel::new(connection), tx_id: 0 }
+    }
+
+    fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
+        let mut answers = self.channel.exchange(self.tx_id, slice::from_ref(request))?;
+        answers.pop().expect("one answer to one request")
+    }
+
+    /// A list of children that does not fit into one packet, as it was at one moment.
+    fn directory_in_parts(&mut self, path: &str) -> Result<Vec<u8>> {
+        const TRIES: u32 = 100;
+        let (mut list, mut at) = (Vec::new(), None);
+        let mut changes = 0;
+        loop {
+            let offset = format!("{}\0", list.len()).into_bytes();
+            let request = Request::new(Op::DIRECTORY_PART, path).with(offset);
+            let part = self.call(&request)?;
+            let Some((generation, names)) = split_generation(&part) else {
+                return Err(Channel::senseless(&request, &part));
+            };
+            if at.get_or_insert_with(|| generation.to_owned()) != generation {
+                // The node changed meanwhile: what has come so far is of no use.
+                changes += 1;
+                if changes == TRIES {
+                    return Err(Error::new(request.to_string(), Kind::Conflict { tries: TRIES }));
+                }
+                (list, at) = (Vec::new(), None);
+                continue;
+            }
+            // An empty name says that this was the last part.
+            if let Some(last) =
+                names.strip_suffix(b"\0").filter(|names| names.is_empty() || names.ends_with(b"\0"))
+            {
+                list.extend_from_slice(last);
+                return Ok(list);
+            }
+            if names.is_empty() {
+                return Err(Channel::senseless(&request, &part));
+            }
+            list.extend_from_slice(names);
+        }
+    }
+}
+
+impl AsFd for XenStore {
+    /// For a poll loop: readable when events may have arrived, or when the connection is lost.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+}
+
+/// How long an answer may take. xenstored answers in microseconds, or it hangs.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn places(socket: Option<OsString>, run_dir: Option<OsString>) -> Vec<PathBuf> {
+    // libxenstore takes this one for the socket's path and for the device's.
+    if let Some(path) = socket {
+        return vec![path.into()];
+    }
+    let sockets = match run_dir {
+        Some(dir) => vec![Path::new(&dir).join("socket")],
+        None => vec!["/var/run/xenstored/socket".into(), "/run/xenstored/socket".into()],
+    };
+    sockets.into_iter().chain(["/dev/xen/xenbus".into(), "/proc/xen/xenbus".into()]).collect()
+}
+
+/// A transaction that is open at the daemon, and the mark on the client that its operations belong to it.
+struct Scope<'a> {
+    store: &'a mut XenStore,
+}
+
+impl<'a> Scope<'a> {
+    fn start(store: &'a mut XenStore) -> Result<Self> {
+        let request = Request::new(Op::TRANSACTION_START, "");
+        if store.tx_id != 0 {
+            let why = "a transaction does not contain another";
+            return Err(Error::new(request.to_string(), Kind::Invalid { errno: libc::EBUSY, why }));
+        }
+        let answer = store.call(&request)?;
+        let id = one_text(&answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0);
+        store.tx_id = id.ok_or_else(|| Channel::senseless(&request, &answer))?;
+        Ok(Self { store })
+    }
+
+    fn end(self, verdict: &str) -> Result<()> {
+        self.store.call(&Request::new(Op::TRANSACTION_END, verdict)).map(drop)
+    }
+}
+
+impl Drop for Scope<'_> {
+    /// Also when the body panics: what is done later must not land in a transaction that nobody will end.
+    fn drop(&mut self) {
+        self.store.tx_id = 0;
+    }
+}
+
+/// None for a node that is not there.
+fn present<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if *error.kind() == (Kind::Refused { errno: libc::ENOENT }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The one text of an answer, with its NUL or, as oxenstored has it for some, without.
+fn one_text(answer: &[u8]) -> Option<String> {
+    let text = answer.strip_suffix(b"\0").unwrap_or(answer);
+    String::from_utf8(text.to_vec()).ok()
+}
+
+/// The texts of an answer, each with its NUL.
+fn texts(list: &[u8]) -> Option<Vec<String>> {
+    wire::strings(list).map(|text| String::from_utf8(text.to_vec()).ok()).collect()
+}
+
+/// The generation that starts a part of a list, and the names after it.
+fn split_generation(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = part.iter().position(|b| *b == 0)?;
+    Some((part.get(..end)?, part.get(end + 1..)?))
+}

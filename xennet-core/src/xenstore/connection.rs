@@ -1,0 +1,164 @@
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::error::Kind;
+use super::wire::{Decoder, Packet};
+
+/// Packets to and from whatever serves XenStore here.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: Stream,
+    timeout: Duration,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+enum Stream {
+    /// xenstored's own socket.
+    Socket(UnixStream),
+    /// The kernel's way to a xenstored in another domain.
+    Device(File),
+}
+
+impl Connection {
+    /// Connects to a socket or opens a device, by what the file is; the errno when that fails.
+    pub(super) fn open(path: &Path, timeout: Duration) -> Result<Self, i32> {
+        let stream = (|| {
+            Ok(if fs::metadata(path)?.file_type().is_socket() {
+                Stream::Socket(UnixStream::connect(path)?)
+            } else {
+                Stream::Device(File::options().read(true).write(true).open(path)?)
+            })
+        })();
+        let mut connection =
+            Self { stream: stream.map_err(|e| number(&e))?, timeout, decoder: Decoder::default() };
+        connection.set_timeout(timeout).map_err(|e| number(&e))?;
+        Ok(connection)
+    }
+
+    pub(super) fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        // To a socket, zero means for ever.
+        let timeout = timeout.max(Duration::from_millis(1));
+        if let Stream::Socket(socket) = &self.stream {
+            socket.set_read_timeout(Some(timeout))?;
+            socket.set_write_timeout(Some(timeout))?;
+        }
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    /// Whether many requests may be on their way at once.
+    ///
+    /// Not on the device: the kernel sends a request from the very buffer that the next `write()` fills.
+    pub(super) fn pipelines(&self) -> bool {
+        matches!(self.stream, Stream::Socket(_))
+    }
+
+    /// Sends whole packets; a single one on the device, which takes one packet per `write()`.
+    pub(super) fn send(&mut self, packets: &[u8]) -> Result<(), Kind> {
+        let sent = match &mut self.stream {
+            Stream::Socket(socket) => socket.write_all(packets),
+            Stream::Device(device) => device.write_all(packets),
+        };
+        sent.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Kind::TimedOut { after: self.timeout },
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Kind::Closed,
+            _ => Kind::System { errno: number(&e) },
+        })
+    }
+
+    /// The next packet, which must have come by the time that the timeout after `asked` has passed.
+    pub(super) fn receive(&mut self, asked: Instant) -> Result<Packet, Kind> {
+        let late = Kind::TimedOut { after: self.timeout };
+        loop {
+            if let Some(packet) = self.received()? {
+                return Ok(packet);
+            }
+            // The socket's own timeout starts anew with each byte; this one does not.
+            let Some(left) = self.timeout.checked_sub(asked.elapsed()) else { return Err(late) };
+            if !self.pipelines() && !self.wait(left)? {
+                return Err(late);
+            }
+            if !self.fill()? {
+                return Err(late);
+            }
+        }
+    }
+
+    /// The next packet of what has been read already.
+    pub(super) fn received(&mut self) -> Result<Option<Packet>, Kind> {
+        self.decoder
+            .packet()
+            .map_err(|oversize| Kind::Protocol { what: format!("XenStore announced {oversize}") })
+    }
+
+    /// Waits until there is something to read; false when nothing came in time.
+    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, Kind> {
+        let started = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(started.elapsed());
+            // Rounded up, so that the last fraction of a millisecond is not spent spinning.
+            let millis = left.saturating_add(Duration::from_nanos(999_999)).as_millis();
+            let millis = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], millis) {
+                Ok(0) if started.elapsed() >= timeout => return Ok(false),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(true),
+                Err(errno) => return Err(Kind::System { errno: errno as i32 }),
+            }
+        }
+    }
+
+    /// Reads once what there is; false when the socket's timeout passed with nothing.
+    pub(super) fn fill(&mut self) -> Result<bool, Kind> {
+        let mut buffer = [0; 16 * 1024];
+        let read = match &mut self.stream {
+            Stream::Socket(socket) => socket.read(&mut buffer),
+            Stream::Device(device) => device.read(&mut buffer),
+        };
+        match read {
+            Ok(0) => Err(Kind::Closed),
+            Ok(length) => {
+                self.decoder.push(buffer.get(..length).unwrap_or_default());
+                Ok(true)
+            }
+            Err(e) => match e.kind() {
+                io::ErrorKind::Interrupted => Ok(true),
+                io::ErrorKind::WouldBlock => Ok(false),
+                io::ErrorKind::ConnectionReset => Err(Kind::Closed),
+                _ => Err(Kind::System { errno: number(&e) }),
+            },
+        }
+    }
+
+    /// Hangs up, so that XenStore forgets our transactions and watches at once, and whoever polls wakes.
+    pub(super) fn hang_up(&mut self) {
+        if let Stream::Socket(socket) = &self.stream {
+            // It fails only when the other side was first.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.stream {
+            Stream::Socket(socket) => socket.as_fd(),
+            Stream::Device(device) => device.as_fd(),
+        }
+    }
+}
+
+fn number(error: &io::Error) -> i32 {
+    // Without a number: a path too long for a socket's address.
+    error.raw_os_error().unwrap_or(libc::EINVAL)
+}

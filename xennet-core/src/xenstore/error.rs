@@ -1,0 +1,189 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+/// Something that was wanted of XenStore, and why it was not had. Its text is one complete line.
+///
+/// ```text
+/// xenstore write backend/vif/3/0/hotplug-status: Permission denied (errno 13)
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    doing: String,
+    kind: Kind,
+}
+
+/// The ways in which XenStore fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// XenStore answered with this errno. The connection is as good as before.
+    Refused {
+        /// The number of the answer's word on this system.
+        errno: i32,
+    },
+    /// XenStore answered with an error that this library has no number for. The connection is as good as before.
+    Unknown {
+        /// XenStore's word for it.
+        word: String,
+    },
+    /// Refused here, before anything was sent.
+    Invalid {
+        /// The number that XenStore would have answered with.
+        errno: i32,
+        /// What would have been right.
+        why: &'static str,
+    },
+    /// The transaction clashed with others' changes each time.
+    Conflict {
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// There is no XenStore to connect to.
+    Absent {
+        /// Where it was looked for, and the errno of each attempt.
+        tried: Vec<(PathBuf, i32)>,
+    },
+    /// The system refused a call on the connection. The connection is given up.
+    System {
+        /// The system's number for it.
+        errno: i32,
+    },
+    /// No answer came in time. The connection is given up: a late answer would be taken for another's.
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The other side closed the connection.
+    Closed,
+    /// The other side does not speak the protocol. The connection is given up.
+    Protocol {
+        /// What it said.
+        what: String,
+    },
+    /// The connection was given up earlier: connect anew.
+    Broken {
+        /// The failure that broke it.
+        first: String,
+    },
+}
+
+impl Error {
+    pub(super) fn new(doing: impl Into<String>, kind: Kind) -> Self {
+        Self { doing: doing.into(), kind }
+    }
+
+    /// What was wanted: `xenstore read backend/vif/3/0/mac`.
+    pub fn doing(&self) -> &str {
+        &self.doing
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The errno that says it best; never 0.
+    pub fn errno(&self) -> i32 {
+        match &self.kind {
+            Kind::Refused { errno } | Kind::Invalid { errno, .. } | Kind::System { errno } => {
+                *errno
+            }
+            Kind::Unknown { .. } => libc::EIO,
+            Kind::Conflict { .. } => libc::EAGAIN,
+            // The last place is the one that a domain without a socket has.
+            Kind::Absent { tried } => tried.last().map_or(libc::ENOENT, |(_, errno)| *errno),
+            Kind::TimedOut { .. } => libc::ETIMEDOUT,
+            Kind::Closed => libc::ECONNRESET,
+            Kind::Protocol { .. } => libc::EPROTO,
+            Kind::Broken { .. } => libc::ENOTCONN,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errno = self.errno();
+        write!(f, "{}: ", self.doing)?;
+        match &self.kind {
+            Kind::Refused { .. } | Kind::System { .. } => write!(f, "{}", Numbered(errno)),
+            Kind::Unknown { word } => {
+                write!(f, "{}: XenStore said \"{}\"", Numbered(errno), word.escape_debug())
+            }
+            Kind::Invalid { why, .. } => write!(f, "{}: {why}", Numbered(errno)),
+            Kind::Conflict { tries } => {
+                write!(
+                    f,
+                    "{}: others changed the same nodes during each of {tries} tries",
+                    Numbered(errno)
+                )
+            }
+            Kind::Absent { tried } => {
+                for (path, errno) in tried {
+                    write!(f, "{}: {}; ", path.display(), Numbered(*errno))?;
+                }
+                f.write_str(
+                    if tried
+                        .iter()
+                        .any(|(_, errno)| *errno == libc::EACCES || *errno == libc::EPERM)
+                    {
+                        "XenStore is root's: run as root"
+                    } else {
+                        "start xenstored, or name its socket in XENSTORED_PATH"
+                    },
+                )
+            }
+            Kind::TimedOut { after } => {
+                write!(f, "{}: no answer within {after:?}", Numbered(errno))
+            }
+            Kind::Closed => write!(f, "{}: XenStore closed the connection", Numbered(errno)),
+            Kind::Protocol { what } => write!(f, "{}: {what}", Numbered(errno)),
+            Kind::Broken { first } => {
+                write!(
+                    f,
+                    "{}: the connection was given up earlier ({first}): connect anew",
+                    Numbered(errno)
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `Permission denied (errno 13)`
+struct Numbered(i32);
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (errno {})", Errno::from_raw(self.0).desc(), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_that_says_what_to_do() {
+        let absent = |errno| {
+            let tried = vec![
+                (PathBuf::from("/var/run/xenstored/socket"), errno),
+                (PathBuf::from("/dev/xen/xenbus"), libc::ENOENT),
+            ];
+            Error::new("xenstore connect", Kind::Absent { tried }).to_string()
+        };
+        assert_eq!(
+            absent(libc::ENOENT),
+            "xenstore connect: /var/run/xenstored/socket: No such file or directory (errno 2); \
+             /dev/xen/xenbus: No such file or directory (errno 2); start xenstored, or name its socket in XENSTORED_PATH"
+        );
+        assert!(absent(libc::EACCES).ends_with("run as root"), "{}", absent(libc::EACCES));
+
+        let refused = Error::new("xenstore write a/b", Kind::Refused { errno: libc::EACCES });
+        assert_eq!(refused.to_string(), "xenstore write a/b: Permission denied (errno 13)");
+        assert_eq!(refused.errno(), libc::EACCES);
+    }
+}

@@ -1,0 +1,381 @@
+//! A XenStore in memory: xenstored's tree, permissions, transactions and watches, fed packet by packet.
+//!
+//! It has no socket: [`Server`](super::Server) gives it one. It does as Xen's xenstored (4.17), except that it has no
+//! quotas, does not remove a domain's nodes when the domain goes, and refuses `CONTROL`, `RESUME` and `SET_TARGET` with
+//! `ENOSYS`.
+
+mod transaction;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use transaction::Transaction;
+use tree::{Change, Tree, View, access};
+
+use super::permission::Permission;
+use super::wire::{self, Op, PAYLOAD_MAX, Packet};
+
+/// The tree, and its clients' watches, transactions and mail.
+#[derive(Debug)]
+pub struct Store {
+    tree: Tree,
+    clients: BTreeMap<ClientId, Client>,
+    next_client: u64,
+    introduced: BTreeSet<u16>,
+}
+
+/// One client of a [`Store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(u64);
+
+#[derive(Debug)]
+struct Client {
+    domid: u16,
+    watches: Vec<Watch>,
+    transactions: BTreeMap<u32, Transaction>,
+    next_transaction: u32,
+    mail: VecDeque<Packet>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    /// Absolute, or special as `@releaseDomain`.
+    path: String,
+    token: Vec<u8>,
+    /// Whether the client named it, and is told of it, relative to its own directory.
+    relative: bool,
+}
+
+type Result<T> = std::result::Result<T, i32>;
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// A store such as a xenstored that has just started.
+    pub fn new() -> Self {
+        Self {
+            tree: Tree::new(),
+            clients: BTreeMap::new(),
+            next_client: 0,
+            introduced: BTreeSet::from([0]),
+        }
+    }
+
+    /// A new client, which acts as this domain: 0 may do everything.
+    pub fn connect(&mut self, domid: u16) -> ClientId {
+        let id = ClientId(self.next_client);
+        self.next_client += 1;
+        let client = Client {
+            domid,
+            watches: Vec::new(),
+            transactions: BTreeMap::new(),
+            next_transaction: 1,
+            mail: VecDeque::new(),
+        };
+        self.clients.insert(id, client);
+        id
+    }
+
+    /// Forgets a client, its watches and its transactions.
+    pub fn disconnect(&mut self, id: ClientId) {
+        self.clients.remove(&id);
+    }
+
+    /// Takes in a client's request. Its answer, and the events that it causes for any client, are then to be
+    /// [taken](Self::take).
+    pub fn ask(&mut self, id: ClientId, request: &Packet) {
+        let answer = match self.answer(id, request) {
+            Ok(payload) if payload.len() > PAYLOAD_MAX => Err(libc::E2BIG),
+            answer => answer,
+        };
+        let (op, payload) = match answer {
+            Ok(payload) => (request.op, payload),
+            Err(errno) => (Op::ERROR, format!("{}\0", wire::word(errno)).into_bytes()),
+        };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.mail.push_back(Packet { op, req_id: request.req_id, tx_id: request.tx_id, payload });
+        // The only event that comes after its answer: a watch is told of once, as soon as it is there.
+        if op == Op::WATCH
+            && let Some(watch) = client.watches.last()
+        {
+            let path = watch.path.clone();
+            client.mail.extend(watch.event(client.domid, &path));
+        }
+    }
+
+    /// The packets for a client that have come together since the last time.
+    pub fn take(&mut self, id: ClientId) -> Vec<Packet> {
+        self.clients.get_mut(&id).map(|client| client.mail.drain(..).collect()).unwrap_or_default()
+    }
+
+    /// The payload of the answer, or an errno.
+    fn answer(&mut self, id: ClientId, request: &Packet) -> Result<Vec<u8>> {
+        let client = self.clients.get_mut(&id).ok_or(libc::EINVAL)?;
+        let payload = request.payload.as_slice();
+        match request.op {
+            Op::WATCH => return client.watch(payload),
+            Op::UNWATCH => return client.unwatch(payload),
+            _ => {}
+        }
+        if request.tx_id != 0 && !client.transactions.contains_key(&request.tx_id) {
+            return Err(libc::ENOENT);
+        }
+        match request.op {
+            Op::TRANSACTION_START => return client.start_transaction(request.tx_id),
+            Op::TRANSACTION_END => return self.end_transaction(id, request),
+            Op::GET_DOMAIN_PATH => {
+                return Ok(format!("{}\0", directory_of(number(one(payload)?)?)).into_bytes());
+            }
+            Op::RESET_WATCHES => {
+                client.watches.clear();
+                client.transactions.clear();
+                return Ok(OK.into());
+            }
+            Op::INTRODUCE | Op::RELEASE | Op::IS_DOMAIN_INTRODUCED if client.domid != 0 => {
+                return Err(libc::EACCES);
+            }
+            Op::INTRODUCE => return self.introduce(payload),
+            Op::RELEASE => return self.release(payload),
+            Op::IS_DOMAIN_INTRODUCED => {
+                let here = self.introduced.contains(&number(one(payload)?)?);
+                return Ok(if here { b"T\0" } else { b"F\0" }.into());
+            }
+            _ => {}
+        }
+        let domid = client.domid;
+        let transaction = client.transactions.get_mut(&request.tx_id);
+        let mut view = View { tree: &mut self.tree, transaction, domid, changes: Vec::new() };
+        let answer = answer_about_node(&mut view, request.op, payload);
+        let changes = view.changes;
+        self.tell(&changes);
+        answer
+    }
+
+    fn end_transaction(&mut self, id: ClientId, request: &Packet) -> Result<Vec<u8>> {
+        let commit = match one(&request.payload)? {
+            b"T" => true,
+            b"F" => false,
+            _ => return Err(libc::EINVAL),
+        };
+        let client = self.clients.get_mut(&id).ok_or(libc::EINVAL)?;
+        let transaction = client.transactions.remove(&request.tx_id).ok_or(libc::ENOENT)?;
+        if commit {
+            let changes = transaction.commit(&mut self.tree).ok_or(libc::EAGAIN)?;
+            self.tell(&changes);
+        }
+        Ok(OK.into())
+    }
+
+    fn introduce(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
+        // The page and the port of the domain's ring follow: here nothing has a ring.
+        let domid = wire::strings(payload).next().ok_or(libc::EINVAL).and_then(number)?;
+        if wire::strings(payload).count() < 3 {
+            return Err(libc::EINVAL);
+        }
+        if self.introduced.insert(domid) {
+            self.tell_special("@introduceDomain");
+        }
+        Ok(OK.into())
+    }
+
+    fn release(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
+        let domid = number(one(payload)?)?;
+        if domid == 0 {
+            return Err(libc::EINVAL);
+        }
+        if !self.introduced.remove(&domid) {
+            return Err(libc::ENOENT);
+        }
+        self.tell_special("@releaseDomain");
+        Ok(OK.into())
+    }
+
+    fn tell(&mut self, changes: &[Change]) {
+        for change in changes {
+            for client in self.clients.values_mut() {
+                let mut permissions = change.permissions.iter();
+                if permissions.any(|permissions| access(permissions, client.domid).reads()) {
+                    client.tell(&change.path, change.exact);
+                }
+            }
+        }
+    }
+
+    fn tell_special(&mut self, path: &str) {
+        for client in self.clients.values_mut().filter(|client| client.domid == 0) {
+            client.tell(path, true);
+        }
+    }
+}
+
+const OK: &[u8] = b"OK\0";
+
+impl Client {
+    fn watch(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
+        let (path, token) = two(payload)?;
+        let special = path.starts_with(b"@") && path.len() <= wire::RELATIVE_PATH_MAX;
+        let absolute = if special { text(path)?.to_owned() } else { absolute(path, self.domid)? };
+        if self.watches.iter().any(|watch| watch.path == absolute && watch.token == token) {
+            return Err(libc::EEXIST);
+        }
+        let relative = !special && !path.starts_with(b"/");
+        self.watches.push(Watch { path: absolute, token: token.to_vec(), relative });
+        Ok(OK.into())
+    }
+
+    fn unwatch(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
+        let (path, token) = two(payload)?;
+        let path = match path.first() {
+            Some(b'@' | b'/') => text(path)?.to_owned(),
+            _ => format!("{}/{}", directory_of(self.domid), text(path)?),
+        };
+        let same = |watch: &Watch| watch.path == path && watch.token == token;
+        let index = self.watches.iter().position(same).ok_or(libc::ENOENT)?;
+        self.watches.remove(index);
+        Ok(OK.into())
+    }
+
+    fn start_transaction(&mut self, within: u32) -> Result<Vec<u8>> {
+        if within != 0 {
+            return Err(libc::EBUSY);
+        }
+        while self.next_transaction == 0 || self.transactions.contains_key(&self.next_transaction) {
+            self.next_transaction = self.next_transaction.wrapping_add(1);
+        }
+        let id = self.next_transaction;
+        self.next_transaction = id.wrapping_add(1);
+        self.transactions.insert(id, Transaction::default());
+        Ok(format!("{id}\0").into_bytes())
+    }
+
+    fn tell(&mut self, path: &str, exact: bool) {
+        for watch in &self.watches {
+            let below = |rest: &str| rest.is_empty() || (!exact && rest.starts_with('/'));
+            let wanted = (watch.path == "/" && !exact && path.starts_with('/'))
+                || path.strip_prefix(watch.path.as_str()).is_some_and(below);
+            // What the client has not taken yet it need not be told twice; special events count.
+            if wanted
+                && let Some(event) = watch.event(self.domid, path)
+                && (path.starts_with('@') || !self.mail.contains(&event))
+            {
+                self.mail.push_back(event);
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// What the client is sent; nothing when it is too long to be sent.
+    fn event(&self, domid: u16, path: &str) -> Option<Packet> {
+        let path = match path.strip_prefix(&directory_of(domid)) {
+            Some(rest) if self.relative => rest.strip_prefix('/').unwrap_or(rest),
+            _ => path,
+        };
+        let payload = [path.as_bytes(), b"\0", &self.token, b"\0"].concat();
+        let fits = payload.len() <= PAYLOAD_MAX;
+        fits.then_some(Packet { op: Op::WATCH_EVENT, req_id: 0, tx_id: 0, payload })
+    }
+}
+
+fn answer_about_node(view: &mut View<'_>, op: Op, payload: &[u8]) -> Result<Vec<u8>> {
+    let domid = view.domid;
+    let whole = |payload| absolute(one(payload)?, domid);
+    let first = |payload| {
+        let (path, rest) = split(payload)?;
+        Ok::<_, i32>((absolute(path, domid)?, rest))
+    };
+    match op {
+        Op::READ => Ok(view.read(&whole(payload)?)?.value),
+        Op::DIRECTORY => Ok(list(&view.read(&whole(payload)?)?.children)),
+        Op::DIRECTORY_PART => {
+            let (path, offset) = two(payload)?;
+            let node = view.read(&absolute(path, domid)?)?;
+            Ok(part(node.generation, &list(&node.children), text(offset)?.parse().unwrap_or(0)))
+        }
+        Op::GET_PERMS => {
+            let permissions = view.read(&whole(payload)?)?.permissions;
+            Ok(permissions
+                .iter()
+                .flat_map(|permission| format!("{permission}\0").into_bytes())
+                .collect())
+        }
+        Op::WRITE => {
+            let (path, value) = first(payload)?;
+            view.write(&path, value).map(|()| OK.into())
+        }
+        Op::MKDIR => view.mkdir(&whole(payload)?).map(|()| OK.into()),
+        Op::RM => view.remove(&whole(payload)?).map(|()| OK.into()),
+        Op::SET_PERMS => {
+            let (path, list) = first(payload)?;
+            let permissions: Option<Vec<_>> = wire::strings(list).map(Permission::parse).collect();
+            let permissions = permissions.filter(|list| !list.is_empty()).ok_or(libc::EINVAL)?;
+            view.set_permissions(&path, permissions).map(|()| OK.into())
+        }
+        _ => Err(libc::ENOSYS),
+    }
+}
+
+/// As many whole names from this offset on as fit, after the generation; an empty one follows the last.
+fn part(generation: u64, list: &[u8], offset: usize) -> Vec<u8> {
+    let mut part = format!("{generation}\0").into_bytes();
+    let mut rest = list.get(offset..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|b| *b == 0) {
+        // Room is left for the empty name.
+        if part.len() + end + 1 >= PAYLOAD_MAX {
+            return part;
+        }
+        let (name, later) = rest.split_at(end + 1);
+        part.extend_from_slice(name);
+        rest = later;
+    }
+    part.push(0);
+    part
+}
+
+fn list(names: &[String]) -> Vec<u8> {
+    names.iter().flat_map(|name| name.bytes().chain([0])).collect()
+}
+
+/// A path as the tree has it, if xenstored would take it.
+fn absolute(path: &[u8], domid: u16) -> Result<String> {
+    let path = match path.first() {
+        Some(b'/') => text(path)?.to_owned(),
+        _ => format!("{}/{}", directory_of(domid), text(path)?),
+    };
+    wire::check_path(path.as_bytes()).map_err(|_| libc::EINVAL)?;
+    Ok(path)
+}
+
+fn directory_of(domid: u16) -> String {
+    format!("/local/domain/{domid}")
+}
+
+/// The payload's only string.
+fn one(payload: &[u8]) -> Result<&[u8]> {
+    let (text, rest) = split(payload)?;
+    if rest.is_empty() { Ok(text) } else { Err(libc::EINVAL) }
+}
+
+/// The payload's only two strings.
+fn two(payload: &[u8]) -> Result<(&[u8], &[u8])> {
+    let (first, rest) = split(payload)?;
+    Ok((first, one(rest)?))
+}
+
+/// The payload's first string, and what follows it.
+fn split(payload: &[u8]) -> Result<(&[u8], &[u8])> {
+    let end = payload.iter().position(|b| *b == 0).ok_or(libc::EINVAL)?;
+    Ok((payload.get(..end).unwrap_or_default(), payload.get(end + 1..).unwrap_or_default()))
+}
+
+fn text(bytes: &[u8]) -> Result<&str> {
+    str::from_utf8(bytes).map_err(|_| libc::EINVAL)
+}
+
+fn number(bytes: &[u8]) -> Result<u16> {
+    text(bytes)?.parse().map_err(|_| libc::EINVAL)
+}

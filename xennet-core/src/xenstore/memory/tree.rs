@@ -1,0 +1,240 @@
+use std::collections::BTreeMap;
+
+use super::super::permission::{Access, Permission};
+use super::transaction::Transaction;
+
+/// All nodes by their absolute path.
+#[derive(Debug)]
+pub(super) struct Tree {
+    nodes: BTreeMap<String, Node>,
+    /// Counts changes. A node carries the count of its last one: that tells a transaction whether it was changed.
+    generation: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) value: Vec<u8>,
+    /// In the order in which they were made, as xenstored lists them.
+    pub(super) children: Vec<String>,
+    pub(super) permissions: Vec<Permission>,
+    pub(super) generation: u64,
+}
+
+/// What watches are to be told.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) path: String,
+    /// Only watches on the very node are told, as for what goes along with its parent.
+    pub(super) exact: bool,
+    /// Whoever one of these lets read is told.
+    pub(super) permissions: Vec<Vec<Permission>>,
+}
+
+/// The tree as one request of one domain sees and changes it: directly, or within a transaction.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) tree: &'a mut Tree,
+    pub(super) transaction: Option<&'a mut Transaction>,
+    pub(super) domid: u16,
+    /// What the request changed, in order; a transaction keeps it until its end.
+    pub(super) changes: Vec<Change>,
+}
+
+type Result<T> = std::result::Result<T, i32>;
+
+impl Tree {
+    /// What a xenstored that has just started has.
+    pub(super) fn new() -> Self {
+        let permissions = vec![Permission { domid: 0, access: Access::None }];
+        let node = |child: Option<&str>| Node {
+            value: Vec::new(),
+            children: child.map(str::to_owned).into_iter().collect(),
+            permissions: permissions.clone(),
+            generation: 0,
+        };
+        let nodes = [("/", Some("tool")), ("/tool", Some("xenstored")), ("/tool/xenstored", None)]
+            .map(|(path, child)| (path.to_owned(), node(child)));
+        Self { nodes: nodes.into(), generation: 0 }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Puts a node, or removes it.
+    pub(super) fn set(&mut self, path: String, node: Option<Node>) {
+        self.generation += 1;
+        match node {
+            Some(node) => self.nodes.insert(path, Node { generation: self.generation, ..node }),
+            None => self.nodes.remove(&path),
+        };
+    }
+}
+
+impl View<'_> {
+    /// The node, if it is there and this domain may read it.
+    pub(super) fn read(&mut self, path: &str) -> Result<Node> {
+        self.find(path, Access::reads)
+    }
+
+    pub(super) fn write(&mut self, path: &str, value: &[u8]) -> Result<()> {
+        let node = match self.find(path, Access::writes) {
+            Ok(node) => node,
+            Err(libc::ENOENT) => self.make(path),
+            Err(errno) => return Err(errno),
+        };
+        let parent = self.permissions_above(path);
+        self.changed(path, false, vec![node.permissions.clone(), parent]);
+        self.set(path, Some(Node { value: value.to_vec(), ..node }));
+        Ok(())
+    }
+
+    pub(super) fn mkdir(&mut self, path: &str) -> Result<()> {
+        match self.find(path, Access::writes) {
+            Ok(_) => Ok(()),
+            Err(libc::ENOENT) => {
+                let node = self.make(path);
+                let parent = self.permissions_above(path);
+                self.changed(path, false, vec![node.permissions, parent]);
+                Ok(())
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Removes a node and all below it. What is not there is removed already, if its parent is there.
+    pub(super) fn remove(&mut self, path: &str) -> Result<()> {
+        let node = match self.find(path, Access::writes) {
+            Ok(node) => node,
+            Err(libc::ENOENT) if self.get(above(path)).is_some() => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        if path == "/" {
+            return Err(libc::EINVAL);
+        }
+        let (parent, name) = (above(path), name(path));
+        let mut above = self.get(parent).ok_or(libc::EINVAL)?;
+        let permissions = above.permissions.clone();
+        self.remove_all(path, node, &permissions, false);
+        above.children.retain(|child| child != name);
+        self.set(parent, Some(above));
+        Ok(())
+    }
+
+    pub(super) fn set_permissions(
+        &mut self,
+        path: &str,
+        permissions: Vec<Permission>,
+    ) -> Result<()> {
+        let node = self.find(path, Access::writes)?;
+        let owner = node.permissions.first().map(|owner| owner.domid);
+        if self.domid != 0 && owner != Some(self.domid) {
+            return Err(libc::EACCES);
+        }
+        if self.domid != 0 && owner != permissions.first().map(|owner| owner.domid) {
+            return Err(libc::EPERM);
+        }
+        let parent = self.permissions_above(path);
+        self.changed(path, false, vec![node.permissions.clone(), permissions.clone(), parent]);
+        self.set(path, Some(Node { permissions, ..node }));
+        Ok(())
+    }
+
+    /// The node, if this domain may do that with it. Who may not see the parent is not told what is missing.
+    fn find(&mut self, path: &str, may: impl Fn(Access) -> bool) -> Result<Node> {
+        let missing = match self.get(path) {
+            Some(node) if may(access(&node.permissions, self.domid)) => return Ok(node),
+            Some(_) => libc::EACCES,
+            None => libc::ENOENT,
+        };
+        let mut path = path;
+        loop {
+            path = above(path);
+            if let Some(node) = self.get(path) {
+                return Err(if may(access(&node.permissions, self.domid)) {
+                    missing
+                } else {
+                    libc::EACCES
+                });
+            }
+        }
+    }
+
+    /// Makes a node and the parents that it lacks. Each inherits its parent's permissions, and belongs to its maker
+    /// unless that is domain 0.
+    fn make(&mut self, path: &str) -> Node {
+        let parent = above(path);
+        let mut above = match self.get(parent) {
+            Some(above) => above,
+            None => self.make(parent),
+        };
+        let mut permissions = above.permissions.clone();
+        if let (1.., Some(owner)) = (self.domid, permissions.first_mut()) {
+            owner.domid = self.domid;
+        }
+        let node = Node { value: Vec::new(), children: Vec::new(), permissions, generation: 0 };
+        self.set(path, Some(node.clone()));
+        above.children.push(name(path).to_owned());
+        self.set(parent, Some(above));
+        node
+    }
+
+    /// Removes a node, its children before it, without telling its parent.
+    fn remove_all(&mut self, path: &str, node: Node, parent: &[Permission], exact: bool) {
+        for child in &node.children {
+            let child = format!("{path}/{child}");
+            if let Some(below) = self.get(&child) {
+                self.remove_all(&child, below, &node.permissions, true);
+            }
+        }
+        self.changed(path, exact, vec![node.permissions, parent.to_vec()]);
+        self.set(path, None);
+    }
+
+    fn permissions_above(&mut self, path: &str) -> Vec<Permission> {
+        self.get(above(path)).map(|node| node.permissions).unwrap_or_default()
+    }
+
+    fn get(&mut self, path: &str) -> Option<Node> {
+        match &mut self.transaction {
+            Some(transaction) => transaction.get(self.tree, path),
+            None => self.tree.get(path).cloned(),
+        }
+    }
+
+    fn set(&mut self, path: &str, node: Option<Node>) {
+        match &mut self.transaction {
+            Some(transaction) => transaction.set(path, node),
+            None => self.tree.set(path.to_owned(), node),
+        }
+    }
+
+    fn changed(&mut self, path: &str, exact: bool, permissions: Vec<Vec<Permission>>) {
+        let change = Change { path: path.to_owned(), exact, permissions };
+        match &mut self.transaction {
+            Some(transaction) => transaction.changed(change),
+            None => self.changes.push(change),
+        }
+    }
+}
+
+/// What a domain may do with a node that has these permissions.
+pub(super) fn access(permissions: &[Permission], domid: u16) -> Access {
+    let Some((owner, others)) = permissions.split_first() else { return Access::None };
+    if domid == 0 || owner.domid == domid {
+        return Access::Both;
+    }
+    others.iter().find(|permission| permission.domid == domid).unwrap_or(owner).access
+}
+
+/// The parent's path; the root's is its own.
+fn above(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((parent, _)) => parent,
+    }
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
