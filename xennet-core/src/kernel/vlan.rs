@@ -5,7 +5,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::Kernel;
-use super::attributes::{attributes, u16};
+use super::attributes::{attributes, u16, u32};
 use super::error::Error;
 use super::link::link_message;
 use crate::types::{LinkRef, VlanId, VlanRange};
@@ -15,14 +15,23 @@ impl Kernel {
     ///
     /// None on a kernel without VLAN filtering. An error for an interface that is neither.
     pub fn vlans(&mut self, link: &LinkRef) -> Result<Vec<VlanRange>, Error> {
-        let vlans = self.link_index(link).and_then(|index| {
-            self.dump_encoded(get_vlan(index), RTM_NEWVLAN, |body| Some(decode(body)))
-        });
+        let vlans = self.link_index(link).and_then(|index| self.vlan_dump(index));
         match vlans {
-            // RTM_GETVLAN (Linux 5.6) rather than a dump of AF_BRIDGE links: that one lists every port there is.
-            Ok(vlans) => Ok(vlans.into_iter().flatten().collect()),
-            Err(error) if error.errno() == libc::EOPNOTSUPP => Ok(Vec::new()),
+            Ok(vlans) => Ok(vlans.into_iter().flat_map(|(_, ranges)| ranges).collect()),
             Err(error) => Err(error.doing(format!("vlan show dev {}", link.name))),
+        }
+    }
+
+    /// The VLANs of every port and every bridge, by index; one may come in several parts. `bridge vlan show`
+    pub fn all_vlans(&mut self) -> Result<Vec<(u32, Vec<VlanRange>)>, Error> {
+        self.vlan_dump(0).map_err(|error| error.doing("vlan show"))
+    }
+
+    /// `RTM_GETVLAN` (Linux 5.6) can ask for one interface; a dump of `AF_BRIDGE` links lists every port there is.
+    fn vlan_dump(&mut self, index: u32) -> Result<Vec<(u32, Vec<VlanRange>)>, Error> {
+        match self.dump_encoded(get_vlan(index), RTM_NEWVLAN, decode) {
+            Err(error) if error.errno() == libc::EOPNOTSUPP => Ok(Vec::new()),
+            outcome => outcome,
         }
     }
 
@@ -86,13 +95,11 @@ fn vlan_message(index: u32, vlans: VlanRange) -> LinkMessage {
     message
 }
 
-/// The entries of one `RTM_NEWVLAN`: behind `struct br_vlan_msg`.
-fn decode(body: &[u8]) -> Vec<VlanRange> {
-    let entries = attributes(body.get(8..).unwrap_or_default());
-    entries
-        .filter(|(kind, _)| *kind == BRIDGE_VLANDB_ENTRY)
-        .filter_map(|(_, value)| entry(value))
-        .collect()
+/// `struct br_vlan_msg`, whose second half is the index, and the entries behind it.
+fn decode(body: &[u8]) -> Option<(u32, Vec<VlanRange>)> {
+    let index = u32(body.get(4..)?)?;
+    let entries = attributes(body.get(8..)?).filter(|(kind, _)| *kind == BRIDGE_VLANDB_ENTRY);
+    Some((index, entries.filter_map(|(_, value)| entry(value)).collect()))
 }
 
 fn entry(bytes: &[u8]) -> Option<VlanRange> {
@@ -164,7 +171,7 @@ mod tests {
             20, 0, 1, 128, 8, 0, 1, 0, 0, 0, 20, 0, 6, 0, 2, 0, 30, 0, 0, 0, // 20-30
         ];
         let spec: crate::types::VlanSpec = "10p/20-30".parse().unwrap();
-        assert_eq!(decode(&body), spec.ranges());
+        assert_eq!(decode(&body), Some((7, spec.ranges().to_vec())));
     }
 
     proptest! {

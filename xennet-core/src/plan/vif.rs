@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::{Change, Hook, Plan, PlanError, vlan};
+use super::{Change, Hook, Plan, PlanError, UplinkSnapshot, vlan};
 use crate::config::VifConfig;
 use crate::types::{
     AddrGenMode, Address, Device, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu, ParseError, VifId,
@@ -35,6 +35,8 @@ pub struct VifSnapshot {
     pub vlans: Vec<VlanRange>,
     /// The interfaces that [`VifTarget::bridge_names`] names, as far as they exist; all bridges when it names none.
     pub bridges: Vec<Link>,
+    /// The bridge's uplink, where its VLANs are managed; only looked at then.
+    pub uplink: Option<UplinkSnapshot>,
     /// The administrator's hooks, in the order in which to run them.
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
@@ -146,6 +148,8 @@ impl VifTarget {
             let master = seen.master.as_ref().map(Link::reference);
             to.set(link.master.is_some(), LinkSet::Master(None), LinkSet::Master(master));
         }
+        // The last user of a VLAN takes it along, even when its interface is long gone.
+        plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
         let name = self.final_name(config).unwrap_or_else(|_| self.name.clone());
         self.hooks(&mut plan, "offline", "remove", config, &name, seen);
         plan
@@ -238,7 +242,8 @@ impl VifTarget {
         Ok(Some(path))
     }
 
-    fn choose_bridge<'a>(
+    /// The bridge that is meant; an error that says what to do when there is none, or more than one.
+    pub(crate) fn choose_bridge<'a>(
         &self,
         config: &VifConfig,
         seen: &'a VifSnapshot,
@@ -326,6 +331,10 @@ impl Wanted<'_> {
             let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
             let now = if master { &joined } else { &seen.vlans };
             to.plan.changes.extend(vlan::difference(&to.link, now, vlans));
+        }
+        if let Some(uplink) = &seen.uplink {
+            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
+            to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(&joined)));
         }
         to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
     }
