@@ -89,6 +89,8 @@ impl<'a> Apply<'a> {
             Change::LinkDelete { link } => self.kernel.link_delete(link),
             Change::AddressDelete { link, address } => self.kernel.address_delete(link, address),
             Change::AddressAdd { link, address } => self.kernel.address_add(link, address),
+            Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
+            Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::Hook(hook) => return run_hook(hook),
             Change::StoreWrite { path, value, .. } => {
                 return self.with_store(|store| store.write(path, value.as_bytes()));

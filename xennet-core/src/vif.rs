@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::apply::Apply;
 use crate::config::VifConfig;
-use crate::kernel::LinkFilter;
+use crate::kernel::{Kernel, LinkFilter};
 use crate::lock::Lock;
 use crate::plan::{Plan, PlanError, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, Link, ParseError, VifId};
+use crate::types::{Device, Link, ParseError, VifId, VlanRange};
 use crate::{Dom0Network, Error};
 
 /// One vif of a guest, or the tap of its emulated NIC.
@@ -261,14 +261,9 @@ impl<'n> Vif<'n> {
                 None => kernel.link_at(index)?,
             },
         };
-        Ok(VifSnapshot {
-            link,
-            addresses,
-            master,
-            bridges,
-            hooks: hooks(&self.net.hook_dir)?,
-            store,
-        })
+        let vlans = vlans(kernel, config, link.as_ref(), &bridges)?;
+        let hooks = hooks(&self.net.hook_dir)?;
+        Ok(VifSnapshot { link, addresses, master, vlans, bridges, hooks, store })
     }
 
     /// As much as can be known of a vif that is being torn down.
@@ -301,10 +296,25 @@ fn read_back(
     let link =
         kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
     seen.addresses = kernel.addresses(&link.reference())?;
+    seen.vlans = vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.link = Some(link);
     match target.online(config, &seen)?.kernel().next() {
         None => Ok(()),
         Some(change) => Err(Error::Ignored { change: change.to_string() }),
+    }
+}
+
+/// The VLANs of a port of one of these bridges, where they matter: a vif that asks for none costs no request.
+fn vlans(
+    kernel: &mut Kernel,
+    config: &VifConfig,
+    link: Option<&Link>,
+    bridges: &[Link],
+) -> Result<Vec<VlanRange>, Error> {
+    let port = link.filter(|link| bridges.iter().any(|bridge| link.master == Some(bridge.index)));
+    match port.filter(|_| config.vlan.is_some()) {
+        Some(port) => Ok(kernel.vlans(&port.reference())?),
+        None => Ok(Vec::new()),
     }
 }
 

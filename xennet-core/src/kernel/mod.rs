@@ -7,20 +7,29 @@ mod address;
 mod answer;
 mod attributes;
 mod error;
+mod fdb;
 mod link;
 mod link_decode;
 mod monitor;
+mod neighbour;
+mod port;
 mod request;
+mod route;
+mod route_decode;
 mod socket;
+mod sysctl;
+mod vlan;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
+pub use route::RouteFilter;
+pub use sysctl::{Family, sysctl, sysctl_set};
 
 use socket::Socket;
 
 /// A connection to the kernel's rtnetlink, in the network namespace that the thread was in when it was opened.
 ///
-/// It stays in that namespace if the thread leaves it.
+/// It stays in that namespace if the thread leaves it; [`sysctl`] follows the thread.
 #[derive(Debug)]
 pub struct Kernel {
     socket: Socket,

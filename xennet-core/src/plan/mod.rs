@@ -7,6 +7,7 @@ mod bridge;
 mod change;
 mod error;
 mod vif;
+mod vlan;
 
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
