@@ -290,6 +290,11 @@ impl Dom0 {
         Outcome { code: output.status.code(), stderr, stdout, took: began.elapsed() }
     }
 
+    /// The directory of scripts, hooks and what they write.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Where locks are.
     pub fn run_dir(&self) -> PathBuf {
         self.dir.path().join("run")
