@@ -29,6 +29,10 @@ enum Stream {
     Device(File),
 }
 
+/// The most that is taken in as one answer, in bytes. The protocol says 4096, but oxenstored 4.17 answers on its socket
+/// with a list of children in one packet however long it is: 23 KB for 500 of them.
+const ANSWER_MAX: usize = 1024 * 1024;
+
 impl Connection {
     /// Connects to a socket or opens a device, by what the file is; the errno when that fails.
     pub(super) fn open(path: &Path, timeout: Duration) -> Result<Self, i32> {
@@ -39,8 +43,11 @@ impl Connection {
                 Stream::Device(File::options().read(true).write(true).open(path)?)
             })
         })();
-        let mut connection =
-            Self { stream: stream.map_err(|e| number(&e))?, timeout, decoder: Decoder::default() };
+        let mut connection = Self {
+            stream: stream.map_err(|e| number(&e))?,
+            timeout,
+            decoder: Decoder::new(ANSWER_MAX),
+        };
         connection.set_timeout(timeout).map_err(|e| number(&e))?;
         Ok(connection)
     }
