@@ -1,8 +1,7 @@
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use nix::errno::Errno;
 
 /// Something that was wanted of XenStore, and why it was not had. Its text is one complete line.
 ///
@@ -158,7 +157,10 @@ struct Numbered(i32);
 
 impl fmt::Display for Numbered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (errno {})", Errno::from_raw(self.0).desc(), self.0)
+        // The standard library has no other way to strerror().
+        let text = io::Error::from_raw_os_error(self.0).to_string();
+        let text = text.strip_suffix(&format!(" (os error {})", self.0)).unwrap_or(&text);
+        write!(f, "{text} (errno {})", self.0)
     }
 }
 
