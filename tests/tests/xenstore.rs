@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use xennet_core::xenstore::{Access, Error, Event, Kind, Permission, XenStore};
+use xennet_core::xenstore::{Access, Error, ErrorKind, Event, Permission, XenStore};
 use xennet_tests::embedded_store::EmbeddedStore;
 use xennet_tests::xenstored::{Xenstored, ask};
 
@@ -269,7 +269,7 @@ fn endless_clashes_end(at: &Path) {
             t.write("/counter", "x")
         })
         .unwrap_err();
-    assert_eq!(*error.kind(), Kind::Conflict { tries: runs });
+    assert_eq!(*error.kind(), ErrorKind::Conflict { tries: runs });
     assert_eq!(error.errno(), libc::EAGAIN);
     store.write("/counter", "the connection is as good as before").unwrap();
 }
@@ -384,7 +384,7 @@ fn the_root_stays(at: &Path) {
     let error = open(at).remove("/").unwrap_err();
     assert_eq!(
         (error.doing(), error.kind()),
-        ("xenstore rm /", &Kind::Refused { errno: libc::EINVAL })
+        ("xenstore rm /", &ErrorKind::Refused { errno: libc::EINVAL })
     );
     assert_eq!(error.to_string(), "xenstore rm /: Invalid argument (errno 22)");
 }

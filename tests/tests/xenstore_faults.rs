@@ -1,11 +1,18 @@
 //! The client against a XenStore that misbehaves: it works on, or says what is wrong, and never hangs.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use xennet_core::xenstore::wire::{Op, Packet};
-use xennet_core::xenstore::{Error, Kind, XenStore};
+use nix::pty::openpty;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::ttyname;
+use xennet_core::xenstore::memory::Store;
+use xennet_core::xenstore::wire::{Decoder, Op, PAYLOAD_MAX, Packet};
+use xennet_core::xenstore::{Error, ErrorKind, XenStore};
 use xennet_tests::faulty_store::{FaultyStore, Reaction, bytes};
 
 use Reaction::{Last, Send, Silence, Torn};
@@ -31,9 +38,9 @@ fn when_reading(
 
 fn assert_given_up(store: &mut XenStore, error: &Error) {
     let later = store.write("/later", "").unwrap_err();
-    assert_eq!(*later.kind(), Kind::Broken { first: error.to_string() });
+    assert_eq!(*later.kind(), ErrorKind::Broken { first: error.to_string() });
     let later = store.next_event(Duration::ZERO).unwrap_err();
-    assert_eq!(*later.kind(), Kind::Broken { first: error.to_string() });
+    assert_eq!(*later.kind(), ErrorKind::Broken { first: error.to_string() });
     assert!(later.to_string().ends_with("connect anew"), "{later}");
 }
 
@@ -128,7 +135,7 @@ fn an_answer_to_nothing_ends_the_connection() {
     });
     let mut store = open(&faulty.socket());
     let error = store.read("/a").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Protocol { .. }), "{error}");
     assert_eq!(error.errno(), libc::EPROTO);
     assert_given_up(&mut store, &error);
     open(&faulty.socket()).write("/a", "a new connection is a new start").unwrap();
@@ -139,7 +146,7 @@ fn two_answers_to_one_question_end_the_connection() {
     let faulty = when_reading(|answer| Send(bytes(&[answer.clone(), answer].concat())));
     let mut store = open(&faulty.socket());
     let error = store.read_many(&["/a", "/b"]).unwrap_err();
-    assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Protocol { .. }), "{error}");
     assert_given_up(&mut store, &error);
 }
 
@@ -168,7 +175,7 @@ fn a_monstrous_length_ends_the_connection() {
     });
     let mut store = open(&faulty.socket());
     let error = store.read("/a").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Protocol { .. }), "{error}");
     assert_given_up(&mut store, &error);
 }
 
@@ -181,7 +188,7 @@ fn a_senseless_event_ends_the_connection() {
     });
     let mut store = open(&faulty.socket());
     let error = store.read("/a").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Protocol { .. }), "{error}");
     assert_given_up(&mut store, &error);
 }
 
@@ -191,7 +198,7 @@ fn an_end_in_the_middle_of_an_answer_is_an_end() {
     let mut store = open(&faulty.socket());
     store.write("/a", "a value long enough to be cut").unwrap();
     let error = store.read("/a").unwrap_err();
-    assert_eq!(*error.kind(), Kind::Closed);
+    assert_eq!(*error.kind(), ErrorKind::Closed);
     assert_eq!(error.errno(), libc::ECONNRESET);
     assert_given_up(&mut store, &error);
 }
@@ -202,7 +209,7 @@ fn an_end_while_waiting_for_events_is_an_end() {
     let mut store = open(&faulty.socket());
     store.write("/a", "1").unwrap();
     let error = store.next_event(SOON).unwrap_err();
-    assert_eq!(*error.kind(), Kind::Closed);
+    assert_eq!(*error.kind(), ErrorKind::Closed);
     assert_given_up(&mut store, &error);
 }
 
@@ -213,7 +220,7 @@ fn silence_ends_with_the_timeout() {
     let timeout = Duration::from_millis(30);
     store.set_timeout(timeout).unwrap();
     let error = store.read("/a").unwrap_err();
-    assert_eq!(*error.kind(), Kind::TimedOut { after: timeout });
+    assert_eq!(*error.kind(), ErrorKind::TimedOut { after: timeout });
     assert_eq!(
         error.to_string(),
         "xenstore read /a: Connection timed out (errno 110): no answer within 30ms"
@@ -225,7 +232,7 @@ fn silence_ends_with_the_timeout() {
 fn dripping_bytes_do_not_stretch_the_timeout() {
     // More bytes than anybody waits for, none later than the timeout after the one before.
     let faulty = when_reading(|answer| {
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
         let mut bytes = bytes(&answer);
         bytes[12..16].copy_from_slice(&4096u32.to_ne_bytes());
         Send(bytes)
@@ -236,7 +243,7 @@ fn dripping_bytes_do_not_stretch_the_timeout() {
     store.set_timeout(timeout).unwrap();
     // The requests after the first keep the drip going; their answers look like the first one's payload.
     let error = store.read_many(&["/a"; 200]).unwrap_err();
-    assert_eq!(*error.kind(), Kind::TimedOut { after: timeout });
+    assert_eq!(*error.kind(), ErrorKind::TimedOut { after: timeout });
 }
 
 #[test]
@@ -294,7 +301,7 @@ fn a_senseless_answer_is_an_error_of_that_call_alone() {
         store.transaction(|_| Ok::<_, Error>(())).unwrap_err(),
     ];
     for error in errors {
-        assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Protocol { .. }), "{error}");
     }
     store.write("/a", "the connection is as good as before").unwrap();
 }
@@ -316,7 +323,7 @@ fn a_storm_of_clashes_is_outlived_or_ends() {
     open(&passing.socket()).transaction(|t| t.write("/a", "1")).unwrap();
     let endless = storm(u32::MAX);
     let error = open(&endless.socket()).transaction(|t| t.write("/a", "1")).unwrap_err();
-    assert!(matches!(error.kind(), Kind::Conflict { .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Conflict { .. }), "{error}");
 }
 
 #[test]
@@ -331,7 +338,7 @@ fn a_transaction_that_xenstore_lost_is_an_error() {
             Send(bytes(&answer))
         });
         let error = open(&faulty.socket()).transaction(|t| t.read("/a")).unwrap_err();
-        assert!(matches!(error.kind(), Kind::Refused { .. }), "{word}: {error}");
+        assert!(matches!(error.kind(), ErrorKind::Refused { .. }), "{word}: {error}");
     }
 }
 
@@ -381,7 +388,7 @@ fn a_list_that_never_stands_still_ends() {
         Send(bytes(&answer))
     });
     let error = open(&faulty.socket()).directory("/list").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Conflict { .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Conflict { .. }), "{error}");
 }
 
 #[test]
@@ -397,5 +404,82 @@ fn a_xenstore_without_partial_lists_says_that_the_list_is_too_long() {
         Send(bytes(&answer))
     });
     let error = open(&faulty.socket()).directory("/list").unwrap_err();
-    assert_eq!(*error.kind(), Kind::Refused { errno: libc::E2BIG });
+    assert_eq!(*error.kind(), ErrorKind::Refused { errno: libc::E2BIG });
+}
+
+/// XenStore behind a terminal: like `/dev/xen/xenbus` a character device, read and written.
+///
+/// `serve` gets what each single `read()` of the other side found, and says what to answer.
+fn device(mut serve: impl FnMut(&[u8]) -> Vec<u8> + std::marker::Send + 'static) -> PathBuf {
+    let pty = openpty(None, None).unwrap();
+    let mut settings = tcgetattr(&pty.slave).unwrap();
+    cfmakeraw(&mut settings);
+    tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).unwrap();
+    let path = ttyname(&pty.slave).unwrap();
+    let mut master = File::from(pty.master);
+    let slave = pty.slave;
+    // It ends with the process: nothing can make a terminal's other side end while somebody may open it.
+    thread::spawn(move || {
+        let _open = slave;
+        let mut buffer = [0; 8192];
+        while let Ok(length @ 1..) = master.read(&mut buffer) {
+            if master.write_all(&serve(&buffer[..length])).is_err() {
+                return;
+            }
+        }
+    });
+    path
+}
+
+#[test]
+fn a_device_is_asked_one_thing_at_a_time() {
+    let mut store = Store::new();
+    let id = store.connect(0);
+    let path = device(move |read| {
+        let mut decoder = Decoder::new(PAYLOAD_MAX);
+        decoder.push(read);
+        let request = decoder.packet().unwrap().expect("a whole packet in one write()");
+        assert!(
+            decoder.is_empty(),
+            "one packet in one write(), and none before the last is answered"
+        );
+        store.ask(id, &request);
+        bytes(&store.take(id))
+    });
+    let mut store = open(&path);
+    store.write_many(&[("/a", "1"), ("/b", "2"), ("/c", "3")]).unwrap();
+    assert_eq!(
+        store.read_many(&["/a", "/b", "/d"]).unwrap(),
+        [Some(b"1".to_vec()), Some(b"2".to_vec()), None]
+    );
+    store.watch("/a", "token").unwrap();
+    assert_eq!(store.next_event(SOON).unwrap().unwrap().path, "/a");
+    assert_eq!(store.next_event(Duration::ZERO).unwrap(), None);
+    store.transaction(|t| t.write("/a", "4")).unwrap();
+}
+
+#[test]
+fn a_silent_device_ends_with_the_timeout() {
+    let mut store = open(&device(|_| Vec::new()));
+    let timeout = Duration::from_millis(30);
+    store.set_timeout(timeout).unwrap();
+    let error = store.read("/a").unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::TimedOut { after: timeout });
+    assert_given_up(&mut store, &error);
+}
+
+#[test]
+fn many_keys_take_one_write() {
+    let mut reads = Vec::new();
+    let faulty = FaultyStore::start(move |_, request, answer| {
+        // The answers wait for the last request: had the client waited for an answer in between, it would hang.
+        reads.extend(answer);
+        if request.payload == b"/key9\0" {
+            Send(bytes(&std::mem::take(&mut reads)))
+        } else {
+            Silence
+        }
+    });
+    let keys: Vec<String> = (0..10).map(|n| format!("/key{n}")).collect();
+    assert_eq!(open(&faulty.socket()).read_many(&keys).unwrap(), vec![None; 10]);
 }

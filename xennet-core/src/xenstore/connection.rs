@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::error::Kind;
+use super::error::ErrorKind;
 use super::wire::{Decoder, Packet};
 
 /// Packets to and from whatever serves XenStore here.
@@ -71,21 +71,21 @@ impl Connection {
     }
 
     /// Sends whole packets; a single one on the device, which takes one packet per `write()`.
-    pub(super) fn send(&mut self, packets: &[u8]) -> Result<(), Kind> {
+    pub(super) fn send(&mut self, packets: &[u8]) -> Result<(), ErrorKind> {
         let sent = match &mut self.stream {
             Stream::Socket(socket) => socket.write_all(packets),
             Stream::Device(device) => device.write_all(packets),
         };
         sent.map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => Kind::TimedOut { after: self.timeout },
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Kind::Closed,
-            _ => Kind::System { errno: number(&e) },
+            io::ErrorKind::WouldBlock => ErrorKind::TimedOut { after: self.timeout },
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ErrorKind::Closed,
+            _ => ErrorKind::System { errno: number(&e) },
         })
     }
 
     /// The next packet, which must have come by the time that the timeout after `asked` has passed.
-    pub(super) fn receive(&mut self, asked: Instant) -> Result<Packet, Kind> {
-        let late = Kind::TimedOut { after: self.timeout };
+    pub(super) fn receive(&mut self, asked: Instant) -> Result<Packet, ErrorKind> {
+        let late = ErrorKind::TimedOut { after: self.timeout };
         loop {
             if let Some(packet) = self.received()? {
                 return Ok(packet);
@@ -102,14 +102,14 @@ impl Connection {
     }
 
     /// The next packet of what has been read already.
-    pub(super) fn received(&mut self) -> Result<Option<Packet>, Kind> {
-        self.decoder
-            .packet()
-            .map_err(|oversize| Kind::Protocol { what: format!("XenStore announced {oversize}") })
+    pub(super) fn received(&mut self) -> Result<Option<Packet>, ErrorKind> {
+        self.decoder.packet().map_err(|oversize| ErrorKind::Protocol {
+            what: format!("XenStore announced {oversize}"),
+        })
     }
 
     /// Waits until there is something to read; false when nothing came in time.
-    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, Kind> {
+    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, ErrorKind> {
         let started = Instant::now();
         loop {
             let left = timeout.saturating_sub(started.elapsed());
@@ -120,20 +120,20 @@ impl Connection {
                 Ok(0) if started.elapsed() >= timeout => return Ok(false),
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(true),
-                Err(errno) => return Err(Kind::System { errno: errno as i32 }),
+                Err(errno) => return Err(ErrorKind::System { errno: errno as i32 }),
             }
         }
     }
 
     /// Reads once what there is; false when the socket's timeout passed with nothing.
-    pub(super) fn fill(&mut self) -> Result<bool, Kind> {
+    pub(super) fn fill(&mut self) -> Result<bool, ErrorKind> {
         let mut buffer = [0; 16 * 1024];
         let read = match &mut self.stream {
             Stream::Socket(socket) => socket.read(&mut buffer),
             Stream::Device(device) => device.read(&mut buffer),
         };
         match read {
-            Ok(0) => Err(Kind::Closed),
+            Ok(0) => Err(ErrorKind::Closed),
             Ok(length) => {
                 self.decoder.push(buffer.get(..length).unwrap_or_default());
                 Ok(true)
@@ -141,8 +141,8 @@ impl Connection {
             Err(e) => match e.kind() {
                 io::ErrorKind::Interrupted => Ok(true),
                 io::ErrorKind::WouldBlock => Ok(false),
-                io::ErrorKind::ConnectionReset => Err(Kind::Closed),
-                _ => Err(Kind::System { errno: number(&e) }),
+                io::ErrorKind::ConnectionReset => Err(ErrorKind::Closed),
+                _ => Err(ErrorKind::System { errno: number(&e) }),
             },
         }
     }
