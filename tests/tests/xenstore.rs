@@ -360,7 +360,7 @@ fn refusals_say_what_and_why(at: &Path) {
     assert_eq!(
         text(store.write("/value", vec![b'x'; 1 << 20]).unwrap_err()),
         "xenstore write /value: Argument list too long (errno 7): \
-         path and value, or path and token, have at most 4095 bytes together"
+         path and value, or path and token, have at most 4095 bytes together (4079 through the kernel)"
     );
     assert_eq!(
         text(store.read("/a\0b").unwrap_err()),

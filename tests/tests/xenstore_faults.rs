@@ -456,6 +456,10 @@ fn a_device_is_asked_one_thing_at_a_time() {
     assert_eq!(store.next_event(SOON).unwrap().unwrap().path, "/a");
     assert_eq!(store.next_event(Duration::ZERO).unwrap(), None);
     store.transaction(|t| t.write("/a", "4")).unwrap();
+    // The kernel's buffer holds the header, too: with a longer one, write() fails.
+    let value = vec![b'x'; 4096 - 16 - "/a\0".len() + 1];
+    assert_eq!(store.write("/a", value).unwrap_err().errno(), libc::E2BIG);
+    store.write("/a", "the connection is as good as before").unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::error::{Error, ErrorKind};
-use super::wire::{self, Op, PAYLOAD_MAX, Packet};
+use super::wire::{self, Op, Packet};
 
 /// Requests and their answers over a connection, and the events that come between them.
 #[derive(Debug)]
@@ -59,7 +59,9 @@ impl Channel {
     ) -> Result<Vec<Answer>, Error> {
         for request in requests {
             self.usable(request)?;
-            request.check().map_err(|kind| Error::new(request.to_string(), kind))?;
+            request
+                .check(self.connection.payload_max())
+                .map_err(|kind| Error::new(request.to_string(), kind))?;
         }
         let mut answers = Vec::with_capacity(requests.len());
         let mut rest = requests;
@@ -122,6 +124,14 @@ impl Channel {
         let asked = Instant::now();
         let mut slots: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut outcome = self.connection.send(&packets);
+        if let (Err(ErrorKind::System { errno }), [request], false) =
+            (&outcome, requests, self.connection.pipelines())
+        {
+            // The kernel asks for a watch itself, and what XenStore said is what `write()` says; nothing is on its way.
+            let refused = ErrorKind::Refused { errno: *errno };
+            answers.push(Err(Error::new(request.to_string(), refused)));
+            return Ok(());
+        }
         while outcome.is_ok() && slots.iter().any(Option::is_none) {
             outcome = self.answer(asked, first_id, requests, &mut slots);
         }
@@ -230,7 +240,7 @@ impl<'a> Request<'a> {
     }
 
     /// Refuses here what xenstored would refuse, or would hang up for.
-    fn check(&self) -> Result<(), ErrorKind> {
+    fn check(&self, payload_max: usize) -> Result<(), ErrorKind> {
         let wrong = |why| Err(ErrorKind::Invalid { errno: libc::EINVAL, why });
         let names_node = match self.op {
             Op::TRANSACTION_START
@@ -252,8 +262,8 @@ impl<'a> Request<'a> {
         if self.op == Op::SET_PERMS && self.more.is_empty() {
             return wrong("the first permission names the owner");
         }
-        if self.text.len() + 1 + self.more.len() > PAYLOAD_MAX {
-            let why = "path and value, or path and token, have at most 4095 bytes together";
+        if self.text.len() + 1 + self.more.len() > payload_max {
+            let why = "path and value, or path and token, have at most 4095 bytes together (4079 through the kernel)";
             return Err(ErrorKind::Invalid { errno: libc::E2BIG, why });
         }
         Ok(())

@@ -73,7 +73,8 @@ impl XenStore {
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
     ///
-    /// Path and value together have at most 4095 bytes; oxenstored takes values of at most 2048.
+    /// Path and value together have at most 4095 bytes, 4079 where XenStore is reached through the kernel; oxenstored
+    /// takes values of at most 2048.
     pub fn write(&mut self, path: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.call(&Request::new(Op::WRITE, path).with(value.as_ref())).map(drop)
     }

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::error::ErrorKind;
-use super::wire::{Decoder, Packet};
+use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
 
 /// Packets to and from whatever serves XenStore here.
 #[derive(Debug)]
@@ -65,9 +65,19 @@ impl Connection {
 
     /// Whether many requests may be on their way at once.
     ///
-    /// Not on the device: the kernel sends a request from the very buffer that the next `write()` fills.
+    /// Not on the device: the kernel sends a request, later, from the very buffer that the next `write()` fills
+    /// (`xenbus_dev_request_and_reply`).
     pub(super) fn pipelines(&self) -> bool {
         matches!(self.stream, Stream::Socket(_))
+    }
+
+    /// The most payload that a request may have, in bytes.
+    pub(super) fn payload_max(&self) -> usize {
+        match self.stream {
+            Stream::Socket(_) => PAYLOAD_MAX,
+            // The kernel's buffer holds the header as well.
+            Stream::Device(_) => PAYLOAD_MAX - HEADER,
+        }
     }
 
     /// Sends whole packets; a single one on the device, which takes one packet per `write()`.
