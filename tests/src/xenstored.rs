@@ -35,8 +35,10 @@ impl Xenstored {
         Self::launch(|dir| {
             let here = dir.display();
             let config = format!(
-                "pid-file = {here}/pid\nxenstored-log-file = {here}/log\npersistent = false\n\
-                 merge-activate = true\nperms-activate = true\nquota-activate = true\nquota-maxsize = 2048\n"
+                "pid-file = {here}/pid\nxenstored-log-file = {here}/log\naccess-log-file = {here}/access\n\
+                 xenstored-port = {here}/xsd_port\nxenstored-kva = {here}/xsd_kva\n\
+                 persistent = false\nmerge-activate = true\nperms-activate = true\n\
+                 quota-activate = true\nquota-maxsize = 2048\n"
             );
             write(&dir.join("conf"), config.as_bytes());
             let mut command =
