@@ -1,4 +1,5 @@
 //! A real xenstored of one's own, without a hypervisor.
+#![expect(clippy::missing_panics_doc, reason = "what tests share fails as tests do: by a panic")]
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -34,8 +35,10 @@ impl Xenstored {
         Self::launch(|dir| {
             let here = dir.display();
             let config = format!(
-                "pid-file = {here}/pid\nxenstored-log-file = {here}/log\npersistent = false\n\
-                 merge-activate = true\nperms-activate = true\nquota-activate = true\nquota-maxsize = 2048\n"
+                "pid-file = {here}/pid\nxenstored-log-file = {here}/log\naccess-log-file = {here}/access\n\
+                 xenstored-port = {here}/xsd_port\nxenstored-kva = {here}/xsd_kva\n\
+                 persistent = false\nmerge-activate = true\nperms-activate = true\n\
+                 quota-activate = true\nquota-maxsize = 2048\n"
             );
             write(&dir.join("conf"), config.as_bytes());
             let mut command =
@@ -85,7 +88,7 @@ impl Xenstored {
             if let Some(status) = self.daemon.try_wait().expect("the state of our own child") {
                 panic!("xenstored ended at once: {status}");
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "xenstored does not listen");
+            assert!(started.elapsed() < Duration::from_mins(1), "xenstored does not listen");
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -110,8 +113,8 @@ pub fn ask(tool: &str, args: &[&str], socket: &Path) -> String {
     text(&output.stdout)
 }
 
-/// A file that tests/setup has unpacked.
-fn unpacked(path: &str) -> PathBuf {
+/// A file or directory that tests/setup has unpacked.
+pub fn unpacked(path: &str) -> PathBuf {
     let cache = std::env::var_os("XENNET_TEST_CACHE")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from);
     let file = cache.join(path);

@@ -101,7 +101,7 @@ fn called(args: Vec<OsString>, options: &Options) -> Result<(), Failure> {
     let Some(call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
         return Ok(());
     };
-    let mut net = hotplug::network(call.action)?;
+    let mut net = hotplug::network(&call)?;
     let plan = if options.dry_run { call.plan(&mut net)? } else { call.run(&mut net)? };
     options.planned(&plan)
 }
@@ -115,7 +115,9 @@ impl Options {
     /// The kernel, and XenStore unless the caller does without.
     pub(crate) fn network(no_store: bool) -> Result<Dom0Network, Error> {
         let net = if no_store { Dom0Network::without_store() } else { Dom0Network::open() };
-        net.map(hotplug::place)
+        let mut net = hotplug::place(net?);
+        hotplug::load_config(&mut net)?;
+        Ok(net)
     }
 
     /// Prints a plan, where it is wanted: what would be done, or what was.

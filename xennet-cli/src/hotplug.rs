@@ -1,6 +1,7 @@
 //! Called as a hotplug script: argv and environment in, an exit code out.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -31,13 +32,29 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCo
     }
 }
 
-/// The kernel and XenStore as a hotplug call needs them: unplugging goes on without XenStore.
-pub(crate) fn network(action: Action) -> Result<Dom0Network, Error> {
+/// The kernel, XenStore and the configuration as a hotplug call needs them.
+///
+/// Unplugging goes on without XenStore, and whatever is wrong with the configuration: a device that goes must go.
+pub(crate) fn network(call: &Call) -> Result<Dom0Network, Error> {
+    let offline = call.action == Action::Offline;
     let net = match Dom0Network::open() {
-        Err(Error::XenStore(_)) if action == Action::Offline => Dom0Network::without_store(),
+        Err(Error::XenStore(_)) if offline => Dom0Network::without_store(),
         opened => opened,
     };
-    net.map(place)
+    let mut net = place(net?);
+    match load_config(&mut net) {
+        Err(error) if !offline => {
+            call.report(&mut net, &error);
+            Err(error)
+        }
+        _ => Ok(net),
+    }
+}
+
+/// What the administrator decided for this host, if anything.
+pub(crate) fn load_config(net: &mut Dom0Network) -> Result<(), Error> {
+    let path = std::env::var_os("XENNET_CONFIG").unwrap_or_else(|| "/etc/xen/xennet.toml".into());
+    net.load_config(Path::new(&path))
 }
 
 /// Directories that a test, or a system with its own layout, puts elsewhere.
@@ -52,7 +69,7 @@ pub(crate) fn place(mut net: Dom0Network) -> Dom0Network {
 }
 
 fn run(call: Call) -> Result<(Call, Plan), Error> {
-    let plan = call.run(&mut network(call.action)?)?;
+    let plan = call.run(&mut network(&call)?)?;
     Ok((call, plan))
 }
 

@@ -87,8 +87,16 @@ impl<'a> Apply<'a> {
                 self.kernel.link_add(name, kind, *mac, *mtu)
             }
             Change::LinkDelete { link } => self.kernel.link_delete(link),
-            Change::AddressDelete { link, address } => self.kernel.address_delete(link, address),
+            Change::AddressDelete { link, address } => {
+                match self.kernel.address_delete(link, address) {
+                    // IPv6 ones went when the link went down, and IPv4 ones with the first of their network.
+                    Err(error) if error.errno() == libc::EADDRNOTAVAIL => Ok(()),
+                    outcome => outcome,
+                }
+            }
             Change::AddressAdd { link, address } => self.kernel.address_add(link, address),
+            Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
+            Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::Hook(hook) => return run_hook(hook),
             Change::StoreWrite { path, value, .. } => {
                 return self.with_store(|store| store.write(path, value.as_bytes()));

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::ConfigError;
 use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
 use crate::{kernel, xenstore};
@@ -81,6 +82,15 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The configuration file is wrong.
+    #[error("{}: {source}", .path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where, and why.
+        source: ConfigError,
+    },
+
     /// The call itself is wrong.
     #[error("{0}")]
     Usage(String),
@@ -108,7 +118,7 @@ impl Error {
             Self::Ignored { .. } | Self::Hook { .. } => libc::EIO,
             Self::Locked { .. } => libc::EBUSY,
             Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
-            Self::Usage(_) => libc::EINVAL,
+            Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
             Self::HalfUndone { first, .. } => first.errno(),
         }
     }

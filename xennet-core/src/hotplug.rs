@@ -143,6 +143,13 @@ impl Call {
         }
     }
 
+    /// Tells XenStore why the call fails before it could begin.
+    pub fn report(&self, net: &mut Dom0Network, error: &Error) {
+        if let Ok(mut vif) = self.vif(net) {
+            vif.report(error);
+        }
+    }
+
     fn vif<'n>(&self, net: &'n mut Dom0Network) -> Result<Vif<'n>, Error> {
         let mut vif = match self.device {
             Device::Vif => net.vif(self.id)?,

@@ -28,6 +28,7 @@ mod lock;
 mod network;
 pub mod plan;
 pub mod types;
+mod uplink;
 mod vif;
 pub mod xenstore;
 

@@ -1,6 +1,9 @@
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::NetworkConfig;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
@@ -14,6 +17,7 @@ use crate::{Bridge, Error, Vif};
 pub struct Dom0Network {
     pub(crate) kernel: Kernel,
     pub(crate) store: Option<XenStore>,
+    pub(crate) config: NetworkConfig,
     pub(crate) run_dir: PathBuf,
     pub(crate) hook_dir: PathBuf,
     pub(crate) link_wait: Duration,
@@ -35,10 +39,30 @@ impl Dom0Network {
         Ok(Self {
             kernel: Kernel::open()?,
             store,
+            config: NetworkConfig::default(),
             run_dir: "/run/xennet".into(),
             hook_dir: "/etc/xen/scripts/vif-post.d".into(),
             link_wait: Duration::from_secs(10),
         })
+    }
+
+    /// What the administrator decided for this host: the text of `xennet.toml`, parsed.
+    pub fn set_config(&mut self, config: NetworkConfig) {
+        self.config = config;
+    }
+
+    /// Reads that from a file, normally `/etc/xen/xennet.toml`; that there is none is no error.
+    pub fn load_config(&mut self, path: &Path) -> Result<(), Error> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(source) => {
+                return Err(Error::File { doing: "read", path: path.to_owned(), source });
+            }
+        };
+        self.config = NetworkConfig::from_toml(&text)
+            .map_err(|source| Error::Config { path: path.to_owned(), source })?;
+        Ok(())
     }
 
     /// Where locks are kept, instead of `/run/xennet`. It is made when needed.

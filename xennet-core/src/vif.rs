@@ -1,14 +1,12 @@
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+mod look;
 
 use crate::apply::Apply;
 use crate::config::VifConfig;
-use crate::kernel::LinkFilter;
+use crate::kernel::Kernel;
 use crate::lock::Lock;
 use crate::plan::{Plan, PlanError, VifSnapshot, VifStore, VifTarget};
 use crate::types::{Device, Link, ParseError, VifId};
+use crate::uplink::Uplink;
 use crate::{Dom0Network, Error};
 
 /// One vif of a guest, or the tap of its emulated NIC.
@@ -74,13 +72,15 @@ impl<'n> Vif<'n> {
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let link = self.find(&config)?;
-        let seen = self.look(&config, link, store)?;
+        let mut seen = self.look(&config, link, store)?;
+        self.look_at_uplink(&config, &mut seen)?;
         Ok(self.target.online(&config, &seen)?)
     }
 
     /// What [`offline`](Self::offline) would do now. Touches nothing.
     pub fn plan_offline(&mut self) -> Result<Plan, Error> {
-        let (config, seen) = self.look_leniently()?;
+        let (config, mut seen) = self.look_leniently()?;
+        let _ = self.look_at_uplink(&config, &mut seen);
         Ok(self.target.offline(&config, &seen))
     }
 
@@ -106,7 +106,12 @@ impl<'n> Vif<'n> {
     /// Unplugs the vif. That its interface, its bridge, its backend or XenStore itself is gone is no error.
     pub fn offline(&mut self) -> Result<Plan, Error> {
         let lock = self.lock()?;
-        let (config, seen) = self.look_leniently()?;
+        let (config, mut seen) = self.look_leniently()?;
+        let uplink = self.uplink(&config, &seen);
+        let _uplink_lock =
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
+        // What cannot be seen cannot be tidied up.
+        let _ = self.look_at_uplink(&config, &mut seen);
         let plan = self.target.offline(&config, &seen);
         let done =
             Apply::new(&mut self.net.kernel, self.net.store.as_mut()).run_all(plan.changes());
@@ -151,13 +156,22 @@ impl<'n> Vif<'n> {
         let (config, store) = self.load_all()?;
         let link = self.await_link(&config)?;
         let index = link.index;
-        let seen = self.look(&config, Some(link), store)?;
+        let mut seen = self.look(&config, Some(link), store)?;
+        let uplink = self.uplink(&config, &seen);
+        let _uplink_lock =
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
+        self.look_at_uplink(&config, &mut seen)?;
         let plan = self.target.online(&config, &seen)?;
 
         let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut());
         let done = apply.run(plan.kernel()).and_then(|()| {
-            read_back(&mut apply, &self.target, &config, seen, index)?;
-            apply.run(plan.announcements())
+            let after =
+                look_again(apply.kernel(), &self.target, &config, seen, uplink.as_ref(), index)?;
+            // Whatever is still to be done was accepted and ignored.
+            match self.target.online(&config, &after)?.kernel().next() {
+                None => apply.run(plan.announcements()),
+                Some(change) => Err(Error::Ignored { change: change.to_string() }),
+            }
         });
         let Err(error) = done else { return Ok(plan) };
         let gone = matches!(apply.kernel().link_at(index), Ok(None));
@@ -165,170 +179,36 @@ impl<'n> Vif<'n> {
         Err(if gone { Error::Vanished { link: self.target.name.clone() } } else { error })
     }
 
+    /// Adds the managed uplink of the vif's bridge to what is seen, if it has one.
+    fn look_at_uplink(&mut self, config: &VifConfig, seen: &mut VifSnapshot) -> Result<(), Error> {
+        if let Some(uplink) = self.uplink(config, seen) {
+            let vif = seen.link.as_ref().map(|link| link.index);
+            seen.uplink = Some(uplink.look(&mut self.net.kernel, vif)?);
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> Result<Lock, Error> {
         Lock::take(&self.net.run_dir, self.target.name.as_str())
     }
-
-    /// The configuration, and XenStore's own state in the same round trip.
-    fn load_all(&mut self) -> Result<(VifConfig, Option<VifStore>), Error> {
-        let mut config = self.defaults.clone();
-        let mut state = None;
-        if let Some(store) = &mut self.net.store {
-            let backend = &self.target.backend;
-            let keys = VifConfig::KEYS.into_iter().chain(["hotplug-status", "hotplug-error"]);
-            let paths: Vec<String> = keys.map(|key| format!("{backend}/{key}")).collect();
-            let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-            let mut values = store.read_many(&paths)?;
-            if values.iter().all(Option::is_none) && store.directory(backend)?.is_none() {
-                return Err(Error::NoBackend { path: backend.clone() });
-            }
-            let hotplug_error = values.pop().flatten();
-            let hotplug_status = values.pop().flatten();
-            for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
-                if let Some(value) = value {
-                    config.set(key, &value)?;
-                }
-            }
-            let frontend_mtu = match &config.frontend {
-                Some(frontend) if self.target.device == Device::Vif => {
-                    store.read(&format!("{frontend}/mtu"))?
-                }
-                _ => None,
-            };
-            state = Some(VifStore { hotplug_status, hotplug_error, frontend_mtu });
-        }
-        for (key, value) in &self.overrides {
-            config.set(key, value)?;
-        }
-        Ok((config, state))
-    }
-
-    /// The vif's interface, once there is one.
-    fn await_link(&mut self, config: &VifConfig) -> Result<Link, Error> {
-        if let Some(link) = self.find(config)? {
-            return Ok(link);
-        }
-        self.net.kernel.wait_link(&self.target.name, Instant::now() + self.net.link_wait)?;
-        Ok(self.find(config)?.ok_or_else(|| self.target.no_link())?)
-    }
-
-    /// The vif's interface, and an error when the name that it shall have belongs to another.
-    fn find(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
-        let original = self.net.kernel.link(&self.target.name)?;
-        let named = self.named(config)?;
-        let link = self.target.identify(original, named.clone());
-        self.target.check_name(link.as_ref(), named.as_ref())?;
-        Ok(link)
-    }
-
-    /// The vif's interface, whatever else there is.
-    fn find_own(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
-        let original = self.net.kernel.link(&self.target.name)?;
-        let named = self.named(config)?;
-        Ok(self.target.identify(original, named))
-    }
-
-    fn named(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
-        let name = self.target.final_name(config)?;
-        Ok(if name == self.target.name { None } else { self.net.kernel.link(&name)? })
-    }
-
-    fn look(
-        &mut self,
-        config: &VifConfig,
-        link: Option<Link>,
-        store: Option<VifStore>,
-    ) -> Result<VifSnapshot, Error> {
-        let kernel = &mut self.net.kernel;
-        let mut bridges = Vec::new();
-        let names = self.target.bridge_names(config)?;
-        for name in &names {
-            // The first that exists: whether it is a bridge is for the plan to say.
-            bridges.extend(kernel.link(name)?);
-            if !bridges.is_empty() {
-                break;
-            }
-        }
-        if names.is_empty() {
-            bridges = kernel.links(LinkFilter::Kind("bridge"))?;
-        }
-        let addresses =
-            link.as_ref().map_or(Ok(Vec::new()), |link| kernel.addresses(&link.reference()))?;
-        let master = match link.as_ref().and_then(|link| link.master) {
-            None => None,
-            Some(index) => match bridges.iter().find(|bridge| bridge.index == index) {
-                Some(bridge) => Some(bridge.clone()),
-                None => kernel.link_at(index)?,
-            },
-        };
-        Ok(VifSnapshot {
-            link,
-            addresses,
-            master,
-            bridges,
-            hooks: hooks(&self.net.hook_dir)?,
-            store,
-        })
-    }
-
-    /// As much as can be known of a vif that is being torn down.
-    fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
-        let mut config = self.load().unwrap_or_else(|_| self.defaults.clone());
-        if self.target.final_name(&config).is_err() {
-            config.vifname = None;
-        }
-        // Wherever the vif is a port, it is taken out: which bridge was meant does not matter.
-        config.bridge = None;
-        let link = self.find_own(&config)?;
-        let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
-        let master = match link.as_ref().and_then(|link| link.master) {
-            Some(index) => self.net.kernel.link_at(index)?,
-            None => None,
-        };
-        Ok((config, VifSnapshot { link, master, hooks, ..VifSnapshot::default() }))
-    }
 }
 
-/// Plans once more from what the kernel now shows: whatever is still to be done was accepted and ignored.
-fn read_back(
-    apply: &mut Apply<'_>,
+/// What the kernel shows of a plug that it has accepted.
+fn look_again(
+    kernel: &mut Kernel,
     target: &VifTarget,
     config: &VifConfig,
     mut seen: VifSnapshot,
+    uplink: Option<&Uplink>,
     index: u32,
-) -> Result<(), Error> {
-    let kernel = apply.kernel();
+) -> Result<VifSnapshot, Error> {
     let link =
         kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
     seen.addresses = kernel.addresses(&link.reference())?;
+    seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
+    seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
     seen.link = Some(link);
-    match target.online(config, &seen)?.kernel().next() {
-        None => Ok(()),
-        Some(change) => Err(Error::Ignored { change: change.to_string() }),
-    }
-}
-
-/// The executables `*.hook` of a directory, by name.
-fn hooks(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::File { doing: "read the hooks in", path: dir.to_owned(), source };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut hooks = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        let executable = || {
-            fs::metadata(&path)
-                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-        };
-        if path.extension().is_some_and(|extension| extension == "hook") && executable() {
-            hooks.push(path);
-        }
-    }
-    hooks.sort_unstable();
-    Ok(hooks)
+    Ok(seen)
 }
 
 /// A message short enough for any XenStore: oxenstored refuses values over 2048 bytes.

@@ -143,7 +143,8 @@ fn hotplug(id: VifId, command: &str) -> Result<(), Failure> {
         .env("XENBUS_BASE_PATH", "backend")
         .env("netdev", "")
         .env("vif", format!("vif{id}"))
-        // The host's own hooks know nothing of the demo.
+        // The host's own configuration and hooks know nothing of the demo.
+        .env("XENNET_CONFIG", "/run/no-config")
         .env("XENNET_HOOK_DIR", "/run/no-hooks")
         .stdin(Stdio::null())
         .status()

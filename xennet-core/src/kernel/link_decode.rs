@@ -1,5 +1,5 @@
 use super::attributes::{attributes, c_str, mac, text, u8, u16, u32};
-use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr};
+use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, VlanId};
 
 /// A link from the body of `RTM_NEWLINK`; none when its name is no [`IfName`].
 pub(super) fn link(body: &[u8]) -> Option<Link> {
@@ -83,6 +83,9 @@ fn bridge_info(bytes: &[u8]) -> BridgeInfo {
             IFLA_BR_STP_STATE => info.stp = u32(value).is_some_and(|state| state != 0),
             IFLA_BR_VLAN_FILTERING => info.vlan_filtering = u8(value).is_some_and(|on| on != 0),
             IFLA_BR_GROUP_FWD_MASK => info.group_fwd_mask = u16(value).unwrap_or_default(),
+            IFLA_BR_VLAN_DEFAULT_PVID => {
+                info.vlan_default_pvid = u16(value).and_then(|id| VlanId::new(id).ok());
+            }
             IFLA_BR_MCAST_SNOOPING => info.mcast_snooping = u8(value).map(|on| on != 0),
             _ => {}
         }
@@ -96,6 +99,7 @@ const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_GROUP_FWD_MASK: u16 = 9;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 
 fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
     let find = |bytes, wanted| attributes(bytes).find(|(kind, _)| *kind == wanted);

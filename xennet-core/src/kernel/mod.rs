@@ -19,6 +19,7 @@ mod route;
 mod route_decode;
 mod socket;
 mod sysctl;
+mod vlan;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;

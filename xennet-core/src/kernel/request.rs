@@ -49,8 +49,18 @@ impl Kernel {
         message: RouteNetlinkMessage,
         decode: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        let expect = Expect::Many(answer_to(&message));
-        let mut request = encode(message, NLM_F_REQUEST | NLM_F_DUMP);
+        let answer = answer_to(&message);
+        self.dump_encoded(encode(message, NLM_F_REQUEST | NLM_F_DUMP), answer, decode)
+    }
+
+    /// The same for a request that is already encoded; `answer` is the type of the messages that answer it.
+    pub(super) fn dump_encoded<T>(
+        &mut self,
+        mut request: Vec<u8>,
+        answer: u16,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        let expect = Expect::Many(answer);
         let mut found = Vec::new();
         self.read(&mut request, expect, &mut |body| match body {
             Some(body) => found.extend(decode(body)),

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::types::{Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
+use crate::types::{Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, VlanRange};
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip` and `xenstore-write`.
 ///
@@ -48,6 +48,22 @@ pub enum Change {
         link: LinkRef,
         /// The address.
         address: Address,
+    },
+    /// `bridge vlan add dev NAME vid FIRST-LAST [pvid] [untagged]`
+    VlanAdd {
+        /// The port.
+        link: LinkRef,
+        /// The VLANs, and how the port shall be in them.
+        vlans: VlanRange,
+        /// How it was in the same VLANs; none when it was not.
+        was: Option<VlanRange>,
+    },
+    /// `bridge vlan del dev NAME vid FIRST-LAST`
+    VlanDelete {
+        /// The port.
+        link: LinkRef,
+        /// The VLANs, and how the port was in them.
+        vlans: VlanRange,
     },
     /// Runs an administrator's hook.
     Hook(Hook),
@@ -104,6 +120,15 @@ impl Change {
             Self::AddressAdd { link, address } => {
                 Self::AddressDelete { link: link.clone(), address: address.clone() }
             }
+            Self::VlanAdd { link, vlans, was: Some(was) } => {
+                Self::VlanAdd { link: link.clone(), vlans: *was, was: Some(*vlans) }
+            }
+            Self::VlanAdd { link, vlans, was: None } => {
+                Self::VlanDelete { link: link.clone(), vlans: *vlans }
+            }
+            Self::VlanDelete { link, vlans } => {
+                Self::VlanAdd { link: link.clone(), vlans: *vlans, was: None }
+            }
             Self::StoreWrite { path, value, was: None } => {
                 Self::StoreRemove { path: path.clone(), was: value.clone().into() }
             }
@@ -143,9 +168,25 @@ impl fmt::Display for Change {
             Self::AddressAdd { link, address } => {
                 write!(f, "address add {address} dev {}", link.name)
             }
+            Self::VlanAdd { link, vlans, .. } => {
+                write!(f, "vlan add dev {} vid {}", link.name, ids(*vlans))?;
+                f.write_str(if vlans.pvid { " pvid" } else { "" })?;
+                f.write_str(if vlans.untagged { " untagged" } else { "" })
+            }
+            Self::VlanDelete { link, vlans } => {
+                write!(f, "vlan del dev {} vid {}", link.name, ids(*vlans))
+            }
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),
         }
+    }
+}
+
+fn ids(vlans: VlanRange) -> String {
+    if vlans.first == vlans.last {
+        vlans.first.to_string()
+    } else {
+        format!("{}-{}", vlans.first, vlans.last)
     }
 }

@@ -77,6 +77,18 @@ pub enum PlanError {
         vif: IfName,
     },
 
+    /// The uplink whose VLANs are to be managed is not in its bridge.
+    #[error(
+        "uplink {uplink}: is no port of {bridge}; put it in with `ip link set dev {uplink} master {bridge}`, or \
+         correct uplink in xennet.toml"
+    )]
+    NoUplink {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink, as configured.
+        uplink: IfName,
+    },
+
     /// A bridge still has ports.
     #[error("bridge {name}: still has ports ({}); take them out first, or use --force", list(.ports))]
     HasPorts {
@@ -92,7 +104,10 @@ impl PlanError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::Value(error) => error.errno(),
-            Self::NoLink { .. } | Self::NoBridge { .. } | Self::NoBridges => libc::ENODEV,
+            Self::NoLink { .. }
+            | Self::NoBridge { .. }
+            | Self::NoBridges
+            | Self::NoUplink { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } => libc::EINVAL,
             Self::NameTaken { .. } => libc::EEXIST,
             Self::NotVlanAware { .. } => libc::EOPNOTSUPP,

@@ -6,11 +6,14 @@
 mod bridge;
 mod change;
 mod error;
+mod uplink;
 mod vif;
+mod vlan;
 
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
 pub use error::PlanError;
+pub use uplink::UplinkSnapshot;
 pub use vif::{VifSnapshot, VifStore, VifTarget};
 
 use std::fmt;

@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
-use super::{Change, Hook, Plan, PlanError};
+use super::{Change, Hook, Plan, PlanError, UplinkSnapshot, vlan};
 use crate::config::VifConfig;
 use crate::types::{
     AddrGenMode, Address, Device, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu, ParseError, VifId,
+    VlanRange, VlanSpec,
 };
 
 /// Which interface is meant, and where its backend lives in XenStore.
@@ -30,8 +31,12 @@ pub struct VifSnapshot {
     pub addresses: Vec<Address>,
     /// What it is a port of.
     pub master: Option<Link>,
+    /// The VLANs that it is in, where it is a port already; only looked at when `vlan` is set.
+    pub vlans: Vec<VlanRange>,
     /// The interfaces that [`VifTarget::bridge_names`] names, as far as they exist; all bridges when it names none.
     pub bridges: Vec<Link>,
+    /// The bridge's uplink, where its VLANs are managed; only looked at then.
+    pub uplink: Option<UplinkSnapshot>,
     /// The administrator's hooks, in the order in which to run them.
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
@@ -124,23 +129,11 @@ impl VifTarget {
     /// The order is fail-closed: everything is set before the link goes up, and `connected` comes last.
     pub fn online(&self, config: &VifConfig, seen: &VifSnapshot) -> Result<Plan, PlanError> {
         let link = seen.link.as_ref().ok_or_else(|| self.no_link())?;
-        let bridge = self.choose_bridge(config, seen)?;
-        let name = self.final_name(config)?;
-        if let Some(vlan) = &config.vlan {
-            return Err(PlanError::NotVlanAware {
-                vlan: vlan.to_string(),
-                bridge: bridge.name.clone(),
-                vif: self.name.clone(),
-            });
-        }
-        let mtu = match config.mtu {
-            Some(mtu) => mtu,
-            None => Mtu::new(bridge.mtu)?,
-        };
+        let wanted = self.wanted(config, seen)?;
 
         let mut plan = Plan::default();
-        self.port(&mut plan, link, bridge, &name, mtu, seen);
-        self.announce(&mut plan, config, &name, mtu, seen)?;
+        wanted.port(&mut plan, self, link, seen);
+        self.announce(&mut plan, config, &wanted, seen)?;
         Ok(plan)
     }
 
@@ -155,70 +148,37 @@ impl VifTarget {
             let master = seen.master.as_ref().map(Link::reference);
             to.set(link.master.is_some(), LinkSet::Master(None), LinkSet::Master(master));
         }
+        // The last user of a VLAN takes it along, even when its interface is long gone.
+        plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
         let name = self.final_name(config).unwrap_or_else(|_| self.name.clone());
         self.hooks(&mut plan, "offline", "remove", config, &name, seen);
         plan
     }
 
-    fn port(
+    fn wanted<'a>(
         &self,
-        plan: &mut Plan,
-        link: &Link,
-        bridge: &Link,
-        name: &IfName,
-        mtu: Mtu,
-        seen: &VifSnapshot,
-    ) {
-        let rename = link.name != *name;
-        let address = link.mac != Some(MacAddr::VIF);
-        let addr_gen_mode = link.addr_gen_mode.filter(|mode| *mode != AddrGenMode::None);
-        let master = link.master != Some(bridge.index);
-        // Not for the MTU: that alone is changed in place, without a moment of silence for the guest.
-        let down =
-            rename || address || addr_gen_mode.is_some() || master || !seen.addresses.is_empty();
-
-        let mut to = Setter { plan, link: link.reference() };
-        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(true));
-        let named = |name: &IfName, alias: &str| LinkSet::Name {
-            name: name.clone(),
-            alias: alias.to_owned(),
-        };
-        to.set(
-            rename,
-            named(name, self.name.as_str()),
-            named(&link.name, link.alias.as_deref().unwrap_or_default()),
-        );
-        // The name is what later lines are read by; the index is what they go by.
-        to.link.name = name.clone();
-        if let Some(was) = addr_gen_mode {
-            // In a request of its own before UP: in the same one it comes too late, and fe80:: appears and stays.
-            to.set(true, LinkSet::AddrGenMode(AddrGenMode::None), LinkSet::AddrGenMode(was));
+        config: &'a VifConfig,
+        seen: &'a VifSnapshot,
+    ) -> Result<Wanted<'a>, PlanError> {
+        let bridge = self.choose_bridge(config, seen)?;
+        let aware = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
+        if let (Some(vlan), false) = (&config.vlan, aware) {
+            return Err(PlanError::NotVlanAware {
+                vlan: vlan.to_string(),
+                bridge: bridge.name.clone(),
+                vif: self.name.clone(),
+            });
         }
-        to.set(
-            address,
-            LinkSet::Address(MacAddr::VIF),
-            LinkSet::Address(link.mac.unwrap_or(MacAddr::VIF)),
-        );
-        for address in &seen.addresses {
-            to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
-        }
-        // Before the master, or the bridge would take the smaller MTU for a moment.
-        to.set(
-            link.mtu != mtu.bytes(),
-            LinkSet::Mtu(mtu),
-            LinkSet::Mtu(Mtu::new(link.mtu).unwrap_or(mtu)),
-        );
-        let was = seen.master.as_ref().map(Link::reference);
-        to.set(master, LinkSet::Master(Some(bridge.reference())), LinkSet::Master(was));
-        to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
+        let name = self.final_name(config)?;
+        let mtu = config.mtu.map_or_else(|| Mtu::new(bridge.mtu), Ok)?;
+        Ok(Wanted { bridge, name, mtu, vlans: config.vlan.as_ref().map(VlanSpec::ranges) })
     }
 
     fn announce(
         &self,
         plan: &mut Plan,
         config: &VifConfig,
-        name: &IfName,
-        mtu: Mtu,
+        wanted: &Wanted<'_>,
         seen: &VifSnapshot,
     ) -> Result<(), PlanError> {
         let mut writes = Plan::default();
@@ -228,7 +188,7 @@ impl VifTarget {
                 write(
                     &mut writes,
                     format!("{frontend}/mtu"),
-                    &mtu.to_string(),
+                    &wanted.mtu.to_string(),
                     store.frontend_mtu.as_ref(),
                 );
             }
@@ -243,7 +203,7 @@ impl VifTarget {
         }
         // Hooks run when something happens, after the port is ready and before anybody hears of it.
         if !plan.is_empty() || !writes.is_empty() {
-            self.hooks(plan, "online", "add", config, name, seen);
+            self.hooks(plan, "online", "add", config, &wanted.name, seen);
         }
         plan.changes.extend(writes.changes);
         Ok(())
@@ -282,7 +242,8 @@ impl VifTarget {
         Ok(Some(path))
     }
 
-    fn choose_bridge<'a>(
+    /// The bridge that is meant; an error that says what to do when there is none, or more than one.
+    pub(crate) fn choose_bridge<'a>(
         &self,
         config: &VifConfig,
         seen: &'a VifSnapshot,
@@ -310,6 +271,78 @@ impl VifTarget {
         let behind =
             self.device == Device::Vif && link.parent == Some(format!("vif-{domid}-{devid}"));
         behind || link.alias.as_deref() == Some(self.name.as_str())
+    }
+}
+
+/// What the configuration comes to on this host.
+struct Wanted<'a> {
+    bridge: &'a Link,
+    name: IfName,
+    mtu: Mtu,
+    /// None leaves the port in the VLANs that it is in, or that the bridge puts it into.
+    vlans: Option<&'a [VlanRange]>,
+}
+
+impl Wanted<'_> {
+    /// The kernel's part of a plug, in the order that fails closed.
+    fn port(&self, plan: &mut Plan, target: &VifTarget, link: &Link, seen: &VifSnapshot) {
+        let rename = link.name != self.name;
+        let address = link.mac != Some(MacAddr::VIF);
+        let addr_gen_mode = link.addr_gen_mode.filter(|mode| *mode != AddrGenMode::None);
+        let master = link.master != Some(self.bridge.index);
+        // Not for the MTU or the VLANs: they are changed in place, without a moment of silence for the guest.
+        let down =
+            rename || address || addr_gen_mode.is_some() || master || !seen.addresses.is_empty();
+
+        let mut to = Setter { plan, link: link.reference() };
+        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(true));
+        let named = |name: &IfName, alias: &str| LinkSet::Name {
+            name: name.clone(),
+            alias: alias.to_owned(),
+        };
+        to.set(
+            rename,
+            named(&self.name, target.name.as_str()),
+            named(&link.name, link.alias.as_deref().unwrap_or_default()),
+        );
+        // The name is what later lines are read by; the index is what they go by.
+        to.link.name = self.name.clone();
+        if let Some(was) = addr_gen_mode {
+            // In a request of its own before UP: in the same one it comes too late, and fe80:: appears and stays.
+            to.set(true, LinkSet::AddrGenMode(AddrGenMode::None), LinkSet::AddrGenMode(was));
+        }
+        to.set(
+            address,
+            LinkSet::Address(MacAddr::VIF),
+            LinkSet::Address(link.mac.unwrap_or(MacAddr::VIF)),
+        );
+        for address in &seen.addresses {
+            to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
+        }
+        // Before the master, or the bridge would take the smaller MTU for a moment.
+        to.set(
+            link.mtu != self.mtu.bytes(),
+            LinkSet::Mtu(self.mtu),
+            LinkSet::Mtu(Mtu::new(link.mtu).unwrap_or(self.mtu)),
+        );
+        let was = seen.master.as_ref().map(Link::reference);
+        to.set(master, LinkSet::Master(Some(self.bridge.reference())), LinkSet::Master(was));
+        if let Some(vlans) = self.vlans {
+            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
+            let now = if master { &joined } else { &seen.vlans };
+            to.plan.changes.extend(vlan::difference(&to.link, now, vlans));
+        }
+        if let Some(uplink) = &seen.uplink {
+            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
+            to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(&joined)));
+        }
+        to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
+    }
+
+    /// The VLAN that the bridge puts a port into when it joins.
+    fn default_vlan(&self) -> Option<VlanRange> {
+        let pvid = self.bridge.bridge.as_ref()?.vlan_default_pvid?;
+        Some(VlanRange::new(pvid, true, true))
     }
 }
 

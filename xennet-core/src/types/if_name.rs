@@ -7,7 +7,8 @@ use super::{ParseError, parse_bytes};
 /// neither `.` nor `..`.
 ///
 /// It is UTF-8, as everything that a person can type; the kernel itself does not care.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct IfName(String);
 
 impl IfName {
@@ -41,6 +42,14 @@ impl FromStr for IfName {
             return Ok(Self(s.to_owned()));
         };
         Err(ParseError::new(KEY, s, expected))
+    }
+}
+
+impl TryFrom<String> for IfName {
+    type Error = ParseError;
+
+    fn try_from(s: String) -> Result<Self, ParseError> {
+        s.parse()
     }
 }
 

@@ -57,16 +57,18 @@ impl VlanSpec {
 }
 
 impl VlanRange {
+    /// One VLAN; untagged if it is the PVID, whatever `untagged` says.
+    pub fn new(id: VlanId, pvid: bool, untagged: bool) -> Self {
+        Self { first: id, last: id, pvid, untagged: pvid || untagged }
+    }
+
     /// Each VLAN of the range.
     pub fn ids(&self) -> impl Iterator<Item = VlanId> + use<> {
         self.first.through(self.last)
     }
 
-    fn single(id: VlanId, pvid: bool, untagged: bool) -> Self {
-        Self { first: id, last: id, pvid, untagged }
-    }
-
-    fn continues_with(self, next: Self) -> bool {
+    /// Whether `next` can be joined to it: it comes right behind, and is like it.
+    pub(crate) fn continues_with(self, next: Self) -> bool {
         let flags = |range: Self| (range.pvid, range.untagged);
         !self.pvid && flags(self) == flags(next) && self.last.number() + 1 == next.first.number()
     }
@@ -83,7 +85,7 @@ impl FromStr for VlanSpec {
         let wrong = |expected: String| Err(ParseError::new(KEY, s, expected));
         // A VLAN alone can be nothing but the PVID.
         if let Ok(pvid) = s.parse() {
-            return Ok(Self { pvid, ranges: vec![VlanRange::single(pvid, true, true)] });
+            return Ok(Self { pvid, ranges: vec![VlanRange::new(pvid, true, true)] });
         }
         let mut pvid = None;
         // For each VLAN, whether it is untagged; none when the vif is not in it.
@@ -118,7 +120,7 @@ fn ranges(pvid: VlanId, vlans: &[Option<bool>]) -> Vec<VlanRange> {
     let mut ranges: Vec<VlanRange> = Vec::new();
     for (id, untagged) in VlanId::MIN.through(VlanId::MAX).zip(vlans) {
         let Some(untagged) = *untagged else { continue };
-        let next = VlanRange::single(id, id == pvid, untagged);
+        let next = VlanRange::new(id, id == pvid, untagged);
         match ranges.last_mut() {
             Some(range) if range.continues_with(next) => range.last = id,
             _ => ranges.push(next),

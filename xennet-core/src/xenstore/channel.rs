@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
-use super::error::{Error, Kind};
-use super::wire::{self, Op, PAYLOAD_MAX, Packet};
+use super::error::{Error, ErrorKind};
+use super::wire::{self, Op, Packet};
 
 /// Requests and their answers over a connection, and the events that come between them.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Channel {
         let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(libc::EINVAL);
         self.connection
             .set_timeout(timeout)
-            .map_err(|e| Error::new("xenstore set timeout", Kind::System { errno: errno(e) }))
+            .map_err(|e| Error::new("xenstore set timeout", ErrorKind::System { errno: errno(e) }))
     }
 
     /// The answers to these requests, in their order. Nothing is sent unless each of them is valid.
@@ -59,7 +59,9 @@ impl Channel {
     ) -> Result<Vec<Answer>, Error> {
         for request in requests {
             self.usable(request)?;
-            request.check().map_err(|kind| Error::new(request.to_string(), kind))?;
+            request
+                .check(self.connection.payload_max())
+                .map_err(|kind| Error::new(request.to_string(), kind))?;
         }
         let mut answers = Vec::with_capacity(requests.len());
         let mut rest = requests;
@@ -92,7 +94,7 @@ impl Channel {
     /// The error for an answer that makes no sense. What it answers is over, so the connection stays.
     pub(super) fn senseless(request: &Request<'_>, answer: &[u8]) -> Error {
         let what = format!("XenStore answered \"{}\"", answer.escape_ascii());
-        Error::new(request.to_string(), Kind::Protocol { what })
+        Error::new(request.to_string(), ErrorKind::Protocol { what })
     }
 
     /// How many of these may be on their way at once.
@@ -122,6 +124,14 @@ impl Channel {
         let asked = Instant::now();
         let mut slots: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut outcome = self.connection.send(&packets);
+        if let (Err(ErrorKind::System { errno }), [request], false) =
+            (&outcome, requests, self.connection.pipelines())
+        {
+            // The kernel asks for a watch itself, and what XenStore said is what `write()` says; nothing is on its way.
+            let refused = ErrorKind::Refused { errno: *errno };
+            answers.push(Err(Error::new(request.to_string(), refused)));
+            return Ok(());
+        }
         while outcome.is_ok() && slots.iter().any(Option::is_none) {
             outcome = self.answer(asked, first_id, requests, &mut slots);
         }
@@ -142,20 +152,20 @@ impl Channel {
         first_id: u32,
         requests: &[Request<'_>],
         slots: &mut [Option<Answer>],
-    ) -> Result<(), Kind> {
+    ) -> Result<(), ErrorKind> {
         let packet = self.connection.receive(asked)?;
         if packet.op == Op::WATCH_EVENT {
             return self.keep_event(&packet);
         }
         let index = usize::try_from(packet.req_id.wrapping_sub(first_id)).unwrap_or(usize::MAX);
         let (Some(request), Some(slot @ None)) = (requests.get(index), slots.get_mut(index)) else {
-            return Err(Kind::Protocol {
+            return Err(ErrorKind::Protocol {
                 what: format!("XenStore answered request {}, which is not open", packet.req_id),
             });
         };
         if packet.op != request.op && packet.op != Op::ERROR {
             let what = format!("XenStore answered {} with {}", request.op, packet.op);
-            return Err(Kind::Protocol { what });
+            return Err(ErrorKind::Protocol { what });
         }
         *slot = Some(match packet.op {
             Op::ERROR => Err(Error::new(request.to_string(), refusal(&packet.payload))),
@@ -165,7 +175,7 @@ impl Channel {
     }
 
     /// Takes in what has come while no request is open; false when nothing came in time.
-    fn read_events(&mut self, timeout: Duration) -> Result<bool, Kind> {
+    fn read_events(&mut self, timeout: Duration) -> Result<bool, ErrorKind> {
         let Some(packet) = self.connection.received()? else {
             return Ok(self.connection.wait(timeout)? && self.connection.fill()?);
         };
@@ -173,16 +183,16 @@ impl Channel {
             self.keep_event(&packet)?;
             return Ok(true);
         }
-        Err(Kind::Protocol {
+        Err(ErrorKind::Protocol {
             what: format!("XenStore answered request {}, which is not open", packet.req_id),
         })
     }
 
-    fn keep_event(&mut self, packet: &Packet) -> Result<(), Kind> {
+    fn keep_event(&mut self, packet: &Packet) -> Result<(), ErrorKind> {
         let mut texts = wire::strings(&packet.payload).map(str::from_utf8);
         let (Some(Ok(path)), Some(Ok(token))) = (texts.next(), texts.next()) else {
             let what = format!("XenStore sent the event \"{}\"", packet.payload.escape_ascii());
-            return Err(Kind::Protocol { what });
+            return Err(ErrorKind::Protocol { what });
         };
         let event = Event { path: path.into(), token: token.into() };
         // "Look again" says nothing more the second time, and a flood of it must not fill our memory.
@@ -196,12 +206,12 @@ impl Channel {
         match &self.broken {
             None => Ok(()),
             Some(first) => {
-                Err(Error::new(doing.to_string(), Kind::Broken { first: first.clone() }))
+                Err(Error::new(doing.to_string(), ErrorKind::Broken { first: first.clone() }))
             }
         }
     }
 
-    fn give_up(&mut self, doing: &impl ToString, kind: Kind) -> Error {
+    fn give_up(&mut self, doing: &impl ToString, kind: ErrorKind) -> Error {
         let error = Error::new(doing.to_string(), kind);
         self.broken = Some(error.to_string());
         self.connection.hang_up();
@@ -230,8 +240,8 @@ impl<'a> Request<'a> {
     }
 
     /// Refuses here what xenstored would refuse, or would hang up for.
-    fn check(&self) -> Result<(), Kind> {
-        let wrong = |why| Err(Kind::Invalid { errno: libc::EINVAL, why });
+    fn check(&self, payload_max: usize) -> Result<(), ErrorKind> {
+        let wrong = |why| Err(ErrorKind::Invalid { errno: libc::EINVAL, why });
         let names_node = match self.op {
             Op::TRANSACTION_START
             | Op::TRANSACTION_END
@@ -252,9 +262,9 @@ impl<'a> Request<'a> {
         if self.op == Op::SET_PERMS && self.more.is_empty() {
             return wrong("the first permission names the owner");
         }
-        if self.text.len() + 1 + self.more.len() > PAYLOAD_MAX {
-            let why = "path and value, or path and token, have at most 4095 bytes together";
-            return Err(Kind::Invalid { errno: libc::E2BIG, why });
+        if self.text.len() + 1 + self.more.len() > payload_max {
+            let why = "path and value, or path and token, have at most 4095 bytes together (4079 through the kernel)";
+            return Err(ErrorKind::Invalid { errno: libc::E2BIG, why });
         }
         Ok(())
     }
@@ -285,10 +295,10 @@ impl fmt::Display for Request<'_> {
     }
 }
 
-fn refusal(payload: &[u8]) -> Kind {
+fn refusal(payload: &[u8]) -> ErrorKind {
     let word = wire::strings(payload).next().unwrap_or(payload);
     match wire::errno(word) {
-        Some(errno) => Kind::Refused { errno },
-        None => Kind::Unknown { word: String::from_utf8_lossy(word).into_owned() },
+        Some(errno) => ErrorKind::Refused { errno },
+        None => ErrorKind::Unknown { word: String::from_utf8_lossy(word).into_owned() },
     }
 }

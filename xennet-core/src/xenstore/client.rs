@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::channel::{Channel, Event, Request};
 use super::connection::Connection;
-use super::error::{Error, Kind};
+use super::error::{Error, ErrorKind};
 use super::permission::Permission;
 use super::wire::{self, Op};
 
@@ -18,7 +18,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// A path is absolute, or relative to the directory of the domain that this runs in: `backend/vif/3/0` is
 /// `/local/domain/SELF/backend/vif/3/0`. A value is bytes. Nothing waits longer than the timeout (5 seconds unless
 /// [set](Self::set_timeout)); after that, or when the other side breaks the protocol, the connection is given up
-/// and every later call fails with [`Kind::Broken`].
+/// and every later call fails with [`ErrorKind::Broken`].
 #[derive(Debug)]
 pub struct XenStore {
     channel: Channel,
@@ -39,13 +39,16 @@ impl XenStore {
                 Err(errno) => tried.push((path, errno)),
             }
         }
-        Err(Error::new("xenstore connect", Kind::Absent { tried }))
+        Err(Error::new("xenstore connect", ErrorKind::Absent { tried }))
     }
 
     /// Connects to the XenStore at this path: a socket, or a device such as `/dev/xen/xenbus`.
     pub fn connect(path: &Path) -> Result<Self> {
         Connection::open(path, TIMEOUT).map(Self::over).map_err(|errno| {
-            Error::new("xenstore connect", Kind::Absent { tried: vec![(path.to_owned(), errno)] })
+            Error::new(
+                "xenstore connect",
+                ErrorKind::Absent { tried: vec![(path.to_owned(), errno)] },
+            )
         })
     }
 
@@ -70,7 +73,8 @@ impl XenStore {
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
     ///
-    /// Path and value together have at most 4095 bytes; oxenstored takes values of at most 2048.
+    /// Path and value together have at most 4095 bytes, 4079 where XenStore is reached through the kernel; oxenstored
+    /// takes values of at most 2048.
     pub fn write(&mut self, path: &str, value: impl AsRef<[u8]>) -> Result<()> {
         self.call(&Request::new(Op::WRITE, path).with(value.as_ref())).map(drop)
     }
@@ -160,7 +164,7 @@ impl XenStore {
     /// read was true together. Watches and domains are outside of it.
     ///
     /// When others changed the same nodes meanwhile, `body` runs again, so it must not keep what an earlier run left;
-    /// after 100 clashes the error is [`Kind::Conflict`]. An error from `body` undoes everything and is returned.
+    /// after 100 clashes the error is [`ErrorKind::Conflict`]. An error from `body` undoes everything and is returned.
     pub fn transaction<T, E: From<Error>>(
         &mut self,
         mut body: impl FnMut(&mut Self) -> Result<T, E>,
@@ -178,11 +182,11 @@ impl XenStore {
             };
             match scope.end("T") {
                 Ok(()) => return Ok(value),
-                Err(error) if *error.kind() == (Kind::Refused { errno: libc::EAGAIN }) => {}
+                Err(error) if *error.kind() == (ErrorKind::Refused { errno: libc::EAGAIN }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Error::new("xenstore transaction", Kind::Conflict { tries: TRIES }).into())
+        Err(Error::new("xenstore transaction", ErrorKind::Conflict { tries: TRIES }).into())
     }
 
     /// Asks for an [`Event`] now, and after each change at or below this path from here on. `xenstore-watch PATH`
@@ -232,7 +236,10 @@ impl XenStore {
                 // The node changed meanwhile: what has come so far is of no use.
                 changes += 1;
                 if changes == TRIES {
-                    return Err(Error::new(request.to_string(), Kind::Conflict { tries: TRIES }));
+                    return Err(Error::new(
+                        request.to_string(),
+                        ErrorKind::Conflict { tries: TRIES },
+                    ));
                 }
                 (list, at) = (Vec::new(), None);
                 continue;
@@ -284,7 +291,10 @@ impl<'a> Scope<'a> {
         let request = Request::new(Op::TRANSACTION_START, "");
         if store.tx_id != 0 {
             let why = "a transaction does not contain another";
-            return Err(Error::new(request.to_string(), Kind::Invalid { errno: libc::EBUSY, why }));
+            return Err(Error::new(
+                request.to_string(),
+                ErrorKind::Invalid { errno: libc::EBUSY, why },
+            ));
         }
         let answer = store.call(&request)?;
         let id = one_text(&answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0);
@@ -308,7 +318,7 @@ impl Drop for Scope<'_> {
 fn present<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(error) if *error.kind() == (Kind::Refused { errno: libc::ENOENT }) => Ok(None),
+        Err(error) if *error.kind() == (ErrorKind::Refused { errno: libc::ENOENT }) => Ok(None),
         Err(error) => Err(error),
     }
 }

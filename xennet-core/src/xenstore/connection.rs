@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::error::Kind;
-use super::wire::{Decoder, Packet};
+use super::error::ErrorKind;
+use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
 
 /// Packets to and from whatever serves XenStore here.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ enum Stream {
     Device(File),
 }
 
+/// The most that is taken in as one answer, in bytes. The protocol says 4096, but oxenstored 4.17 answers on its socket
+/// with a list of children in one packet however long it is: 23 KB for 500 of them.
+const ANSWER_MAX: usize = 1024 * 1024;
+
 impl Connection {
     /// Connects to a socket or opens a device, by what the file is; the errno when that fails.
     pub(super) fn open(path: &Path, timeout: Duration) -> Result<Self, i32> {
@@ -39,8 +43,11 @@ impl Connection {
                 Stream::Device(File::options().read(true).write(true).open(path)?)
             })
         })();
-        let mut connection =
-            Self { stream: stream.map_err(|e| number(&e))?, timeout, decoder: Decoder::default() };
+        let mut connection = Self {
+            stream: stream.map_err(|e| number(&e))?,
+            timeout,
+            decoder: Decoder::new(ANSWER_MAX),
+        };
         connection.set_timeout(timeout).map_err(|e| number(&e))?;
         Ok(connection)
     }
@@ -58,27 +65,37 @@ impl Connection {
 
     /// Whether many requests may be on their way at once.
     ///
-    /// Not on the device: the kernel sends a request from the very buffer that the next `write()` fills.
+    /// Not on the device: the kernel sends a request, later, from the very buffer that the next `write()` fills
+    /// (`xenbus_dev_request_and_reply`).
     pub(super) fn pipelines(&self) -> bool {
         matches!(self.stream, Stream::Socket(_))
     }
 
+    /// The most payload that a request may have, in bytes.
+    pub(super) fn payload_max(&self) -> usize {
+        match self.stream {
+            Stream::Socket(_) => PAYLOAD_MAX,
+            // The kernel's buffer holds the header as well.
+            Stream::Device(_) => PAYLOAD_MAX - HEADER,
+        }
+    }
+
     /// Sends whole packets; a single one on the device, which takes one packet per `write()`.
-    pub(super) fn send(&mut self, packets: &[u8]) -> Result<(), Kind> {
+    pub(super) fn send(&mut self, packets: &[u8]) -> Result<(), ErrorKind> {
         let sent = match &mut self.stream {
             Stream::Socket(socket) => socket.write_all(packets),
             Stream::Device(device) => device.write_all(packets),
         };
         sent.map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => Kind::TimedOut { after: self.timeout },
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Kind::Closed,
-            _ => Kind::System { errno: number(&e) },
+            io::ErrorKind::WouldBlock => ErrorKind::TimedOut { after: self.timeout },
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ErrorKind::Closed,
+            _ => ErrorKind::System { errno: number(&e) },
         })
     }
 
     /// The next packet, which must have come by the time that the timeout after `asked` has passed.
-    pub(super) fn receive(&mut self, asked: Instant) -> Result<Packet, Kind> {
-        let late = Kind::TimedOut { after: self.timeout };
+    pub(super) fn receive(&mut self, asked: Instant) -> Result<Packet, ErrorKind> {
+        let late = ErrorKind::TimedOut { after: self.timeout };
         loop {
             if let Some(packet) = self.received()? {
                 return Ok(packet);
@@ -95,14 +112,14 @@ impl Connection {
     }
 
     /// The next packet of what has been read already.
-    pub(super) fn received(&mut self) -> Result<Option<Packet>, Kind> {
-        self.decoder
-            .packet()
-            .map_err(|oversize| Kind::Protocol { what: format!("XenStore announced {oversize}") })
+    pub(super) fn received(&mut self) -> Result<Option<Packet>, ErrorKind> {
+        self.decoder.packet().map_err(|oversize| ErrorKind::Protocol {
+            what: format!("XenStore announced {oversize}"),
+        })
     }
 
     /// Waits until there is something to read; false when nothing came in time.
-    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, Kind> {
+    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, ErrorKind> {
         let started = Instant::now();
         loop {
             let left = timeout.saturating_sub(started.elapsed());
@@ -113,20 +130,20 @@ impl Connection {
                 Ok(0) if started.elapsed() >= timeout => return Ok(false),
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(true),
-                Err(errno) => return Err(Kind::System { errno: errno as i32 }),
+                Err(errno) => return Err(ErrorKind::System { errno: errno as i32 }),
             }
         }
     }
 
     /// Reads once what there is; false when the socket's timeout passed with nothing.
-    pub(super) fn fill(&mut self) -> Result<bool, Kind> {
+    pub(super) fn fill(&mut self) -> Result<bool, ErrorKind> {
         let mut buffer = [0; 16 * 1024];
         let read = match &mut self.stream {
             Stream::Socket(socket) => socket.read(&mut buffer),
             Stream::Device(device) => device.read(&mut buffer),
         };
         match read {
-            Ok(0) => Err(Kind::Closed),
+            Ok(0) => Err(ErrorKind::Closed),
             Ok(length) => {
                 self.decoder.push(buffer.get(..length).unwrap_or_default());
                 Ok(true)
@@ -134,8 +151,8 @@ impl Connection {
             Err(e) => match e.kind() {
                 io::ErrorKind::Interrupted => Ok(true),
                 io::ErrorKind::WouldBlock => Ok(false),
-                io::ErrorKind::ConnectionReset => Err(Kind::Closed),
-                _ => Err(Kind::System { errno: number(&e) }),
+                io::ErrorKind::ConnectionReset => Err(ErrorKind::Closed),
+                _ => Err(ErrorKind::System { errno: number(&e) }),
             },
         }
     }

@@ -1,8 +1,7 @@
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use nix::errno::Errno;
 
 /// Something that was wanted of XenStore, and why it was not had. Its text is one complete line.
 ///
@@ -12,13 +11,13 @@ use nix::errno::Errno;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     doing: String,
-    kind: Kind,
+    kind: ErrorKind,
 }
 
 /// The ways in which XenStore fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ErrorKind {
     /// XenStore answered with this errno. The connection is as good as before.
     Refused {
         /// The number of the answer's word on this system.
@@ -71,7 +70,7 @@ pub enum Kind {
 }
 
 impl Error {
-    pub(super) fn new(doing: impl Into<String>, kind: Kind) -> Self {
+    pub(super) fn new(doing: impl Into<String>, kind: ErrorKind) -> Self {
         Self { doing: doing.into(), kind }
     }
 
@@ -81,24 +80,24 @@ impl Error {
     }
 
     /// What went wrong.
-    pub fn kind(&self) -> &Kind {
+    pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
     /// The errno that says it best; never 0.
     pub fn errno(&self) -> i32 {
         match &self.kind {
-            Kind::Refused { errno } | Kind::Invalid { errno, .. } | Kind::System { errno } => {
-                *errno
-            }
-            Kind::Unknown { .. } => libc::EIO,
-            Kind::Conflict { .. } => libc::EAGAIN,
+            ErrorKind::Refused { errno }
+            | ErrorKind::Invalid { errno, .. }
+            | ErrorKind::System { errno } => *errno,
+            ErrorKind::Unknown { .. } => libc::EIO,
+            ErrorKind::Conflict { .. } => libc::EAGAIN,
             // The last place is the one that a domain without a socket has.
-            Kind::Absent { tried } => tried.last().map_or(libc::ENOENT, |(_, errno)| *errno),
-            Kind::TimedOut { .. } => libc::ETIMEDOUT,
-            Kind::Closed => libc::ECONNRESET,
-            Kind::Protocol { .. } => libc::EPROTO,
-            Kind::Broken { .. } => libc::ENOTCONN,
+            ErrorKind::Absent { tried } => tried.last().map_or(libc::ENOENT, |(_, errno)| *errno),
+            ErrorKind::TimedOut { .. } => libc::ETIMEDOUT,
+            ErrorKind::Closed => libc::ECONNRESET,
+            ErrorKind::Protocol { .. } => libc::EPROTO,
+            ErrorKind::Broken { .. } => libc::ENOTCONN,
         }
     }
 }
@@ -108,19 +107,21 @@ impl fmt::Display for Error {
         let errno = self.errno();
         write!(f, "{}: ", self.doing)?;
         match &self.kind {
-            Kind::Refused { .. } | Kind::System { .. } => write!(f, "{}", Numbered(errno)),
-            Kind::Unknown { word } => {
+            ErrorKind::Refused { .. } | ErrorKind::System { .. } => {
+                write!(f, "{}", Numbered(errno))
+            }
+            ErrorKind::Unknown { word } => {
                 write!(f, "{}: XenStore said \"{}\"", Numbered(errno), word.escape_debug())
             }
-            Kind::Invalid { why, .. } => write!(f, "{}: {why}", Numbered(errno)),
-            Kind::Conflict { tries } => {
+            ErrorKind::Invalid { why, .. } => write!(f, "{}: {why}", Numbered(errno)),
+            ErrorKind::Conflict { tries } => {
                 write!(
                     f,
                     "{}: others changed the same nodes during each of {tries} tries",
                     Numbered(errno)
                 )
             }
-            Kind::Absent { tried } => {
+            ErrorKind::Absent { tried } => {
                 for (path, errno) in tried {
                     write!(f, "{}: {}; ", path.display(), Numbered(*errno))?;
                 }
@@ -135,12 +136,12 @@ impl fmt::Display for Error {
                     },
                 )
             }
-            Kind::TimedOut { after } => {
+            ErrorKind::TimedOut { after } => {
                 write!(f, "{}: no answer within {after:?}", Numbered(errno))
             }
-            Kind::Closed => write!(f, "{}: XenStore closed the connection", Numbered(errno)),
-            Kind::Protocol { what } => write!(f, "{}: {what}", Numbered(errno)),
-            Kind::Broken { first } => {
+            ErrorKind::Closed => write!(f, "{}: XenStore closed the connection", Numbered(errno)),
+            ErrorKind::Protocol { what } => write!(f, "{}: {what}", Numbered(errno)),
+            ErrorKind::Broken { first } => {
                 write!(
                     f,
                     "{}: the connection was given up earlier ({first}): connect anew",
@@ -158,7 +159,10 @@ struct Numbered(i32);
 
 impl fmt::Display for Numbered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (errno {})", Errno::from_raw(self.0).desc(), self.0)
+        // The standard library has no other way to strerror().
+        let text = io::Error::from_raw_os_error(self.0).to_string();
+        let text = text.strip_suffix(&format!(" (os error {})", self.0)).unwrap_or(&text);
+        write!(f, "{text} (errno {})", self.0)
     }
 }
 
@@ -173,7 +177,7 @@ mod tests {
                 (PathBuf::from("/var/run/xenstored/socket"), errno),
                 (PathBuf::from("/dev/xen/xenbus"), libc::ENOENT),
             ];
-            Error::new("xenstore connect", Kind::Absent { tried }).to_string()
+            Error::new("xenstore connect", ErrorKind::Absent { tried }).to_string()
         };
         assert_eq!(
             absent(libc::ENOENT),
@@ -182,7 +186,7 @@ mod tests {
         );
         assert!(absent(libc::EACCES).ends_with("run as root"), "{}", absent(libc::EACCES));
 
-        let refused = Error::new("xenstore write a/b", Kind::Refused { errno: libc::EACCES });
+        let refused = Error::new("xenstore write a/b", ErrorKind::Refused { errno: libc::EACCES });
         assert_eq!(refused.to_string(), "xenstore write a/b: Permission denied (errno 13)");
         assert_eq!(refused.errno(), libc::EACCES);
     }

@@ -13,6 +13,6 @@ pub mod wire;
 
 pub use channel::Event;
 pub use client::XenStore;
-pub use error::{Error, Kind};
+pub use error::{Error, ErrorKind};
 pub use permission::{Access, Permission};
 pub use server::Server;

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::memory::{ClientId, Store};
-use super::wire::Decoder;
+use super::wire::{Decoder, PAYLOAD_MAX};
 
 /// A [`Store`] on a Unix socket: a XenStore for where there is none. One thread, one poll loop.
 ///
@@ -158,7 +158,7 @@ const DEAF: usize = 4 * 1024 * 1024;
 
 impl Peer {
     fn new(stream: UnixStream, client: ClientId) -> Self {
-        let (decoder, output) = (Decoder::default(), Vec::new());
+        let (decoder, output) = (Decoder::new(PAYLOAD_MAX), Vec::new());
         Self { stream, client, decoder, output, behind: false, gone: false }
     }
 

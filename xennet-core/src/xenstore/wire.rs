@@ -131,10 +131,11 @@ pub(super) fn encode(out: &mut Vec<u8>, op: Op, req_id: u32, tx_id: u32, payload
 }
 
 /// Makes packets of a stream of bytes, however it was cut.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     bytes: Vec<u8>,
     taken: usize,
+    limit: usize,
 }
 
 /// A header announced more payload than a packet may have: the stream is not XenStore's, or has lost its step.
@@ -143,9 +144,16 @@ pub struct Decoder {
 pub struct Oversize {
     /// The bytes that were announced.
     pub length: u32,
+    /// The bytes that would have been right, at most.
+    pub limit: usize,
 }
 
 impl Decoder {
+    /// For packets of at most so much payload, in bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), taken: 0, limit }
+    }
+
     /// Adds what was read.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.taken);
@@ -161,8 +169,8 @@ impl Decoder {
         let [op, req_id, tx_id, length] =
             [op, req_id, tx_id, length].map(|word| u32::from_ne_bytes(*word));
         let size = usize::try_from(length).unwrap_or(usize::MAX);
-        if size > PAYLOAD_MAX {
-            return Err(Oversize { length });
+        if size > self.limit {
+            return Err(Oversize { length, limit: self.limit });
         }
         let Some(payload) = rest.get(..size) else { return Ok(None) };
         self.taken += HEADER + size;
@@ -177,7 +185,7 @@ impl Decoder {
 
 impl fmt::Display for Oversize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a packet of {} bytes, where at most {PAYLOAD_MAX} are allowed", self.length)
+        write!(f, "a packet of {} bytes, where at most {} are allowed", self.length, self.limit)
     }
 }
 
@@ -266,9 +274,9 @@ mod tests {
 
     #[test]
     fn an_announced_length_over_the_limit_is_refused_before_its_payload_comes() {
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(PAYLOAD_MAX);
         decoder.push(&[[2u32, 1, 0, 4097].map(u32::to_ne_bytes).as_flattened()].concat());
-        assert_eq!(decoder.packet(), Err(Oversize { length: 4097 }));
+        assert_eq!(decoder.packet(), Err(Oversize { length: 4097, limit: 4096 }));
     }
 
     #[test]
@@ -328,7 +336,7 @@ mod tests {
             for packet in &packets {
                 packet.encode(&mut bytes);
             }
-            let mut decoder = Decoder::default();
+            let mut decoder = Decoder::new(PAYLOAD_MAX);
             let mut seen = Vec::new();
             for piece in bytes.chunks(cut) {
                 decoder.push(piece);
@@ -345,7 +353,7 @@ mod tests {
             let _ = check_path(&bytes);
             let _ = strings(&bytes).count();
             let _ = errno(&bytes);
-            let mut decoder = Decoder::default();
+            let mut decoder = Decoder::new(PAYLOAD_MAX);
             decoder.push(&bytes);
             while let Ok(Some(_)) = decoder.packet() {}
         }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::BridgeInfo;
+use crate::types::{BridgeInfo, VlanId};
 
 const ID: VifId = VifId { domid: 3, devid: 0 };
 
@@ -203,6 +203,40 @@ fn vlans_on_a_bridge_that_does_not_separate_them_are_refused() {
         error.to_string().contains("ip link set dev xenbr0 type bridge vlan_filtering 1"),
         "{error}"
     );
+}
+
+#[test]
+fn a_vlan_aware_bridge_gets_the_vlans_before_the_port_is_up() {
+    let mut aware = bridge(2, "xenbr0");
+    let settings = aware.bridge.as_mut().unwrap();
+    settings.vlan_filtering = true;
+    settings.vlan_default_pvid = VlanId::new(1).ok();
+    let mut seen = VifSnapshot { bridges: vec![aware], store: None, ..fresh() };
+    let config = config(&[("bridge", "xenbr0"), ("vlan", "10p/20-30")]);
+    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "link set dev vif3.0 addrgenmode none",
+            "link set dev vif3.0 master xenbr0",
+            "vlan add dev vif3.0 vid 10 pvid untagged",
+            "vlan add dev vif3.0 vid 20-30",
+            "vlan del dev vif3.0 vid 1",
+            "link set dev vif3.0 up",
+        ]
+    );
+    // A running guest's VLANs are changed in place.
+    seen.link = Some(Link {
+        up: true,
+        master: Some(2),
+        addr_gen_mode: Some(AddrGenMode::None),
+        ..link(7, "vif3.0")
+    });
+    seen.vlans = config.vlan.as_ref().unwrap().ranges().to_vec();
+    assert_eq!(target(Device::Vif).online(&config, &seen), Ok(Plan::default()));
+    seen.vlans.pop();
+    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    assert_eq!(lines(&plan), ["vlan add dev vif3.0 vid 20-30"]);
 }
 
 #[test]
