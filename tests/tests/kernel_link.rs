@@ -251,7 +251,7 @@ fn failures_say_what_and_why() {
 
     let not_a_bridge = get(&mut Kernel::open().unwrap(), "guest").reference();
     let error = fails(&by_name("vif3.0"), to(not_a_bridge));
-    assert_eq!(error.errno(), libc::EOPNOTSUPP);
+    assert_eq!((error.errno(), error.detail()), (libc::EOPNOTSUPP, Some("it is no master")));
 
     let error = fails(&gone, LinkSet::Up(true));
     assert_eq!(error.to_string(), "link set xenbr9 up: No such device (errno 19)");
@@ -266,6 +266,57 @@ fn failures_say_what_and_why() {
     kernel.link_delete(&by_name("vif3.0")).unwrap();
     assert_eq!(kernel.link(&name("guest")).unwrap(), None, "the other end goes with it");
     assert_eq!(kernel.link_delete(&by_name("vif3.0")).unwrap_err().errno(), libc::ENODEV);
+}
+
+#[test]
+fn a_link_that_vanishes_midway_is_no_other_link() {
+    let netns = Netns::new();
+    netns.veth("vif3.0", "guest");
+    let mut kernel = Kernel::open().unwrap();
+    let vif = get(&mut kernel, "vif3.0").reference();
+    kernel.link_set(&vif, &LinkSet::Address(MacAddr::VIF)).unwrap();
+    netns.ip("link delete vif3.0");
+    netns.veth("vif3.0", "guest");
+    let error = kernel.link_set(&vif, &LinkSet::Up(true)).unwrap_err();
+    assert_eq!(error.to_string(), "link set vif3.0 up: No such device (errno 19)");
+    assert!(!get(&mut kernel, "vif3.0").up, "the next one of that name is another one");
+}
+
+#[test]
+fn a_list_that_changes_while_it_is_read_is_whole_or_an_error() {
+    let netns = Netns::new();
+    for i in 0..60 {
+        netns.veth(&format!("v{i}"), &format!("g{i}"));
+    }
+    let here = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            netns::within(&here, || {
+                let mut kernel = Kernel::open().unwrap();
+                let kind = LinkKind::Veth { peer: name("peer") };
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    kernel.link_add(&name("passing"), &kind, None, None).unwrap();
+                    kernel.link_delete(&by_name("passing")).unwrap();
+                }
+            });
+        });
+        let mut kernel = Kernel::open().unwrap();
+        let lists: Vec<_> = (0..100).map(|_| kernel.links(LinkFilter::All)).collect();
+        // Before anything can fail, or the other thread would never end.
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for list in lists {
+            match list {
+                Ok(all) => {
+                    let lasting = all.iter().filter(|link| link.index <= 121).count();
+                    assert_eq!(lasting, 121, "none is missing, and none is there twice");
+                }
+                Err(error) => {
+                    assert_eq!((error.kind(), error.errno()), (ErrorKind::Changing, libc::EBUSY));
+                }
+            }
+        }
+    });
 }
 
 #[test]

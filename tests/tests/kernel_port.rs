@@ -144,10 +144,16 @@ fn failures_say_what_and_why() {
 
 #[test]
 fn the_forwarding_table() {
-    let netns = bridge_with_port();
-    netns.veth("vif2.0", "guest2");
-    netns.ip("link set vif2.0 master xenbr0");
-    netns.ip("link set vif2.0 up");
+    let netns = Netns::new();
+    netns.make_bridge("xenbr0");
+    for (vif, guest) in [("vif1.0", "guest1"), ("vif2.0", "guest2")] {
+        netns.veth(vif, guest);
+        netns.ip(&format!("link set {vif} master xenbr0"));
+        // Else it learns from what the guest's end says of its own accord.
+        netns.ip(&format!("link set {vif} type bridge_slave learning off"));
+        netns.ip(&format!("link set {vif} up"));
+        netns.ip(&format!("link set {guest} up"));
+    }
     let mut kernel = Kernel::open().unwrap();
     let (one, two) = (index(&mut kernel, "vif1.0"), index(&mut kernel, "vif2.0"));
     let mac = |last| MacAddr::from_octets([2, 0, 0, 0, 0, last]).unwrap();

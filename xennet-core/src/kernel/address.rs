@@ -20,11 +20,8 @@ impl Kernel {
     pub fn addresses(&mut self, link: &LinkRef) -> Result<Vec<Address>, Error> {
         self.link_index(link)
             .and_then(|index| {
-                let mut message = AddressMessage::default();
-                message.header.index = index;
-                self.dump(RouteNetlinkMessage::GetAddress(message), |body| {
-                    decode(body, link, index)
-                })
+                let message = RouteNetlinkMessage::GetAddress(filter_message(index));
+                self.dump(message, |body| decode(body, link, index))
             })
             .map_err(|error| error.doing(format!("address show dev {}", link.name)))
     }
@@ -69,6 +66,12 @@ impl Kernel {
     }
 }
 
+fn filter_message(index: u32) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message
+}
+
 /// What identifies an address.
 fn message(index: u32, address: &Address) -> AddressMessage {
     let mut message = AddressMessage::default();
@@ -96,7 +99,8 @@ fn new_message(index: u32, address: &Address) -> AddressMessage {
     if address.valid.is_some() || address.preferred.is_some() {
         let mut lifetimes = CacheInfo::default();
         lifetimes.ifa_valid = address.valid.unwrap_or(FOREVER);
-        lifetimes.ifa_preferred = address.preferred.unwrap_or(FOREVER);
+        // The kernel refuses to prefer an address for longer than there is one.
+        lifetimes.ifa_preferred = address.preferred.unwrap_or(FOREVER).min(lifetimes.ifa_valid);
         attributes.push(AddressAttribute::CacheInfo(lifetimes));
     }
     attributes.extend(address.metric.map(AddressAttribute::RoutePriority));
@@ -149,3 +153,60 @@ fn decode(body: &[u8], link: &LinkRef, wanted: u32) -> Option<Address> {
 
 const IFA_RT_PRIORITY: u16 = 9;
 const IFA_PROTO: u16 = 11;
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use RouteNetlinkMessage::{DelAddress, GetAddress, NewAddress};
+    use netlink_packet_core::NLM_F_DUMP;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::attributes::strange;
+    use crate::kernel::request::sent;
+
+    #[test]
+    fn lists_adds_and_deletes() {
+        assert_eq!(
+            sent(GetAddress(filter_message(9)), NLM_F_DUMP),
+            "18000000 16000103 00000000 00000000 00000000 09000000"
+        );
+        let mut full = Address::new("192.0.2.1/24".parse().unwrap());
+        full.broadcast = Some([192, 0, 2, 255].into());
+        full.label = Some("eth7:web".to_owned());
+        full.scope = Scope::LINK;
+        full.flags = AddressFlags::NOPREFIXROUTE | AddressFlags::PERMANENT;
+        full.valid = Some(5000);
+        full.metric = Some(77);
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        assert_eq!(
+            sent(NewAddress(new_message(9, &full)), flags),
+            "64000000 14000106 00000000 00000000 \
+             021800fd 09000000 08000200 c0000201 08000100 c0000201 08000400 c00002ff \
+             0d000300 65746837 3a776562 00000000 08000800 00020000 14000600 88130000 \
+             88130000 00000000 00000000 08000900 4d000000"
+        );
+        assert_eq!(
+            sent(DelAddress(message(9, &full)), 0),
+            "28000000 15000100 00000000 00000000 \
+             02180000 09000000 08000200 c0000201 08000100 c0000201"
+        );
+        let mut peer = Address::new("2001:db8::1/128".parse().unwrap());
+        peer.peer = Some("2001:db8::2".parse().unwrap());
+        assert_eq!(
+            sent(NewAddress(new_message(9, &peer)), flags),
+            "40000000 14000106 00000000 00000000 \
+             0a800000 09000000 14000200 20010db8 00000000 00000000 00000001 14000100 \
+             20010db8 00000000 00000000 00000002"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_an_address_or_none(body in strange::body(8)) {
+            let link = LinkRef { index: None, name: "vif1.0".parse().unwrap() };
+            let [.., i0, i1, i2, i3] = *body.first_chunk::<8>().unwrap();
+            let _ = decode(&body, &link, u32::from_ne_bytes([i0, i1, i2, i3]));
+        }
+    }
+}

@@ -65,6 +65,42 @@ pub(super) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(c_str(value)).into_owned()
 }
 
+/// Bodies of messages as no kernel sends them, for the tests of all decoders.
+#[cfg(test)]
+pub(super) mod strange {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// A header of any bytes, then attributes of any kind, some of them nested, then anything.
+    pub(in crate::kernel) fn body(header: usize) -> impl Strategy<Value = Vec<u8>> {
+        (vec(any::<u8>(), header), attributes(), vec(any::<u8>(), 0..6))
+            .prop_map(|(header, attributes, rest)| [header, attributes, rest].concat())
+    }
+
+    fn attributes() -> impl Strategy<Value = Vec<u8>> {
+        let value = prop_oneof![
+            vec(any::<u8>(), 0..20),
+            // What the decoders look for: addresses, names and kinds.
+            Just(vec![192, 0, 2, 1]),
+            Just(b"bridge\0".to_vec()),
+            Just(b"vif1.0\0".to_vec()),
+        ];
+        value.prop_recursive(4, 64, 8, |inner| {
+            vec((0u16..64, inner), 0..8).prop_map(|all| {
+                let mut bytes = Vec::new();
+                for (kind, value) in all {
+                    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+                    bytes.extend(length.to_ne_bytes());
+                    bytes.extend(kind.to_ne_bytes());
+                    bytes.extend(value);
+                    bytes.resize(bytes.len().next_multiple_of(4), 0);
+                }
+                bytes
+            })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,15 +39,7 @@ impl Kernel {
     ) -> Result<(), Error> {
         self.link_index(port)
             .and_then(|index| {
-                let mut message = message(index, mac);
-                message.header.state = match kind {
-                    FdbKind::Dynamic => NeighbourState::Reachable,
-                    FdbKind::Static => NeighbourState::Noarp,
-                    FdbKind::Permanent => NeighbourState::Permanent,
-                };
-                if sticky {
-                    message.header.flags |= NeighbourFlags::Sticky;
-                }
+                let message = new_message(index, mac, kind, sticky);
                 let message = RouteNetlinkMessage::NewNeighbour(message);
                 self.change(message, NLM_F_CREATE | NLM_F_EXCL)
             })
@@ -73,12 +65,27 @@ impl Kernel {
         port: u32,
         filter: Vec<NeighbourAttribute>,
     ) -> Result<Vec<FdbEntry>, Error> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = AddressFamily::Bridge;
-        message.header.ifindex = port;
-        message.attributes = filter;
-        self.dump(RouteNetlinkMessage::GetNeighbour(message), decode)
+        self.dump(RouteNetlinkMessage::GetNeighbour(filter_message(port, filter)), decode)
     }
+}
+
+fn filter_message(port: u32, filter: Vec<NeighbourAttribute>) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = port;
+    message.attributes = filter;
+    message
+}
+
+fn new_message(port: u32, mac: MacAddr, kind: FdbKind, sticky: bool) -> NeighbourMessage {
+    let mut message = message(port, mac);
+    message.header.state = match kind {
+        FdbKind::Dynamic => NeighbourState::Reachable,
+        FdbKind::Static => NeighbourState::Noarp,
+        FdbKind::Permanent => NeighbourState::Permanent,
+    };
+    message.header.flags.set(NeighbourFlags::Sticky, sticky);
+    message
 }
 
 fn message(port: u32, mac: MacAddr) -> NeighbourMessage {
@@ -115,3 +122,48 @@ fn decode(body: &[u8]) -> Option<FdbEntry> {
 const NDA_FLAGS_EXT: u16 = 15;
 const NTF_STICKY: u8 = 1 << 6;
 const NTF_EXT_LOCKED: u32 = 1 << 1;
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use RouteNetlinkMessage::{DelNeighbour, GetNeighbour, NewNeighbour};
+    use netlink_packet_core::NLM_F_DUMP;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::attributes::strange;
+    use crate::kernel::request::sent;
+
+    #[test]
+    fn lists_adds_and_deletes() {
+        assert_eq!(
+            sent(GetNeighbour(filter_message(9, vec![])), NLM_F_DUMP),
+            "1c000000 1e000103 00000000 00000000 07000000 09000000 00000000"
+        );
+        let bridge = filter_message(0, vec![NeighbourAttribute::Controller(7)]);
+        assert_eq!(
+            sent(GetNeighbour(bridge), NLM_F_DUMP),
+            "24000000 1e000103 00000000 00000000 \
+             07000000 00000000 00000000 08000900 07000000"
+        );
+        let mac = "00:16:3e:00:00:01".parse().unwrap();
+        let sticky = new_message(9, mac, FdbKind::Static, true);
+        assert_eq!(
+            sent(NewNeighbour(sticky), NLM_F_CREATE | NLM_F_EXCL),
+            "28000000 1c000106 00000000 00000000 \
+             07000000 09000000 40004400 0a000200 00163e00 00010000"
+        );
+        assert_eq!(
+            sent(DelNeighbour(message(9, mac)), 0),
+            "28000000 1d000100 00000000 00000000 \
+             07000000 09000000 00000400 0a000200 00163e00 00010000"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_an_entry_or_none(body in strange::body(12)) {
+            let _ = decode(&body);
+        }
+    }
+}

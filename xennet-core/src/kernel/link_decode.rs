@@ -116,3 +116,20 @@ fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
 
 const AF_INET6: u16 = 10;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::attributes::strange;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_link_or_none(body in strange::body(16)) {
+            let _ = name(&body);
+            if let Some(link) = link(&body) {
+                prop_assert!(name(&body) == Some(link.name.as_str().as_bytes()));
+            }
+        }
+    }
+}

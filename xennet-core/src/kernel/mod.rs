@@ -10,6 +10,7 @@ mod error;
 mod fdb;
 mod link;
 mod link_decode;
+mod link_encode;
 mod monitor;
 mod neighbour;
 mod port;
@@ -29,7 +30,7 @@ use socket::Socket;
 
 /// A connection to the kernel's rtnetlink, in the network namespace that the thread was in when it was opened.
 ///
-/// It stays in that namespace if the thread leaves it; [`sysctl`] follows the thread.
+/// It stays in that namespace if the thread leaves it; [`sysctl()`] follows the thread.
 #[derive(Debug)]
 pub struct Kernel {
     socket: Socket,

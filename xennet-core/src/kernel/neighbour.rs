@@ -28,11 +28,7 @@ impl Kernel {
     ) -> Result<(), Error> {
         self.link_index(link)
             .and_then(|index| {
-                let mut message = message(index, address, NeighbourFlags::empty());
-                message.header.state = NeighbourState::Permanent;
-                let octets = mac.octets().into();
-                message.attributes.push(NeighbourAttribute::LinkLayerAddress(octets));
-                let message = RouteNetlinkMessage::NewNeighbour(message);
+                let message = RouteNetlinkMessage::NewNeighbour(new_message(index, address, mac));
                 self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
             })
             .map_err(|error| {
@@ -84,10 +80,8 @@ impl Kernel {
         flags: NeighbourFlags,
     ) -> Result<Vec<Neighbour>, Error> {
         let index = self.link_index(link)?;
-        let mut message = NeighbourMessage::default();
-        message.header.flags = flags;
-        message.attributes.push(NeighbourAttribute::IfIndex(index));
-        self.dump(RouteNetlinkMessage::GetNeighbour(message), |body| decode(body, index))
+        let message = RouteNetlinkMessage::GetNeighbour(filter_message(index, flags));
+        self.dump(message, |body| decode(body, index))
     }
 
     fn neighbour_remove(
@@ -99,6 +93,20 @@ impl Kernel {
         let message = message(self.link_index(link)?, address, flags);
         self.change(RouteNetlinkMessage::DelNeighbour(message), 0)
     }
+}
+
+fn filter_message(index: u32, flags: NeighbourFlags) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.flags = flags;
+    message.attributes.push(NeighbourAttribute::IfIndex(index));
+    message
+}
+
+fn new_message(index: u32, address: IpAddr, mac: MacAddr) -> NeighbourMessage {
+    let mut message = message(index, address, NeighbourFlags::empty());
+    message.header.state = NeighbourState::Permanent;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.octets().into()));
+    message
 }
 
 fn message(index: u32, address: IpAddr, flags: NeighbourFlags) -> NeighbourMessage {
@@ -139,5 +147,58 @@ impl Header {
         let [_, _, _, _, i0, i1, i2, i3, s0, s1, flags, _] = *header;
         let index = u32::from_ne_bytes([i0, i1, i2, i3]);
         Some((Self { index, state: u16::from_ne_bytes([s0, s1]), flags }, rest))
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use RouteNetlinkMessage::{DelNeighbour, GetNeighbour, NewNeighbour};
+    use netlink_packet_core::NLM_F_DUMP;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::attributes::strange;
+    use crate::kernel::request::sent;
+
+    #[test]
+    fn lists_adds_and_deletes() {
+        let all = filter_message(9, NeighbourFlags::empty());
+        assert_eq!(
+            sent(GetNeighbour(all), NLM_F_DUMP),
+            "24000000 1e000103 00000000 00000000 \
+             00000000 00000000 00000000 08000800 09000000"
+        );
+        let proxies = filter_message(9, NeighbourFlags::Proxy);
+        assert_eq!(
+            sent(GetNeighbour(proxies), NLM_F_DUMP),
+            "24000000 1e000103 00000000 00000000 \
+             00000000 00000000 00000800 08000800 09000000"
+        );
+        let (v4, v6) = ([192, 0, 2, 9].into(), "2001:db8::9".parse().unwrap());
+        let permanent = new_message(9, v4, "00:16:3e:00:00:01".parse().unwrap());
+        assert_eq!(
+            sent(NewNeighbour(permanent), NLM_F_CREATE | NLM_F_REPLACE),
+            "30000000 1c000105 00000000 00000000 \
+             02000000 09000000 80000000 08000100 c0000209 0a000200 00163e00 00010000"
+        );
+        let proxy = message(9, v6, NeighbourFlags::Proxy);
+        assert_eq!(
+            sent(NewNeighbour(proxy.clone()), NLM_F_CREATE),
+            "30000000 1c000104 00000000 00000000 \
+             0a000000 09000000 00000800 14000100 20010db8 00000000 00000000 00000009"
+        );
+        assert_eq!(
+            sent(DelNeighbour(proxy), 0),
+            "30000000 1d000100 00000000 00000000 \
+             0a000000 09000000 00000800 14000100 20010db8 00000000 00000000 00000009"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_neighbour_or_none(body in strange::body(12)) {
+            let _ = decode(&body, Header::split(&body).unwrap().0.index);
+        }
     }
 }

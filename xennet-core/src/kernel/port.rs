@@ -1,13 +1,14 @@
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     BridgePortState, InfoBridgePort, InfoPortData, InfoPortKind, LinkAttribute, LinkInfo,
+    LinkMessage,
 };
 
 use super::Kernel;
 use super::attributes::{attributes, c_str, u8, u16, u32};
 use super::error::{Error, ErrorKind};
-use super::link::{link_message, sparing};
 use super::link_decode::Header;
+use super::link_encode::{link_message, sparing};
 use crate::types::{LinkRef, Port, PortFlags, PortSet, PortState};
 
 impl Kernel {
@@ -54,14 +55,17 @@ impl Kernel {
 
     // RTM_SETLINK would take this and do nothing.
     fn port_change(&mut self, index: u32, settings: Vec<InfoBridgePort>) -> Result<(), Error> {
-        let info = vec![
-            LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(settings)),
-        ];
-        let message = link_message(index, vec![LinkAttribute::LinkInfo(info)]);
-        self.change(RouteNetlinkMessage::NewLink(message), 0)
+        self.change(RouteNetlinkMessage::NewLink(message(index, settings)), 0)
             .map_err(|error| error.explain(libc::EOPNOTSUPP, "it is no port of a bridge"))
     }
+}
+
+fn message(index: u32, settings: Vec<InfoBridgePort>) -> LinkMessage {
+    let info = vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(settings)),
+    ];
+    link_message(index, vec![LinkAttribute::LinkInfo(info)])
 }
 
 fn settings(set: &PortSet) -> Vec<InfoBridgePort> {
@@ -168,3 +172,45 @@ const FLAGS: [(PortFlags, u16, Setting); 17] = [
     (PortFlags::MAB, 40, InfoBridgePort::Mab),
     (PortFlags::NEIGH_VLAN_SUPPRESS, 43, InfoBridgePort::NeighVlanSuppress),
 ];
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use super::*;
+    use crate::kernel::attributes::strange;
+    use crate::kernel::request::sent;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sets_what_is_asked_for_in_one_request() {
+        let mut set = PortSet::default().on(PortFlags::ISOLATED).off(PortFlags::LEARNING);
+        set.cost = Some(4);
+        set.state = Some(PortState::Blocking);
+        let message = message(9, settings(&set));
+        assert_eq!(
+            sent(RouteNetlinkMessage::NewLink(message), 0),
+            "54000000 10000100 00000000 00000000 \
+             00000000 09000000 00000000 00000000 34001200 0b000400 62726964 67650000 \
+             24000500 05000800 00000000 05002100 01000000 05000100 04000000 08000300 \
+             04000000"
+        );
+    }
+
+    #[test]
+    fn flushes() {
+        let message = message(9, vec![InfoBridgePort::Flush]);
+        assert_eq!(
+            sent(RouteNetlinkMessage::NewLink(message), 0),
+            "38000000 10000100 00000000 00000000 \
+             00000000 09000000 00000000 00000000 18001200 0b000400 62726964 67650000 \
+             08000500 04001800"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_port_or_none(body in strange::body(16)) {
+            let _ = decode(&body);
+        }
+    }
+}

@@ -10,8 +10,8 @@ use super::answer::{Answer, Expect};
 use super::error::{Error, ErrorKind};
 use super::socket::ANSWER_TIMEOUT;
 
-/// A list that changes while it is read is read again so often: only a storm changes it each time.
-const DUMP_ATTEMPTS: u32 = 16;
+/// What changes while it is read is read again so often: only a storm changes it each time.
+const READ_ATTEMPTS: u32 = 16;
 /// `EAGAIN` asks to say it again; the kernel means that for a moment only.
 const CHANGE_ATTEMPTS: u32 = 3;
 
@@ -37,9 +37,9 @@ impl Kernel {
         decode: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
         let expect = Expect::One(answer_to(&message));
-        let mut found = None;
         let mut request = encode(message, NLM_F_REQUEST);
-        self.exchange(&mut request, expect, &mut |body| found = decode(body))?;
+        let mut found = None;
+        self.read(&mut request, expect, &mut |body| found = body.and_then(&decode))?;
         found.ok_or_else(|| Error::of(ErrorKind::Malformed, "an answer that says too little"))
     }
 
@@ -62,25 +62,30 @@ impl Kernel {
     ) -> Result<Vec<T>, Error> {
         let expect = Expect::Many(answer);
         let mut found = Vec::new();
-        let mut attempts = 1;
-        loop {
-            let outcome =
-                self.exchange(&mut request, expect, &mut |body| found.extend(decode(body)));
-            match outcome {
-                Ok(()) => return Ok(found),
-                Err(error) if attempts < DUMP_ATTEMPTS && passes(&error) => {
-                    found.clear();
-                    attempts += 1;
-                }
-                Err(error) => return Err(error),
+        self.read(&mut request, expect, &mut |body| match body {
+            Some(body) => found.extend(decode(body)),
+            None => found.clear(),
+        })?;
+        Ok(found)
+    }
+
+    /// Asks until the answer is whole; `each` hears None when it starts anew.
+    fn read(
+        &mut self,
+        request: &mut [u8],
+        expect: Expect,
+        each: &mut dyn FnMut(Option<&[u8]>),
+    ) -> Result<(), Error> {
+        for _ in 1..READ_ATTEMPTS {
+            match self.exchange(request, expect, &mut |body| each(Some(body))) {
+                Err(error) if passes(&error) => each(None),
+                outcome => return outcome,
             }
         }
+        self.exchange(request, expect, &mut |body| each(Some(body)))
     }
 
     /// Sends a request, under a number of its own, and reads its answer to the end.
-    ///
-    /// What an earlier request left behind bears another number and is passed over: that alone brings a socket whose
-    /// receive buffer overflowed back into step.
     fn exchange(
         &mut self,
         request: &mut [u8],
@@ -94,21 +99,21 @@ impl Kernel {
         self.socket.send(request)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let mut answer = Answer::new(request, expect, self.sequence, self.socket.port());
-        let mut failure = None;
-        loop {
-            let outcome = match self.socket.receive(deadline) {
-                Ok(datagram) => answer.take(datagram, each),
-                Err(error) => Some(Err(error)),
-            };
-            match outcome {
-                None => {}
-                // Left in the middle, a dump would answer the next one with EBUSY: read on to its end.
-                Some(Err(error)) if matches!(expect, Expect::Many(_)) && cut_short(&error) => {
-                    failure.get_or_insert(error);
-                }
-                Some(outcome) => return failure.map_or(outcome, Err),
+        let outcome = loop {
+            match self.socket.receive(deadline) {
+                Ok(datagram) => match answer.take(datagram, each) {
+                    None => {}
+                    Some(outcome) => break outcome,
+                },
+                Err(error) => break Err(error),
             }
+        };
+        // What is left of an answer would take the room of the next one, and an unfinished dump would refuse it (EBUSY).
+        // What comes later still bears an old number, and is passed over.
+        if outcome.as_ref().is_err_and(cut_short) {
+            self.socket.drain(deadline);
         }
+        outcome
     }
 }
 
@@ -127,13 +132,65 @@ pub(super) fn encode(message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
     bytes
 }
 
-/// Whether the same dump may well succeed the next time.
+/// Whether the same question may well be answered the next time.
 fn passes(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Changing | ErrorKind::Lost)
         || matches!(error.errno(), libc::EAGAIN | libc::EBUSY | libc::EINTR)
 }
 
-/// Whether more of the same answer is still to come.
+/// Whether the answer was not read to its end.
 fn cut_short(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated | ErrorKind::Malformed)
+    !matches!(error.kind(), ErrorKind::Refused | ErrorKind::Changing)
+}
+
+/// A request as it is sent, in words of four bytes.
+#[cfg(test)]
+pub(super) fn sent(message: RouteNetlinkMessage, flags: u16) -> String {
+    let bytes = encode(message, NLM_F_REQUEST | flags);
+    let words = bytes
+        .chunks(4)
+        .map(|word| word.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::LinkMessage;
+
+    use super::*;
+
+    /// Leaves answers unread until the socket has no room for another.
+    fn overflow(kernel: &Kernel) {
+        kernel.socket.shrink();
+        let mut message = LinkMessage::default();
+        message.header.index = 1;
+        let request = encode(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST);
+        for _ in 0..100 {
+            kernel.socket.send(&request).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_question_is_asked_again_when_its_answer_was_lost() {
+        let mut kernel = Kernel::open().unwrap();
+        overflow(&kernel);
+        assert_eq!(kernel.link_at(1).unwrap().unwrap().name.as_str(), "lo");
+        overflow(&kernel);
+        let all = kernel.links(crate::kernel::LinkFilter::All).unwrap();
+        assert_eq!(all.iter().filter(|link| link.index == 1).count(), 1);
+    }
+
+    #[test]
+    fn a_change_is_not_made_again_when_its_answer_was_lost() {
+        let mut kernel = Kernel::open().unwrap();
+        overflow(&kernel);
+        // Refused in any case, for want of an interface or of rights.
+        let mut nobody = LinkMessage::default();
+        nobody.header.index = 0x7fff_ffff;
+        let change = RouteNetlinkMessage::SetLink(nobody);
+        let error = kernel.change(change.clone(), 0).unwrap_err();
+        assert_eq!((error.kind(), error.errno()), (ErrorKind::Lost, libc::ENOBUFS));
+        let error = kernel.change(change, 0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "the next one is in step again");
+    }
 }

@@ -27,10 +27,7 @@ impl Kernel {
     pub fn routes(&mut self, filter: RouteFilter) -> Result<Vec<Route>, Error> {
         let mut all = Vec::new();
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let mut message = RouteMessage::default();
-            message.header.address_family = family;
-            message.attributes.extend(filter.table.map(RouteAttribute::Table));
-            message.attributes.extend(filter.index.map(RouteAttribute::Oif));
+            let message = filter_message(family, filter);
             let wanted = |route: &Route| {
                 filter.table.is_none_or(|table| route.table == table)
                     && filter
@@ -86,6 +83,14 @@ impl Kernel {
         self.change(RouteNetlinkMessage::DelRoute(message(route)), 0)
             .map_err(|error| error.doing(format!("route del {route}")))
     }
+}
+
+fn filter_message(family: AddressFamily, filter: RouteFilter) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family;
+    message.attributes.extend(filter.table.map(RouteAttribute::Table));
+    message.attributes.extend(filter.index.map(RouteAttribute::Oif));
+    message
 }
 
 fn message(route: &Route) -> RouteMessage {
@@ -161,4 +166,101 @@ fn member(route: &Route, hop: &NextHop) -> RouteNextHop {
     member.interface_index = hop.index.unwrap_or_default();
     member.attributes.extend(gateway(route, hop));
     member
+}
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use RouteNetlinkMessage::{GetRoute, NewRoute};
+    use netlink_packet_core::NLM_F_DUMP;
+
+    use super::*;
+    use crate::kernel::request::sent;
+    use crate::types::Scope;
+
+    #[test]
+    fn lists_with_and_without_a_filter() {
+        let filter = RouteFilter { table: Some(Route::MAIN), index: Some(9) };
+        let v4 = filter_message(AddressFamily::Inet, filter);
+        assert_eq!(
+            sent(GetRoute(v4), NLM_F_DUMP),
+            "2c000000 1a000103 00000000 00000000 \
+             02000000 00000000 00000000 08000f00 fe000000 08000400 09000000"
+        );
+        let v6 = filter_message(AddressFamily::Inet6, RouteFilter::default());
+        assert_eq!(
+            sent(GetRoute(v6), NLM_F_DUMP),
+            "1c000000 1a000103 00000000 00000000 0a000000 00000000 00000000"
+        );
+    }
+
+    #[test]
+    fn to_a_guest() {
+        let mut guest = Route::new("203.0.113.5/32".parse().unwrap(), NextHop::link(9));
+        guest.src = Some([192, 0, 2, 1].into());
+        guest.metric = Some(2);
+        assert_eq!(
+            sent(NewRoute(message(&guest)), NLM_F_CREATE | NLM_F_EXCL),
+            "3c000000 18000106 00000000 00000000 \
+             02200000 fe03fd01 00000000 08000100 cb007105 08000600 02000000 08000700 \
+             c0000201 08000400 09000000"
+        );
+    }
+
+    #[test]
+    fn with_all_that_one_can_have() {
+        let router = |text: &str| NextHop::via(text.parse().unwrap(), 9);
+        let mut full = Route::new("2001:db8:a::/48".parse().unwrap(), router("fe80::1"));
+        full.source = Some("2001:db8:1::/64".parse().unwrap());
+        full.table = 100_000;
+        full.metrics = vec![(2, 1400)];
+        full.congctl = Some("reno".to_owned());
+        full.preference = 1;
+        full.expires = Some(1000);
+        assert_eq!(
+            sent(NewRoute(message(&full)), NLM_F_CREATE | NLM_F_REPLACE),
+            "90000000 18000105 00000000 00000000 \
+             0a304000 00030001 00000000 08000f00 a0860100 14000100 20010db8 000a0000 \
+             00000000 00000000 14000200 20010db8 00010000 00000000 00000000 18000800 \
+             08000200 78050000 09001000 72656e6f 00000000 05001400 01000000 08001700 \
+             e8030000 08000400 09000000 14000500 fe800000 00000000 00000000 00000001"
+        );
+    }
+
+    #[test]
+    fn multipath() {
+        let mut on_link = NextHop::via([10, 9, 9, 9].into(), 8);
+        on_link.onlink = true;
+        on_link.weight = 3;
+        let other_family = NextHop::via("2001:db8::9".parse().unwrap(), 9);
+        let mut route = Route::new("198.51.100.0/24".parse().unwrap(), on_link);
+        route.hops.push(other_family);
+        assert_eq!(
+            sent(NewRoute(message(&route)), NLM_F_CREATE | NLM_F_EXCL),
+            "58000000 18000106 00000000 00000000 \
+             02180000 fe030001 00000000 08000100 c6336400 34000900 10000402 08000000 \
+             08000500 0a090909 20000000 09000000 16001200 0a002001 0db80000 00000000 \
+             00000000 00090000"
+        );
+    }
+
+    #[test]
+    fn nowhere_and_by_object() {
+        let mut none = Route::new("198.51.100.0/24".parse().unwrap(), NextHop::link(9));
+        none.hops.clear();
+        none.kind = RouteKind::Blackhole;
+        none.scope = Scope::GLOBAL;
+        assert_eq!(
+            sent(NewRoute(message(&none)), NLM_F_CREATE | NLM_F_EXCL),
+            "24000000 18000106 00000000 00000000 \
+             02180000 fe030006 00000000 08000100 c6336400"
+        );
+        none.kind = RouteKind::Unicast;
+        none.nexthop = Some(7);
+        assert_eq!(
+            sent(NewRoute(message(&none)), NLM_F_CREATE | NLM_F_EXCL),
+            "2c000000 18000106 00000000 00000000 \
+             02180000 fe030001 00000000 08000100 c6336400 08001e00 07000000"
+        );
+    }
 }

@@ -131,3 +131,26 @@ pub(super) fn number(kind: RouteKind) -> u8 {
 const ONLINK: u32 = 4;
 const RTA_NH_ID: u16 = 30;
 const RTAX_CC_ALGO: u16 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::attributes::strange;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_route_or_none(body in strange::body(12)) {
+            for family in [libc::AF_INET, libc::AF_INET6] {
+                let mut body = body.clone();
+                body[0] = u8::try_from(family).unwrap();
+                let _ = route(&body, body[0]);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_members(bytes: Vec<u8>) {
+            prop_assert!(multipath(&bytes, &mut Vec::new()).len() <= bytes.len() / 8);
+        }
+    }
+}

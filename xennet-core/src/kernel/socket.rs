@@ -89,6 +89,25 @@ impl Socket {
             }
         }
     }
+
+    /// Reads what is there and forgets it, until there is nothing.
+    pub(super) fn drain(&mut self, deadline: Instant) {
+        while Instant::now() < deadline {
+            self.buffer.clear();
+            match self.inner.recv_from(&mut self.buffer, libc::MSG_DONTWAIT) {
+                Ok(_) => {}
+                // ENOBUFS is said once for each loss, and stands for nothing in the queue.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENOBUFS)) => {
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn shrink(&self) {
+        SockRef::from(&self.inner).set_recv_buffer_size(0).unwrap();
+    }
 }
 
 impl std::fmt::Debug for Socket {

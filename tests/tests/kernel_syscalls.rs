@@ -1,0 +1,124 @@
+//! What the library asks of the kernel, counted by `strace`: it must not grow with interfaces that it is not about.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use xennet_core::kernel::{Kernel, LinkFilter};
+use xennet_core::types::{LinkRef, LinkSet, MacAddr, PortFlags, PortSet};
+use xennet_tests::netns::Netns;
+
+const OPEN: [(&str, u32); 4] = [("socket", 1), ("setsockopt", 4), ("bind", 1), ("getsockname", 1)];
+
+#[test]
+fn opening_is_seven_calls() {
+    let _netns = Netns::new();
+    assert_eq!(calls("open"), BTreeMap::from(OPEN.map(|(name, count)| (name.to_owned(), count))));
+}
+
+#[test]
+fn a_plug_is_one_send_and_one_receive_for_each_request() {
+    let netns = Netns::new();
+    netns.make_bridge("xenbr0");
+    netns.veth("vif1.0", "guest");
+    let alone = calls("plug");
+    // Two links looked up, eight changes, one of which is read back.
+    assert_eq!((alone["sendto"], alone["recvfrom"]), (11, 11));
+    for (name, count) in OPEN {
+        assert_eq!(alone[name], count, "{name}");
+    }
+    assert_eq!(alone.len(), OPEN.len() + 2, "nothing else: {alone:?}");
+
+    crowd(&netns);
+    assert_eq!(calls("plug"), alone, "900 other interfaces cost no call more");
+}
+
+#[test]
+fn a_filtered_list_does_not_grow_with_others() {
+    let netns = Netns::new();
+    netns.make_bridge("xenbr0");
+    netns.veth("vif1.0", "guest");
+    netns.ip("link set vif1.0 master xenbr0");
+    let alone = calls("lists");
+    crowd(&netns);
+    let crowded = calls("lists");
+    assert_eq!(crowded, alone);
+    assert!(calls("all")["recvfrom"] > 10, "the crowd is there, and is more than one datagram");
+}
+
+/// The network calls that one of the jobs below makes.
+fn calls(job: &str) -> BTreeMap<String, u32> {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=%network", "-e", "signal=none", "-o"])
+        .arg(trace.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "job", "--ignored", "--test-threads=1"])
+        .env("XENNET_TEST_JOB", job)
+        .output()
+        .expect("strace is installed: run tests/setup");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut counts = BTreeMap::new();
+    for line in std::fs::read_to_string(trace.path()).unwrap().lines() {
+        // "1234  sendto(3, ...": the number of the thread comes first.
+        let call = line.split_whitespace().nth(1).unwrap_or_default();
+        let name = call.split('(').next().unwrap_or_default();
+        *counts.entry(name.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+#[ignore = "run under strace by the other tests"]
+fn job() {
+    let job = std::env::var("XENNET_TEST_JOB").expect("the other tests say which");
+    let mut kernel = Kernel::open().unwrap();
+    match job.as_str() {
+        "open" => {}
+        "plug" => plug(&mut kernel),
+        "lists" => lists(&mut kernel),
+        "all" => drop(kernel.links(LinkFilter::All).unwrap()),
+        other => panic!("{other}"),
+    }
+}
+
+fn plug(kernel: &mut Kernel) {
+    let find = |kernel: &mut Kernel, name: &str| -> LinkRef {
+        kernel.link(&name.parse().unwrap()).unwrap().unwrap().reference()
+    };
+    let bridge = find(kernel, "xenbr0");
+    let vif = find(kernel, "vif1.0");
+    for set in [
+        LinkSet::Up(false),
+        LinkSet::Name { name: "vif1.0".parse().unwrap(), alias: "x".to_owned() },
+        LinkSet::Address(MacAddr::VIF),
+        LinkSet::Mtu(xennet_core::types::Mtu::new(1400).unwrap()),
+        LinkSet::Master(Some(bridge)),
+        LinkSet::Up(true),
+    ] {
+        kernel.link_set(&vif, &set).unwrap();
+    }
+    kernel.port_set(&vif, &PortSet::default().on(PortFlags::ISOLATED)).unwrap();
+    kernel.link_set(&vif, &LinkSet::Master(None)).unwrap();
+}
+
+fn lists(kernel: &mut Kernel) {
+    let bridges = kernel.links(LinkFilter::Kind("bridge")).unwrap();
+    let [bridge] = bridges.as_slice() else { panic!("{bridges:?}") };
+    let ports = kernel.links(LinkFilter::Master(bridge.index)).unwrap();
+    let [port] = ports.as_slice() else { panic!("{ports:?}") };
+    kernel.addresses(&port.reference()).unwrap();
+    kernel.neighbours(&port.reference()).unwrap();
+    kernel.proxies(&port.reference()).unwrap();
+    kernel.fdb(&port.reference()).unwrap();
+    kernel.port(port.index).unwrap();
+}
+
+/// 900 interfaces that nothing here is about.
+fn crowd(netns: &Netns) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let batch: String =
+        (0..450).map(|i| format!("link add name c{i} type veth peer name d{i}\n")).collect();
+    std::fs::write(file.path(), batch).unwrap();
+    netns.ip(&format!("-batch {}", file.path().display()));
+}

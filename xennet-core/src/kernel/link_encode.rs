@@ -1,0 +1,260 @@
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::DefaultNla;
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, InfoKind,
+    InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+};
+
+use super::link::LinkFilter;
+use crate::types::{AddrGenMode, BridgeInfo, IfName, LinkKind, LinkSet, MacAddr, Mtu};
+
+pub(super) fn link_message(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = attributes;
+    message
+}
+
+/// Asks the kernel to leave the counters, which nobody here reads, out of its answer.
+pub(super) fn sparing(mut message: LinkMessage) -> LinkMessage {
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    message
+}
+
+pub(super) fn filter_message(filter: LinkFilter<'_>) -> LinkMessage {
+    let attribute = match filter {
+        LinkFilter::All => None,
+        LinkFilter::Kind(kind) => {
+            let kind = InfoKind::Other(kind.to_owned());
+            Some(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]))
+        }
+        LinkFilter::Master(index) => Some(LinkAttribute::Controller(index)),
+    };
+    sparing(link_message(0, attribute.into_iter().collect()))
+}
+
+pub(super) fn new_message(
+    name: &IfName,
+    kind: &LinkKind,
+    mac: Option<MacAddr>,
+    mtu: Option<Mtu>,
+) -> LinkMessage {
+    let info = match kind {
+        LinkKind::Bridge(info) => bridge_info(info),
+        LinkKind::Veth { peer } => veth_info(peer, None),
+    };
+    let mut attributes = vec![name_attribute(name)];
+    attributes.extend(mac.map(mac_attribute));
+    attributes.extend(mtu.map(|mtu| LinkAttribute::Mtu(mtu.bytes())));
+    attributes.push(LinkAttribute::LinkInfo(info));
+    link_message(0, attributes)
+}
+
+pub(super) fn veth_message(name: &IfName, peer: &IfName, netns: BorrowedFd<'_>) -> LinkMessage {
+    let info = LinkAttribute::LinkInfo(veth_info(peer, Some(netns)));
+    link_message(0, vec![name_attribute(name), info])
+}
+
+/// `master` is the index of the master that `set` names, if it does.
+pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage {
+    let mut message = link_message(index, vec![]);
+    message.attributes = match set {
+        LinkSet::Up(up) => {
+            message.header.flags = if *up { LinkFlags::Up } else { LinkFlags::empty() };
+            message.header.change_mask = LinkFlags::Up;
+            vec![]
+        }
+        LinkSet::Address(mac) => vec![mac_attribute(*mac)],
+        LinkSet::Mtu(mtu) => vec![LinkAttribute::Mtu(mtu.bytes())],
+        LinkSet::Name { name, alias } => vec![
+            name_attribute(name),
+            // Not the typed one, which adds a NUL: only an alias of no bytes at all removes the old one.
+            LinkAttribute::Other(DefaultNla::new(libc::IFLA_IFALIAS, alias.clone().into())),
+        ],
+        LinkSet::Master(_) => vec![LinkAttribute::Controller(master)],
+        LinkSet::AddrGenMode(mode) => {
+            let mode = AfSpecInet6::AddrGenMode(match mode {
+                AddrGenMode::Eui64 => In6AddrGenMode::Eui64,
+                AddrGenMode::None => In6AddrGenMode::None,
+                AddrGenMode::StableSecret => In6AddrGenMode::StablePrivacy,
+                AddrGenMode::Random => In6AddrGenMode::Random,
+            });
+            vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])])]
+        }
+    };
+    message
+}
+
+pub(super) fn name_attribute(name: &IfName) -> LinkAttribute {
+    LinkAttribute::IfName(name.to_string())
+}
+
+fn mac_attribute(mac: MacAddr) -> LinkAttribute {
+    LinkAttribute::Address(mac.octets().into())
+}
+
+fn bridge_info(info: &BridgeInfo) -> Vec<LinkInfo> {
+    let stp = if info.stp { BridgeStpState::KernelStp } else { BridgeStpState::Disabled };
+    let mut data = vec![
+        InfoBridge::StpState(stp),
+        InfoBridge::ForwardDelay(info.forward_delay),
+        InfoBridge::AgeingTime(info.ageing_time),
+        InfoBridge::GroupFwdMask(info.group_fwd_mask),
+    ];
+    data.extend(info.mcast_snooping.map(InfoBridge::MulticastSnooping));
+    if info.vlan_filtering {
+        data.push(InfoBridge::VlanFiltering(true));
+    }
+    vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(data))]
+}
+
+fn veth_info(peer: &IfName, netns: Option<BorrowedFd<'_>>) -> Vec<LinkInfo> {
+    let mut attributes = vec![name_attribute(peer)];
+    attributes.extend(netns.map(|netns| LinkAttribute::NetNsFd(netns.as_raw_fd())));
+    let peer = InfoVeth::Peer(link_message(0, attributes));
+    vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(peer))]
+}
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
+    use netlink_packet_route::RouteNetlinkMessage::{GetLink, NewLink, SetLink};
+
+    use super::*;
+    use crate::kernel::request::sent;
+    use crate::types::LinkRef;
+
+    fn name(text: &str) -> IfName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn asks_by_name_and_by_filter() {
+        let by_name = sparing(link_message(0, vec![name_attribute(&name("vif3.0"))]));
+        assert_eq!(
+            sent(GetLink(by_name), 0),
+            "34000000 12000100 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0b000300 76696633 2e300000 08001d00 \
+             08000000"
+        );
+        assert_eq!(
+            sent(GetLink(filter_message(LinkFilter::All)), NLM_F_DUMP),
+            "28000000 12000103 00000000 00000000 \
+             00000000 00000000 00000000 00000000 08001d00 08000000"
+        );
+        let bridges = filter_message(LinkFilter::Kind("bridge"));
+        assert_eq!(
+            sent(GetLink(bridges), NLM_F_DUMP),
+            "38000000 12000103 00000000 00000000 \
+             00000000 00000000 00000000 00000000 10001200 0b000100 62726964 67650000 \
+             08001d00 08000000"
+        );
+        assert_eq!(
+            sent(GetLink(filter_message(LinkFilter::Master(7))), NLM_F_DUMP),
+            "30000000 12000103 00000000 00000000 \
+             00000000 00000000 00000000 00000000 08000a00 07000000 08001d00 08000000"
+        );
+    }
+
+    #[test]
+    fn makes_a_bridge() {
+        let info = BridgeInfo {
+            stp: false,
+            forward_delay: 0,
+            ageing_time: 30_000,
+            vlan_filtering: true,
+            mcast_snooping: Some(false),
+            group_fwd_mask: 8,
+        };
+        let mac = "02:00:00:00:00:01".parse().unwrap();
+        let mtu = Mtu::new(1400).unwrap();
+        let message = new_message(&name("xenbr0"), &LinkKind::Bridge(info), Some(mac), Some(mtu));
+        assert_eq!(
+            sent(NewLink(message), NLM_F_CREATE | NLM_F_EXCL),
+            "84000000 10000106 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0b000300 78656e62 72300000 0a000100 \
+             02000000 00010000 08000400 78050000 44001200 0b000100 62726964 67650000 \
+             34000200 08000500 00000000 08000100 00000000 08000400 30750000 06000900 \
+             08000000 05001700 00000000 05000700 01000000"
+        );
+        let plain = new_message(&name("b"), &LinkKind::Bridge(BridgeInfo::default()), None, None);
+        assert_eq!(
+            sent(NewLink(plain), NLM_F_CREATE | NLM_F_EXCL),
+            "5c000000 10000106 00000000 00000000 \
+             00000000 00000000 00000000 00000000 06000300 62000000 34001200 0b000100 \
+             62726964 67650000 24000200 08000500 00000000 08000100 00000000 08000400 \
+             00000000 06000900 00000000"
+        );
+    }
+
+    #[test]
+    fn makes_a_veth_pair() {
+        let kind = LinkKind::Veth { peer: name("guest") };
+        let message = new_message(&name("vif1.0"), &kind, None, None);
+        assert_eq!(
+            sent(NewLink(message), NLM_F_CREATE | NLM_F_EXCL),
+            "60000000 10000106 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0b000300 76696631 2e300000 34001200 \
+             09000100 76657468 00000000 24000200 20000100 00000000 00000000 00000000 \
+             00000000 0a000300 67756573 74000000"
+        );
+    }
+
+    #[test]
+    fn sets_one_thing_at_a_time() {
+        let master = LinkRef { index: Some(7), name: name("xenbr0") };
+        let named = |alias: &str| LinkSet::Name { name: name("web"), alias: alias.to_owned() };
+        for (set, expected) in [
+            (
+                LinkSet::Up(true),
+                "20000000 13000100 00000000 00000000 00000000 09000000 01000000 01000000",
+            ),
+            (
+                LinkSet::Up(false),
+                "20000000 13000100 00000000 00000000 00000000 09000000 00000000 01000000",
+            ),
+            (
+                LinkSet::Address(MacAddr::VIF),
+                "2c000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 0a000100 feffffff ffff0000",
+            ),
+            (
+                LinkSet::Mtu(Mtu::new(9000).unwrap()),
+                "28000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 08000400 28230000",
+            ),
+            (
+                named("was vif3.0"),
+                "38000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 08000300 77656200 0e001400 77617320 \
+                 76696633 2e300000",
+            ),
+            (
+                named(""),
+                "2c000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 08000300 77656200 04001400",
+            ),
+            (
+                LinkSet::Master(Some(master)),
+                "28000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 08000a00 07000000",
+            ),
+            (
+                LinkSet::AddrGenMode(AddrGenMode::None),
+                "30000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 10001a00 0c000a00 05000800 01000000",
+            ),
+        ] {
+            let master = if matches!(set, LinkSet::Master(_)) { 7 } else { 0 };
+            assert_eq!(sent(SetLink(set_message(9, &set, master)), 0), expected, "{set}");
+        }
+        let nomaster = set_message(9, &LinkSet::Master(None), 0);
+        assert_eq!(
+            sent(SetLink(nomaster), 0),
+            "28000000 13000100 00000000 00000000 \
+             00000000 09000000 00000000 00000000 08000a00 00000000"
+        );
+    }
+}
