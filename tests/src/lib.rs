@@ -1,5 +1,7 @@
-//! What the tests share: a network namespace per test and a real xenstored.
+//! What the tests share: a network namespace per test, a real xenstored, and a dom0 of both.
 
 pub mod embedded_store;
 pub mod faulty_store;
+pub mod hotplug;
+pub mod netns;
 pub mod xenstored;

@@ -1,4 +1,5 @@
 //! A real xenstored of one's own, without a hypervisor.
+#![expect(clippy::missing_panics_doc, reason = "what tests share fails as tests do: by a panic")]
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -89,7 +90,7 @@ impl Xenstored {
                 let said = fs::read(self.dir.path().join("stderr")).unwrap_or_default();
                 panic!("xenstored ended at once: {status}: {}", String::from_utf8_lossy(&said));
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "xenstored does not listen");
+            assert!(started.elapsed() < Duration::from_mins(1), "xenstored does not listen");
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -114,8 +115,8 @@ pub fn ask(tool: &str, args: &[&str], socket: &Path) -> String {
     text(&output.stdout)
 }
 
-/// A file that tests/setup has unpacked.
-fn unpacked(path: &str) -> PathBuf {
+/// A file or directory that tests/setup has unpacked.
+pub fn unpacked(path: &str) -> PathBuf {
     let cache = std::env::var_os("XENNET_TEST_CACHE")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from);
     let file = cache.join(path);

@@ -1,8 +1,38 @@
 //! Connects Xen guests to the network of dom0, or of a driver domain.
 //!
-//! When netback presents a `vifX.Y`, somebody must put it on a bridge, give it its MTU, and tell
-//! XenStore that it is `connected`. This library does so over raw netlink, in one process.
+//! When netback presents a `vifX.Y`, somebody must put it on a bridge, give it its MTU, and tell XenStore that it is
+//! `connected`. This library does so over raw netlink, in one process and about a millisecond.
+//!
+//! ```no_run
+//! use xennet_core::Dom0Network;
+//! use xennet_core::types::VifId;
+//!
+//! # fn main() -> Result<(), xennet_core::Error> {
+//! let mut net = Dom0Network::open()?; // this namespace's kernel, this domain's XenStore
+//! net.vif(VifId { domid: 3, devid: 0 })?.online()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything is one flow: a [`config`] says what is wanted, a snapshot what there is, a [`plan`] is the difference as
+//! plain data, and applying it is the only step with effects. What is already so plans no change; when a change fails,
+//! those before it are taken back.
 
+mod apply;
+mod bridge;
+pub mod config;
+mod error;
+pub mod hotplug;
 pub mod kernel;
+mod lock;
+mod network;
+pub mod plan;
 pub mod types;
+mod uplink;
+mod vif;
 pub mod xenstore;
+
+pub use bridge::Bridge;
+pub use error::Error;
+pub use network::Dom0Network;
+pub use vif::{Vif, VifStatus};

@@ -1,13 +1,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ParseError;
+use super::{ParseError, parse_bytes};
 
 /// The name of a network interface, by the kernel's rules: 1 to 15 bytes, no `/`, no `:`, no white space,
 /// neither `.` nor `..`.
 ///
 /// It is UTF-8, as everything that a person can type; the kernel itself does not care.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct IfName(String);
 
 impl IfName {
@@ -16,7 +17,7 @@ impl IfName {
 
     /// Parses a name from bytes as XenStore and the kernel give them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseError> {
-        str::from_utf8(bytes).map_err(|_| ParseError::new(KEY, bytes, "UTF-8"))?.parse()
+        parse_bytes(KEY, bytes)
     }
 
     /// The name as text.
@@ -41,6 +42,14 @@ impl FromStr for IfName {
             return Ok(Self(s.to_owned()));
         };
         Err(ParseError::new(KEY, s, expected))
+    }
+}
+
+impl TryFrom<String> for IfName {
+    type Error = ParseError;
+
+    fn try_from(s: String) -> Result<Self, ParseError> {
+        s.parse()
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{IfName, MacAddr, Mtu};
+use super::{IfName, MacAddr, Mtu, VlanId};
 
 /// A network interface as the kernel describes it. `ip -d link show`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct BridgeInfo {
     pub ageing_time: u32,
     /// Whether frames are kept to their VLAN: `vlan_filtering`.
     pub vlan_filtering: bool,
+    /// The PVID that a port gets when it joins: `vlan_default_pvid`; none when it gets none, or the kernel knows no VLANs.
+    pub vlan_default_pvid: Option<VlanId>,
     /// Whether multicast goes only where it was asked for: `mcast_snooping`; none when the kernel cannot.
     pub mcast_snooping: Option<bool>,
     /// Which link-local group addresses are forwarded: `group_fwd_mask`.
@@ -130,6 +132,26 @@ impl fmt::Display for AddrGenMode {
             Self::StableSecret => "stable_secret",
             Self::Random => "random",
         })
+    }
+}
+
+impl fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bridge(info) => {
+                let BridgeInfo { forward_delay, ageing_time, group_fwd_mask, .. } = info;
+                write!(f, "bridge stp_state {} forward_delay {forward_delay}", u8::from(info.stp))?;
+                write!(f, " ageing_time {ageing_time} group_fwd_mask {group_fwd_mask}")?;
+                if let Some(snooping) = info.mcast_snooping {
+                    write!(f, " mcast_snooping {}", u8::from(snooping))?;
+                }
+                if info.vlan_filtering {
+                    write!(f, " vlan_filtering 1")?;
+                }
+                Ok(())
+            }
+            Self::Veth { peer } => write!(f, "veth peer name {peer}"),
+        }
     }
 }
 

@@ -2,16 +2,39 @@
 //!
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
+mod address;
+mod bridge_spec;
+mod decimal;
+mod fdb;
 mod if_name;
+mod ip_list;
 mod link;
 mod mac_addr;
 mod mtu;
+mod neighbour;
+mod parse_bytes;
 mod parse_error;
+mod port;
+mod rate;
+mod route;
 mod vif_id;
+mod vlan_id;
+mod vlan_spec;
 
+pub use address::{Address, AddressFlags, Scope};
+pub use bridge_spec::BridgeSpec;
+pub use fdb::{FdbEntry, FdbFlags, FdbKind};
 pub use if_name::IfName;
+pub use ip_list::IpList;
 pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
 pub use mac_addr::MacAddr;
 pub use mtu::Mtu;
+pub use neighbour::Neighbour;
+pub use parse_bytes::parse_bytes;
 pub use parse_error::ParseError;
+pub use port::{Port, PortFlags, PortSet, PortState};
+pub use rate::Rate;
+pub use route::{NextHop, Route, RouteKind};
 pub use vif_id::{Device, VifId};
+pub use vlan_id::VlanId;
+pub use vlan_spec::{VlanRange, VlanSpec};

@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ParseError;
+use super::decimal::decimal;
 
 /// A maximum transmission unit in bytes, 68 to 65535: what IPv4 demands at least, and an Ethernet device takes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,18 +25,13 @@ impl Mtu {
 }
 
 const KEY: &str = "mtu";
-const EXPECTED: &str = "a number of bytes from 68 to 65535";
+const EXPECTED: &str = "a number of bytes from 68 to 65535, without leading zeros";
 
 impl FromStr for Mtu {
     type Err = ParseError;
 
     fn from_str(s: &str) -> Result<Self, ParseError> {
-        // `parse` alone would take "+1500".
-        let digits = s.bytes().all(|b| b.is_ascii_digit());
-        digits
-            .then(|| s.parse().ok().and_then(Self::checked))
-            .flatten()
-            .ok_or_else(|| ParseError::new(KEY, s, EXPECTED))
+        decimal(s).and_then(Self::checked).ok_or_else(|| ParseError::new(KEY, s, EXPECTED))
     }
 }
 
@@ -55,7 +51,9 @@ mod tests {
         for good in ["68", "1500", "9000", "65535"] {
             assert_eq!(good.parse::<Mtu>().unwrap().to_string(), good);
         }
-        for bad in ["", "67", "65536", "-1", "+1500", "1500 ", "0x5dc", "99999999999999999999"] {
+        for bad in
+            ["", "67", "65536", "0068", "-1", "+1500", "1500 ", "0x5dc", "99999999999999999999"]
+        {
             assert!(bad.parse::<Mtu>().is_err(), "{bad:?}");
         }
     }

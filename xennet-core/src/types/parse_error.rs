@@ -11,7 +11,7 @@ pub struct ParseError {
     expected: Cow<'static, str>,
 }
 
-/// Longer values are cut here in messages; no valid value of a single field is longer.
+/// Longer values are cut here in messages: only a list can be longer and valid, and its start tells which it is.
 const SHOWN: usize = 64;
 
 impl ParseError {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn one_line_whatever_the_value_held() {
-        let hostile = [b"x\n\0\x1b[2J\xff".as_slice(), &[b'a'; 1 << 20]].concat();
+        let hostile = [b"x\n\0\x1b[2J\xff".as_slice(), &vec![b'a'; 1 << 20]].concat();
         let text = ParseError::new("mtu", &hostile, "a number").to_string();
         assert!(text.len() < 400, "{} bytes", text.len());
         assert!(text.chars().all(|c| !c.is_control()), "{text:?}");

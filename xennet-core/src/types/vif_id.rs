@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::decimal::decimal;
 use super::{IfName, ParseError};
 
 /// Which vif: the guest's domain id and the number of the device within the guest, written `3.0`.
@@ -95,12 +96,6 @@ impl fmt::Display for Device {
             Self::Tap => "tap",
         })
     }
-}
-
-/// Digits only and no leading zero: `vif01.0` is not the name of a vif.
-fn decimal<T: FromStr>(s: &str) -> Option<T> {
-    let canonical = s == "0" || (!s.starts_with('0') && s.bytes().all(|b| b.is_ascii_digit()));
-    canonical.then(|| s.parse().ok()).flatten()
 }
 
 #[cfg(test)]

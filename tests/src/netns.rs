@@ -1,0 +1,130 @@
+//! A network namespace per test, with `ip` and `bridge` as the judges of what happened in it.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "what tests share fails as tests do: by a panic"
+)]
+
+use std::fs::File;
+use std::marker::PhantomData;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, setns, unshare};
+use serde_json::Value;
+
+/// The calling thread is in an empty network namespace of its own for as long as this lives.
+///
+/// All that was made in it disappears with it. It cannot be sent to another thread.
+#[derive(Debug)]
+pub struct Netns {
+    before: File,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Netns {
+    /// Moves the calling thread into a new namespace, whose `lo` is up. Panics without root's rights.
+    pub fn new() -> Self {
+        let before = own_netns();
+        unshare_net();
+        let netns = Self { before, not_send: PhantomData };
+        netns.ip("link set lo up");
+        netns
+    }
+
+    /// Runs `ip` with these words; panics with what it said when it fails.
+    pub fn ip(&self, words: &str) {
+        run("ip", words.split_whitespace());
+    }
+
+    /// Runs `bridge` with these words; panics with what it said when it fails.
+    pub fn bridge(&self, words: &str) {
+        run("bridge", words.split_whitespace());
+    }
+
+    /// What `ip -details -json` says.
+    pub fn ip_json(&self, words: &str) -> Value {
+        json("ip", words)
+    }
+
+    /// What `bridge -details -json` says.
+    pub fn bridge_json(&self, words: &str) -> Value {
+        json("bridge", words)
+    }
+
+    /// What `ip` says of one interface.
+    pub fn link(&self, name: &str) -> Value {
+        self.ip_json(&format!("link show dev {name}"))[0].take()
+    }
+
+    /// Makes a pair of Ethernet interfaces: the first plays the vif, the other the guest's end.
+    pub fn veth(&self, name: &str, peer: &str) {
+        self.ip(&format!("link add name {name} type veth peer name {peer}"));
+    }
+
+    /// Makes a bridge that is up.
+    pub fn make_bridge(&self, name: &str) {
+        self.ip(&format!("link add name {name} type bridge"));
+        self.ip(&format!("link set {name} up"));
+    }
+}
+
+impl Default for Netns {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        setns(&self.before, CloneFlags::CLONE_NEWNET).expect("the way back exists");
+    }
+}
+
+/// A second namespace: it lives as long as the file that names it.
+pub fn another() -> File {
+    std::thread::spawn(|| {
+        unshare_net();
+        own_netns()
+    })
+    .join()
+    .expect("the thread only makes a namespace")
+}
+
+/// Runs something in a namespace that [`another`] made.
+pub fn within<T: Send>(netns: &File, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            setns(netns, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn own_netns() -> File {
+    File::open("/proc/thread-self/ns/net").expect("/proc is mounted")
+}
+
+fn unshare_net() {
+    assert!(nix::unistd::geteuid().is_root(), "this test makes network namespaces: run it as root");
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+}
+
+fn json(program: &str, words: &str) -> Value {
+    let text = run(program, ["-details", "-json"].into_iter().chain(words.split_whitespace()));
+    if text.trim().is_empty() {
+        return Value::Array(Vec::new());
+    }
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{program} {words}: {error}: {text}"))
+}
+
+fn run<'a>(program: &str, words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<_> = words.collect();
+    let output = Command::new(program)
+        .args(&words)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} (iproute2): {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {stderr}", words.join(" "));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,143 @@
+//! The command line: parsed here, carried out by the library, printed by the module of each noun.
+
+use std::ffi::OsString;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
+use xennet_core::hotplug::Call;
+use xennet_core::plan::Plan;
+use xennet_core::{Dom0Network, Error};
+
+use crate::log::complain;
+use crate::{bridge, demo, hotplug, vif};
+
+/// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
+#[derive(Parser, Debug)]
+#[command(version, after_help = "Exit status: 0 done, 1 failed, 2 wrong usage.")]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Options {
+    /// Print the plan and change nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say on standard error what is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Do what a hotplug script does, from the same arguments and environment
+    Hotplug {
+        /// online, offline, add or remove; then key=value
+        #[arg(required = true, value_name = "COMMAND [KEY=VALUE]")]
+        args: Vec<OsString>,
+    },
+    /// Plug, unplug and show guests' vifs
+    #[command(subcommand)]
+    Vif(vif::Command),
+    /// Make, remove and show bridges
+    #[command(subcommand)]
+    Bridge(bridge::Command),
+    /// Show it at work: two guests on a bridge, in namespaces of their own, without Xen
+    Demo,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It was asked wrongly.
+    Usage(String),
+    /// It could not be done.
+    Failed(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Usage(text) => Self::Usage(text),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(format!("write the output: {error}"))
+    }
+}
+
+/// Parses the command line and carries it out.
+pub(crate) fn run() -> ExitCode {
+    let Cli { options, command } = Cli::parse();
+    let done = match command {
+        Command::Hotplug { args } => called(args, &options),
+        Command::Vif(command) => vif::run(command, &options),
+        Command::Bridge(command) => bridge::run(command, &options),
+        Command::Demo => demo::run(),
+    };
+    let (code, text) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(text)) => (1, text),
+        Err(Failure::Usage(text)) => (2, text),
+    };
+    complain("xennet", &text);
+    ExitCode::from(code)
+}
+
+fn called(args: Vec<OsString>, options: &Options) -> Result<(), Failure> {
+    let Some(call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
+        return Ok(());
+    };
+    let mut net = hotplug::network(&call)?;
+    let plan = if options.dry_run { call.plan(&mut net)? } else { call.run(&mut net)? };
+    options.planned(&plan)
+}
+
+/// What was wrong with the words of the command line.
+pub(crate) fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
+impl Options {
+    /// The kernel, and XenStore unless the caller does without.
+    pub(crate) fn network(no_store: bool) -> Result<Dom0Network, Error> {
+        let net = if no_store { Dom0Network::without_store() } else { Dom0Network::open() };
+        let mut net = hotplug::place(net?);
+        hotplug::load_config(&mut net)?;
+        Ok(net)
+    }
+
+    /// Prints a plan, where it is wanted: what would be done, or what was.
+    pub(crate) fn planned(&self, plan: &Plan) -> Result<(), Failure> {
+        if self.json {
+            let changes: Vec<Value> =
+                plan.changes().iter().map(|change| json!(change.to_string())).collect();
+            return Self::print_json(&json!({ "dry_run": self.dry_run, "changes": changes }));
+        }
+        if self.dry_run {
+            write!(stdout(), "{plan}")?;
+        } else if self.verbose {
+            eprint!("{plan}");
+        }
+        Ok(())
+    }
+
+    /// Prints one JSON value.
+    pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
+        writeln!(stdout(), "{value:#}")?;
+        Ok(())
+    }
+}

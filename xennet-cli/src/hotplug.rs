@@ -1,0 +1,88 @@
+//! Called as a hotplug script: argv and environment in, an exit code out.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use xennet_core::hotplug::{Action, Call};
+use xennet_core::plan::Plan;
+use xennet_core::{Dom0Network, Error};
+
+use crate::log::{Severity, complain, syslog};
+
+/// The names under which this program is a hotplug script.
+pub(crate) const NAMES: [&str; 2] = ["vif-bridge", "vif-xennet"];
+
+/// The whole life of a hotplug script. libxl judges by the exit code alone, and prints what we tell XenStore.
+pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
+    let began = Instant::now();
+    match Call::parse(args, |key| std::env::var_os(key)).and_then(|call| call.map(run).transpose())
+    {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some((call, plan))) => {
+            syslog(Severity::Info, name, summary(&call, &plan, began));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            syslog(Severity::Error, name, &error);
+            complain(name, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The kernel, XenStore and the configuration as a hotplug call needs them.
+///
+/// Unplugging goes on without XenStore, and whatever is wrong with the configuration: a device that goes must go.
+pub(crate) fn network(call: &Call) -> Result<Dom0Network, Error> {
+    let offline = call.action == Action::Offline;
+    let net = match Dom0Network::open() {
+        Err(Error::XenStore(_)) if offline => Dom0Network::without_store(),
+        opened => opened,
+    };
+    let mut net = place(net?);
+    match load_config(&mut net) {
+        Err(error) if !offline => {
+            call.report(&mut net, &error);
+            Err(error)
+        }
+        _ => Ok(net),
+    }
+}
+
+/// What the administrator decided for this host, if anything.
+pub(crate) fn load_config(net: &mut Dom0Network) -> Result<(), Error> {
+    let path = std::env::var_os("XENNET_CONFIG").unwrap_or_else(|| "/etc/xen/xennet.toml".into());
+    net.load_config(Path::new(&path))
+}
+
+/// Directories that a test, or a system with its own layout, puts elsewhere.
+pub(crate) fn place(mut net: Dom0Network) -> Dom0Network {
+    if let Some(dir) = std::env::var_os("XENNET_RUN_DIR") {
+        net.set_run_dir(dir);
+    }
+    if let Some(dir) = std::env::var_os("XENNET_HOOK_DIR") {
+        net.set_hook_dir(dir);
+    }
+    net
+}
+
+fn run(call: Call) -> Result<(Call, Plan), Error> {
+    let plan = call.run(&mut network(&call)?)?;
+    Ok((call, plan))
+}
+
+fn summary(call: &Call, plan: &Plan, began: Instant) -> String {
+    let action = match call.action {
+        Action::Online => "online",
+        Action::Offline => "offline",
+    };
+    let milliseconds = began.elapsed().as_secs_f64() * 1e3;
+    format!(
+        "{} {} {action}: {} changes in {milliseconds:.1} ms",
+        call.device,
+        call.id,
+        plan.changes().len()
+    )
+}

@@ -1,0 +1,30 @@
+//! One line to syslog, where the stock scripts log too, and to standard error for whoever is watching.
+
+use std::fmt::Display;
+use std::io::{Write, stderr};
+use std::os::unix::net::UnixDatagram;
+
+/// The facility `daemon`, as a syslog priority.
+const DAEMON: u8 = 3 << 3;
+
+/// How much a line matters, as a syslog severity.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Severity {
+    Error = 3,
+    Info = 6,
+}
+
+/// Tells syslog. A system without a syslog is none of our business, and no reason to fail.
+pub(crate) fn syslog(severity: Severity, name: &str, text: impl Display) {
+    let line = format!("<{}>{name}[{}]: {text}", DAEMON | severity as u8, std::process::id());
+    if let Ok(socket) = UnixDatagram::unbound() {
+        // Never wait for a log daemon that does not read.
+        let _ =
+            socket.set_nonblocking(true).and_then(|()| socket.send_to(line.as_bytes(), "/dev/log"));
+    }
+}
+
+/// Tells standard error, as one line in one write: xl's own output is on the same terminal.
+pub(crate) fn complain(name: &str, text: impl Display) {
+    let _ = stderr().write_all(format!("{name}: {text}\n").as_bytes());
+}

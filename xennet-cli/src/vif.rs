@@ -1,0 +1,204 @@
+//! `xennet vif`
+
+use std::io::{Write, stdout};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use xennet_core::types::{Device, Link, VifId};
+use xennet_core::{Dom0Network, Vif, VifStatus};
+
+use crate::args::{Failure, Options, usage};
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Plug a vif in, or repair one; does nothing to one that is as it should be
+    Online(Which),
+    /// Unplug a vif
+    Offline(Which),
+    /// Show what a vif is, and what an online would change
+    Show(Which),
+    /// List every vif
+    List {
+        /// Do without XenStore: list netback's interfaces
+        #[arg(long)]
+        no_store: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Which {
+    /// The guest's domain id and the number of its device, as in 3.0
+    #[arg(value_name = "DOMID.DEVID")]
+    id: VifId,
+    /// What to use instead of XenStore's values: bridge, vifname, mtu, mac, ip, rate, vlan, gatewaydev
+    #[arg(value_name = "KEY=VALUE", value_parser = key_value)]
+    values: Vec<(String, String)>,
+    /// The tap of an emulated NIC instead of the vif
+    #[arg(long)]
+    tap: bool,
+    /// Do without XenStore: take the values from the command line, and tell nobody
+    #[arg(long)]
+    no_store: bool,
+}
+
+fn key_value(arg: &str) -> Result<(String, String), String> {
+    let (key, value) = arg.split_once('=').ok_or("expected key=value")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Which {
+    fn open<'n>(&self, net: &'n mut Dom0Network) -> Result<Vif<'n>, Failure> {
+        let mut vif = if self.tap { net.tap(self.id) } else { net.vif(self.id) }.map_err(usage)?;
+        for (key, value) in &self.values {
+            vif.set(key, value.as_bytes()).map_err(usage)?;
+        }
+        Ok(vif)
+    }
+}
+
+pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
+    match command {
+        Command::Online(which) => {
+            let mut net = Options::network(which.no_store)?;
+            let mut vif = which.open(&mut net)?;
+            options.planned(&if options.dry_run { vif.plan_online()? } else { vif.online()? })
+        }
+        Command::Offline(which) => {
+            let mut net = Options::network(which.no_store)?;
+            let mut vif = which.open(&mut net)?;
+            options.planned(&if options.dry_run { vif.plan_offline()? } else { vif.offline()? })
+        }
+        Command::Show(which) => {
+            let mut net = Options::network(which.no_store)?;
+            let status = which.open(&mut net)?.status()?;
+            if options.json { Options::print_json(&as_json(&status)) } else { show(&status) }
+        }
+        Command::List { no_store } => list(&mut Options::network(no_store)?, options),
+    }
+}
+
+fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    for id in net.vifs()? {
+        all.push(net.vif(id).map_err(usage)?.status()?);
+    }
+    if options.json {
+        return Options::print_json(&all.iter().map(as_json).collect());
+    }
+    let mut out = stdout().lock();
+    writeln!(
+        out,
+        "{:<12} {:<15} {:<15} {:>5}  {:<11} DRIFT",
+        "VIF", "INTERFACE", "MASTER", "MTU", "STATUS"
+    )?;
+    for status in &all {
+        let (name, mtu) = status
+            .link
+            .as_ref()
+            .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
+        let id = status.target.id.to_string();
+        let master = status.master.as_ref().map_or("-", |master| master.name.as_str());
+        writeln!(
+            out,
+            "{id:<12} {name:<15} {master:<15} {mtu:>5}  {:<11} {}",
+            hotplug_status(status),
+            drift(status)
+        )?;
+    }
+    Ok(())
+}
+
+fn show(status: &VifStatus) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    let target = &status.target;
+    match &status.link {
+        None => writeln!(out, "{}: no such interface", target.name)?,
+        Some(link) => {
+            let state = [
+                if link.up { "up" } else { "down" },
+                if link.carrier { ", carrier" } else { ", no carrier" },
+            ];
+            writeln!(
+                out,
+                "{}: {}, mtu {}, master {}",
+                link.name,
+                state.concat(),
+                link.mtu,
+                master(status)
+            )?;
+        }
+    }
+    writeln!(out, "  backend  {} ({})", target.backend, hotplug_status(status))?;
+    match &status.config {
+        Err(error) => writeln!(out, "  wanted   unknown: {error}")?,
+        Ok(config) => writeln!(out, "  wanted   {}", wanted(config).join(", "))?,
+    }
+    writeln!(out, "  drift    {}", drift(status))?;
+    if let Some(Ok(plan)) = &status.drift {
+        plan.changes().iter().try_for_each(|change| writeln!(out, "           {change}"))?;
+    }
+    Ok(())
+}
+
+fn wanted(config: &xennet_core::config::VifConfig) -> Vec<String> {
+    let text = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
+    let all = [
+        text("bridge", config.bridge.as_ref().map(ToString::to_string)),
+        text("vifname", config.vifname.as_ref().map(ToString::to_string)),
+        text("mtu", config.mtu.as_ref().map(ToString::to_string)),
+        text("mac", config.mac.as_ref().map(ToString::to_string)),
+        text("ip", Some(config.ip.to_string()).filter(|ip| !ip.is_empty())),
+        text("rate", config.rate.as_ref().map(ToString::to_string)),
+        text("vlan", config.vlan.as_ref().map(ToString::to_string)),
+        text("gatewaydev", config.gatewaydev.as_ref().map(ToString::to_string)),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn master(status: &VifStatus) -> &str {
+    status.master.as_ref().map_or("none", |master| master.name.as_str())
+}
+
+fn hotplug_status(status: &VifStatus) -> String {
+    match &status.store {
+        None => "-".to_owned(),
+        Some(store) => match store.hotplug_status.as_deref() {
+            None | Some(b"") => "no status".to_owned(),
+            Some(text) => text.escape_ascii().to_string(),
+        },
+    }
+}
+
+fn drift(status: &VifStatus) -> String {
+    match &status.drift {
+        None => "-".to_owned(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(plan)) if plan.is_empty() => "none".to_owned(),
+        Some(Ok(plan)) => format!("{} changes", plan.changes().len()),
+    }
+}
+
+fn as_json(status: &VifStatus) -> Value {
+    let link = |link: &Link| {
+        json!({
+            "name": link.name.as_str(), "index": link.index, "up": link.up, "carrier": link.carrier,
+            "mtu": link.mtu, "mac": link.mac.map(|mac| mac.to_string()),
+        })
+    };
+    let bytes = |bytes: &Option<Vec<u8>>| {
+        bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    };
+    json!({
+        "vif": status.target.id.to_string(),
+        "device": match status.target.device { Device::Vif => "vif", Device::Tap => "tap" },
+        "backend": status.target.backend,
+        "link": status.link.as_ref().map(link),
+        "master": status.master.as_ref().map(|master| master.name.as_str()),
+        "hotplug_status": status.store.as_ref().and_then(|store| bytes(&store.hotplug_status)),
+        "hotplug_error": status.store.as_ref().and_then(|store| bytes(&store.hotplug_error)),
+        "error": status.config.as_ref().err().map(ToString::to_string)
+            .or_else(|| status.drift.as_ref()?.as_ref().err().map(ToString::to_string)),
+        "drift": status.drift.as_ref().and_then(|drift| drift.as_ref().ok())
+            .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
+    })
+}

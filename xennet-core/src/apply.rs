@@ -1,0 +1,144 @@
+//! The only step with effects: makes the changes of a plan, and takes them back when one fails.
+
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::kernel::Kernel;
+use crate::plan::{Change, Hook};
+use crate::xenstore::XenStore;
+
+/// How long a hook may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
+const HOOK_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Makes changes and remembers them until they are kept.
+#[derive(Debug)]
+pub(crate) struct Apply<'a> {
+    kernel: &'a mut Kernel,
+    store: Option<&'a mut XenStore>,
+    done: Vec<Change>,
+}
+
+impl<'a> Apply<'a> {
+    pub(crate) fn new(kernel: &'a mut Kernel, store: Option<&'a mut XenStore>) -> Self {
+        Self { kernel, store, done: Vec::new() }
+    }
+
+    /// Makes the changes in order, up to the first that fails.
+    pub(crate) fn run<'c>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'c Change>,
+    ) -> Result<(), Error> {
+        for change in changes {
+            if let Err(error) = self.make(change) {
+                self.restore(change);
+                return Err(error);
+            }
+            self.done.push(change.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes as many of the changes as possible; the first error is returned when all have been tried.
+    pub(crate) fn run_all<'c>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'c Change>,
+    ) -> Result<(), Error> {
+        let mut first = Ok(());
+        for change in changes {
+            match self.make(change) {
+                // What is gone needs no taking down.
+                Err(error) if ![libc::ENODEV, libc::ENOENT].contains(&error.errno()) => {
+                    first = first.and(Err(error));
+                }
+                _ => {}
+            }
+        }
+        first
+    }
+
+    /// Takes everything back, last change first. The first error stays the one that is reported.
+    pub(crate) fn undo(mut self, first: Error) -> Error {
+        let undone: Vec<Change> =
+            std::mem::take(&mut self.done).iter().rev().filter_map(Change::undo).collect();
+        match self.run_all(&undone) {
+            Ok(()) => first,
+            Err(undo) => Error::HalfUndone { first: Box::new(first), undo: Box::new(undo) },
+        }
+    }
+
+    pub(crate) fn kernel(&mut self) -> &mut Kernel {
+        self.kernel
+    }
+
+    /// A refused setting may still have had an effect: a port that cannot join a bridge has left its old one, and of a
+    /// request without an answer nobody knows.
+    fn restore(&mut self, refused: &Change) {
+        if let (Change::LinkSet { .. }, Some(undo)) = (refused, refused.undo()) {
+            let _ = self.make(&undo);
+        }
+    }
+
+    fn make(&mut self, change: &Change) -> Result<(), Error> {
+        let done = match change {
+            Change::LinkSet { link, set, .. } => self.kernel.link_set(link, set),
+            Change::LinkAdd { name, kind, mac, mtu } => {
+                self.kernel.link_add(name, kind, *mac, *mtu)
+            }
+            Change::LinkDelete { link } => self.kernel.link_delete(link),
+            Change::AddressDelete { link, address } => {
+                match self.kernel.address_delete(link, address) {
+                    // IPv6 ones went when the link went down, and IPv4 ones with the first of their network.
+                    Err(error) if error.errno() == libc::EADDRNOTAVAIL => Ok(()),
+                    outcome => outcome,
+                }
+            }
+            Change::AddressAdd { link, address } => self.kernel.address_add(link, address),
+            Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
+            Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
+            Change::Hook(hook) => return run_hook(hook),
+            Change::StoreWrite { path, value, .. } => {
+                return self.with_store(|store| store.write(path, value.as_bytes()));
+            }
+            Change::StoreRemove { path, .. } => return self.with_store(|store| store.remove(path)),
+        };
+        // In the words of the plan, which knows the names: the kernel module has only the index.
+        done.map_err(|error| error.doing(change.to_string()).into())
+    }
+
+    fn with_store(
+        &mut self,
+        write: impl FnOnce(&mut XenStore) -> Result<(), crate::xenstore::Error>,
+    ) -> Result<(), Error> {
+        // Without XenStore there is nobody to tell, and plans then hold no such change.
+        self.store.as_deref_mut().map_or(Ok(()), write).map_err(Error::from)
+    }
+}
+
+fn run_hook(hook: &Hook) -> Result<(), Error> {
+    let failed = |outcome: String| Error::Hook { path: hook.path.clone(), outcome };
+    let mut child = Command::new(&hook.path)
+        .envs(hook.variables.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .spawn()
+        .map_err(|error| failed(format!("cannot be run: {error}")))?;
+    let deadline = Instant::now() + HOOK_DEADLINE;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(failed(format!("failed with {status}"))),
+            Ok(None) if Instant::now() < deadline => sleep(Duration::from_millis(2)),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(failed(format!(
+                    "was still running after {} s and was killed",
+                    HOOK_DEADLINE.as_secs()
+                )));
+            }
+            Err(error) => return Err(failed(format!("cannot be waited for: {error}"))),
+        }
+    }
+}

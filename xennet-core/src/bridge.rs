@@ -1,0 +1,65 @@
+use crate::apply::Apply;
+use crate::kernel::LinkFilter;
+use crate::plan::{BridgeConfig, BridgeSnapshot, Plan};
+use crate::types::{IfName, Link};
+use crate::{Dom0Network, Error};
+
+/// One Linux bridge.
+#[derive(Debug)]
+pub struct Bridge<'n> {
+    net: &'n mut Dom0Network,
+    name: IfName,
+}
+
+impl<'n> Bridge<'n> {
+    pub(crate) fn new(net: &'n mut Dom0Network, name: IfName) -> Self {
+        Self { net, name }
+    }
+
+    /// The bridge and its ports as they are. `ip -d link show NAME`, `ip link show master NAME`
+    pub fn show(&mut self) -> Result<BridgeSnapshot, Error> {
+        let link = self.net.kernel.link(&self.name)?;
+        let ports = link
+            .as_ref()
+            .map_or(Ok(Vec::new()), |link| self.net.kernel.links(LinkFilter::Master(link.index)))?;
+        Ok(BridgeSnapshot { link, ports })
+    }
+
+    /// Its ports; none when it does not exist. `ip link show master NAME`
+    pub fn ports(&mut self) -> Result<Vec<Link>, Error> {
+        Ok(self.show()?.ports)
+    }
+
+    /// What [`create`](Self::create) would do now. Touches nothing.
+    pub fn plan_create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
+        Ok(config.create(&self.show()?)?)
+    }
+
+    /// Makes the bridge and brings it up; one that exists is brought up and otherwise left as it is.
+    pub fn create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
+        let plan = self.plan_create(config)?;
+        let mut apply = Apply::new(&mut self.net.kernel, None);
+        match apply.run(plan.changes()) {
+            Ok(()) => Ok(plan),
+            // Somebody else made it in the same moment: then it is there, which is what was wanted.
+            Err(error) if error.errno() == libc::EEXIST => {
+                let rest = self.plan_create(config)?;
+                Apply::new(&mut self.net.kernel, None).run(rest.changes())?;
+                Ok(rest)
+            }
+            Err(error) => Err(apply.undo(error)),
+        }
+    }
+
+    /// What [`delete`](Self::delete) would do now. Touches nothing.
+    pub fn plan_delete(&mut self, force: bool) -> Result<Plan, Error> {
+        Ok(self.show()?.delete(force)?)
+    }
+
+    /// Deletes the bridge; one that is not there is no error. One that has ports is left alone unless `force`.
+    pub fn delete(&mut self, force: bool) -> Result<Plan, Error> {
+        let plan = self.plan_delete(force)?;
+        Apply::new(&mut self.net.kernel, None).run_all(plan.changes())?;
+        Ok(plan)
+    }
+}

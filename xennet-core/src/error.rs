@@ -1,0 +1,125 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::ConfigError;
+use crate::plan::PlanError;
+use crate::types::{IfName, ParseError};
+use crate::{kernel, xenstore};
+
+/// Why something could not be done. Its text is one complete line: what was attempted, on what, what the system
+/// answered, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value is not what its key wants.
+    #[error(transparent)]
+    Value(#[from] ParseError),
+
+    /// What is wanted contradicts what there is.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+
+    /// The kernel refused, or did not answer.
+    #[error(transparent)]
+    Kernel(#[from] kernel::Error),
+
+    /// XenStore refused, or did not answer.
+    #[error(transparent)]
+    XenStore(#[from] xenstore::Error),
+
+    /// XenStore knows no such backend.
+    #[error(
+        "{path}: XenStore has no such backend; is the guest running? Without XenStore, use --no-store"
+    )]
+    NoBackend {
+        /// The backend's directory.
+        path: String,
+    },
+
+    /// The interface went away while it was worked on.
+    #[error("{link}: the interface went away during the plug; was its guest destroyed?")]
+    Vanished {
+        /// The interface.
+        link: IfName,
+    },
+
+    /// The kernel said that it made a change, and then showed that it had not.
+    #[error(
+        "{change}: the kernel accepted this and ignored it; is another program managing the interface?"
+    )]
+    Ignored {
+        /// The change.
+        change: String,
+    },
+
+    /// Another process holds the vif's lock for too long.
+    #[error("lock {}: another xennet has been busy with this vif for {} s; see `fuser {0}`", .path.display(), .waited.as_secs())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+
+    /// A hook failed.
+    #[error("hook {}: {outcome}; correct or remove it", .path.display())]
+    Hook {
+        /// The executable.
+        path: PathBuf,
+        /// What became of it.
+        outcome: String,
+    },
+
+    /// A file could not be used.
+    #[error("{doing} {}: {source}", .path.display())]
+    File {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+
+    /// The configuration file is wrong.
+    #[error("{}: {source}", .path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where, and why.
+        source: ConfigError,
+    },
+
+    /// The call itself is wrong.
+    #[error("{0}")]
+    Usage(String),
+
+    /// A change failed, and so did taking back one that came before it.
+    #[error("{first}; and taking back what was done failed: {undo}")]
+    HalfUndone {
+        /// Why the change failed.
+        first: Box<Error>,
+        /// Why it could not all be taken back.
+        undo: Box<Error>,
+    },
+}
+
+impl Error {
+    /// The errno that comes nearest: the kernel's or XenStore's own where there is one.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Value(error) => error.errno(),
+            Self::Plan(error) => error.errno(),
+            Self::Kernel(error) => error.errno(),
+            Self::XenStore(error) => error.errno(),
+            Self::NoBackend { .. } => libc::ENOENT,
+            Self::Vanished { .. } => libc::ENODEV,
+            Self::Ignored { .. } | Self::Hook { .. } => libc::EIO,
+            Self::Locked { .. } => libc::EBUSY,
+            Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
+            Self::HalfUndone { first, .. } => first.errno(),
+        }
+    }
+}

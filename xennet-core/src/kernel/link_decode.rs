@@ -1,0 +1,118 @@
+use super::attributes::{attributes, c_str, mac, text, u8, u16, u32};
+use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, VlanId};
+
+/// A link from the body of `RTM_NEWLINK`; none when its name is no [`IfName`].
+pub(super) fn link(body: &[u8]) -> Option<Link> {
+    let (header, rest) = Header::split(body)?;
+    let all = attributes(rest);
+    let name = all.clone().find(|(kind, _)| *kind == libc::IFLA_IFNAME)?.1;
+    let mut link = Link {
+        index: header.index,
+        name: IfName::from_bytes(c_str(name)).ok()?,
+        mac: None,
+        mtu: 0,
+        up: header.flags & libc::IFF_UP.cast_unsigned() != 0,
+        carrier: header.flags & libc::IFF_LOWER_UP.cast_unsigned() != 0,
+        master: None,
+        kind: None,
+        bridge: None,
+        alias: None,
+        parent: None,
+        addr_gen_mode: None,
+    };
+    for (kind, value) in all {
+        match kind {
+            libc::IFLA_ADDRESS => {
+                link.mac = mac(value).and_then(|octets| MacAddr::from_octets(octets).ok());
+            }
+            libc::IFLA_MTU => link.mtu = u32(value)?,
+            libc::IFLA_MASTER => link.master = u32(value),
+            libc::IFLA_LINKINFO => (link.kind, link.bridge) = link_info(value),
+            libc::IFLA_IFALIAS => link.alias = Some(text(value)),
+            libc::IFLA_PARENT_DEV_NAME => link.parent = Some(text(value)),
+            libc::IFLA_AF_SPEC => link.addr_gen_mode = addr_gen_mode(value),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// The name alone, for the many notifications that concern some other interface.
+pub(super) fn name(body: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = Header::split(body)?;
+    attributes(rest).find(|(kind, _)| *kind == libc::IFLA_IFNAME).map(|(_, value)| c_str(value))
+}
+
+/// `struct ifinfomsg`
+pub(super) struct Header {
+    pub(super) index: u32,
+    flags: u32,
+}
+
+impl Header {
+    pub(super) fn split(body: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, rest) = body.split_first_chunk::<16>()?;
+        let [_, _, _, _, i0, i1, i2, i3, f0, f1, f2, f3, ..] = *header;
+        let index = u32::from_ne_bytes([i0, i1, i2, i3]);
+        let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+        Some((Self { index, flags }, rest))
+    }
+}
+
+fn link_info(bytes: &[u8]) -> (Option<String>, Option<BridgeInfo>) {
+    let mut kind = None;
+    let mut data = None;
+    for (attribute, value) in attributes(bytes) {
+        match attribute {
+            libc::IFLA_INFO_KIND => kind = Some(text(value)),
+            libc::IFLA_INFO_DATA => data = Some(value),
+            _ => {}
+        }
+    }
+    let bridge = kind.as_deref() == Some("bridge");
+    let info = data.filter(|_| bridge).map(bridge_info);
+    (kind, info)
+}
+
+fn bridge_info(bytes: &[u8]) -> BridgeInfo {
+    let mut info = BridgeInfo::default();
+    for (kind, value) in attributes(bytes) {
+        match kind {
+            IFLA_BR_FORWARD_DELAY => info.forward_delay = u32(value).unwrap_or_default(),
+            IFLA_BR_AGEING_TIME => info.ageing_time = u32(value).unwrap_or_default(),
+            IFLA_BR_STP_STATE => info.stp = u32(value).is_some_and(|state| state != 0),
+            IFLA_BR_VLAN_FILTERING => info.vlan_filtering = u8(value).is_some_and(|on| on != 0),
+            IFLA_BR_GROUP_FWD_MASK => info.group_fwd_mask = u16(value).unwrap_or_default(),
+            IFLA_BR_VLAN_DEFAULT_PVID => {
+                info.vlan_default_pvid = u16(value).and_then(|id| VlanId::new(id).ok());
+            }
+            IFLA_BR_MCAST_SNOOPING => info.mcast_snooping = u8(value).map(|on| on != 0),
+            _ => {}
+        }
+    }
+    info
+}
+
+const IFLA_BR_FORWARD_DELAY: u16 = 1;
+const IFLA_BR_AGEING_TIME: u16 = 4;
+const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_GROUP_FWD_MASK: u16 = 9;
+const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
+
+fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
+    let find = |bytes, wanted| attributes(bytes).find(|(kind, _)| *kind == wanted);
+    let (_, inet6) = find(bytes, AF_INET6)?;
+    let (_, mode) = find(inet6, IFLA_INET6_ADDR_GEN_MODE)?;
+    match u8(mode)? {
+        0 => Some(AddrGenMode::Eui64),
+        1 => Some(AddrGenMode::None),
+        2 => Some(AddrGenMode::StableSecret),
+        3 => Some(AddrGenMode::Random),
+        _ => None,
+    }
+}
+
+const AF_INET6: u16 = 10;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;

@@ -1,0 +1,143 @@
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+
+use super::Kernel;
+use super::address::family;
+use super::attributes::{attributes, ip, mac};
+use super::error::Error;
+use crate::types::{LinkRef, MacAddr, Neighbour};
+
+impl Kernel {
+    /// The neighbours on a link, IPv4 and IPv6. `ip neighbour show dev NAME nud all`
+    pub fn neighbours(&mut self, link: &LinkRef) -> Result<Vec<Neighbour>, Error> {
+        self.neighbour_dump(link, NeighbourFlags::empty())
+            .map_err(|error| error.doing(format!("neighbour show dev {}", link.name)))
+    }
+
+    /// Enters a neighbour that stays, in place of what is known of it. `ip neighbour replace ADDRESS lladdr MAC dev NAME`
+    pub fn neighbour_replace(
+        &mut self,
+        link: &LinkRef,
+        address: IpAddr,
+        mac: MacAddr,
+    ) -> Result<(), Error> {
+        self.link_index(link)
+            .and_then(|index| {
+                let mut message = message(index, address, NeighbourFlags::empty());
+                message.header.state = NeighbourState::Permanent;
+                let octets = mac.octets().into();
+                message.attributes.push(NeighbourAttribute::LinkLayerAddress(octets));
+                let message = RouteNetlinkMessage::NewNeighbour(message);
+                self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
+            })
+            .map_err(|error| {
+                error.doing(format!("neighbour replace {address} lladdr {mac} dev {}", link.name))
+            })
+    }
+
+    /// Forgets a neighbour. `ip neighbour del ADDRESS dev NAME`
+    ///
+    /// An error (`ENOENT`) when it is not known.
+    pub fn neighbour_delete(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
+        self.neighbour_remove(link, address, NeighbourFlags::empty())
+            .map_err(|error| error.doing(format!("neighbour del {address} dev {}", link.name)))
+    }
+
+    /// The addresses that the host answers for on a link. `ip neighbour show proxy dev NAME`
+    pub fn proxies(&mut self, link: &LinkRef) -> Result<Vec<IpAddr>, Error> {
+        self.neighbour_dump(link, NeighbourFlags::Proxy)
+            .map(|all| all.into_iter().map(|proxy| proxy.address).collect())
+            .map_err(|error| error.doing(format!("neighbour show proxy dev {}", link.name)))
+    }
+
+    /// Answers for an address on a link, by ARP or neighbour discovery. `ip neighbour add proxy ADDRESS dev NAME`
+    ///
+    /// IPv6 also needs the sysctl `proxy_ndp`. Doing it twice is no error.
+    pub fn proxy_add(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
+        self.link_index(link)
+            .and_then(|index| {
+                let message = message(index, address, NeighbourFlags::Proxy);
+                self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE)
+            })
+            .map_err(|error| {
+                error.doing(format!("neighbour add proxy {address} dev {}", link.name))
+            })
+    }
+
+    /// Answers no more for an address on a link. `ip neighbour del proxy ADDRESS dev NAME`
+    ///
+    /// An error (`ENOENT`) when it did not.
+    pub fn proxy_delete(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
+        self.neighbour_remove(link, address, NeighbourFlags::Proxy).map_err(|error| {
+            error.doing(format!("neighbour del proxy {address} dev {}", link.name))
+        })
+    }
+
+    fn neighbour_dump(
+        &mut self,
+        link: &LinkRef,
+        flags: NeighbourFlags,
+    ) -> Result<Vec<Neighbour>, Error> {
+        let index = self.link_index(link)?;
+        let mut message = NeighbourMessage::default();
+        message.header.flags = flags;
+        message.attributes.push(NeighbourAttribute::IfIndex(index));
+        self.dump(RouteNetlinkMessage::GetNeighbour(message), |body| decode(body, index))
+    }
+
+    fn neighbour_remove(
+        &mut self,
+        link: &LinkRef,
+        address: IpAddr,
+        flags: NeighbourFlags,
+    ) -> Result<(), Error> {
+        let message = message(self.link_index(link)?, address, flags);
+        self.change(RouteNetlinkMessage::DelNeighbour(message), 0)
+    }
+}
+
+fn message(index: u32, address: IpAddr, flags: NeighbourFlags) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family(address);
+    message.header.ifindex = index;
+    message.header.flags = flags;
+    message.attributes = vec![NeighbourAttribute::Destination(address.into())];
+    message
+}
+
+fn decode(body: &[u8], wanted: u32) -> Option<Neighbour> {
+    let (header, rest) = Header::split(body)?;
+    if header.index != wanted {
+        return None;
+    }
+    let find = |wanted| attributes(rest).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+    Some(Neighbour {
+        address: ip(find(libc::NDA_DST)?)?,
+        mac: find(libc::NDA_LLADDR)
+            .and_then(mac)
+            .and_then(|octets| MacAddr::from_octets(octets).ok()),
+        permanent: header.state & libc::NUD_PERMANENT != 0,
+        router: header.flags & libc::NTF_ROUTER != 0,
+    })
+}
+
+/// `struct ndmsg`
+pub(super) struct Header {
+    pub(super) index: u32,
+    pub(super) state: u16,
+    pub(super) flags: u8,
+}
+
+impl Header {
+    pub(super) fn split(body: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, rest) = body.split_first_chunk::<12>()?;
+        let [_, _, _, _, i0, i1, i2, i3, s0, s1, flags, _] = *header;
+        let index = u32::from_ne_bytes([i0, i1, i2, i3]);
+        Some((Self { index, state: u16::from_ne_bytes([s0, s1]), flags }, rest))
+    }
+}

@@ -1,0 +1,98 @@
+use std::io;
+use std::time::{Duration, Instant};
+
+use netlink_sys::SocketAddr;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use socket2::SockRef;
+
+use super::error::{Error, ErrorKind};
+
+/// An rtnetlink socket that hears nobody but the kernel, and that never waits for ever.
+pub(super) struct Socket {
+    inner: netlink_sys::Socket,
+    /// Our address: what the kernel sends us bears it.
+    port: u32,
+    buffer: Vec<u8>,
+}
+
+/// What the kernel fills at most in one piece of a dump, and more than any one message here.
+const BUFFER: usize = 32 * 1024;
+
+/// The kernel answers before `send` returns; this is for the answer that is lost.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Socket {
+    /// Opens a socket in the thread's network namespace that hears the multicast groups whose bits (`RTMGRP_*`) are set.
+    pub(super) fn open(groups: u32) -> Result<Self, Error> {
+        let mut inner = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+        inner.set_ext_ack(true)?;
+        inner.set_cap_ack(true)?;
+        inner.set_netlink_get_strict_chk(true)?;
+        inner.bind(&SocketAddr::new(0, groups))?;
+        let mut address = SocketAddr::new(0, 0);
+        inner.get_address(&mut address)?;
+        let socket =
+            Self { inner, port: address.port_number(), buffer: Vec::with_capacity(BUFFER) };
+        socket.set_timeout(ANSWER_TIMEOUT)?;
+        Ok(socket)
+    }
+
+    pub(super) fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// How long one [`receive`](Self::receive) waits for something.
+    pub(super) fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
+        // The kernel takes zero for "for ever".
+        let timeout = timeout.max(Duration::from_millis(1));
+        Ok(SockRef::from(&self.inner).set_read_timeout(Some(timeout))?)
+    }
+
+    pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {
+        loop {
+            match self.inner.send_to(request, &SocketAddr::new(0, 0), 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+                // A datagram goes whole or not at all.
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The next datagram from the kernel.
+    pub(super) fn receive(&mut self, deadline: Instant) -> Result<&[u8], Error> {
+        loop {
+            self.buffer.clear();
+            match self.inner.recv_from(&mut self.buffer, libc::MSG_TRUNC) {
+                // Any privileged process can send to us; only the kernel is port 0.
+                Ok((_, from)) if from.port_number() != 0 => {}
+                Ok((length, _)) if length > self.buffer.len() => {
+                    return Err(Error::of(
+                        ErrorKind::Truncated,
+                        format!("an answer of {length} bytes, room for {}", self.buffer.len()),
+                    ));
+                }
+                Ok(_) => return Ok(&self.buffer),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    Some(libc::EAGAIN) => {
+                        return Err(Error::of(ErrorKind::TimedOut, "the kernel gave no answer"));
+                    }
+                    Some(libc::ENOBUFS) => {
+                        return Err(Error::of(ErrorKind::Lost, "the kernel's answer was lost"));
+                    }
+                    _ => return Err(error.into()),
+                },
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::of(ErrorKind::TimedOut, "the kernel gave no answer"));
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("port", &self.port).finish_non_exhaustive()
+    }
+}

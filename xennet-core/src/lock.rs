@@ -1,0 +1,102 @@
+//! One process at a time per vif, and no lock that all vifs share.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+
+/// How long another process may take: its own deadline for the link, and room for hooks.
+const PATIENCE: Duration = Duration::from_secs(35);
+
+/// Holds the lock of one vif until dropped. The kernel releases it if the process dies, so it cannot go stale.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    // Open for as long as the lock is held.
+    _file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock called `name` below `dir`, which is made if need be.
+    pub(crate) fn take(dir: &Path, name: &str) -> Result<Self, Error> {
+        let path = dir.join(format!("{name}.lock"));
+        let failed = |doing, source| Error::File { doing, path: path.clone(), source };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let file = match open(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    fs::create_dir_all(dir)
+                        .map_err(|error| failed("make the directory of", error))?;
+                    open(&path)
+                }
+                opened => opened,
+            }
+            .map_err(|error| failed("open the lock", error))?;
+            match file.try_lock() {
+                // Whoever held it may have removed it meanwhile: then this is the lock of nothing.
+                Ok(()) if same(&file, &path) => return Ok(Self { _file: file, path }),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(1));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked { path, waited: PATIENCE });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed("take the lock", error)),
+            }
+        }
+    }
+
+    /// Gives the lock back and leaves no file: for a vif that is gone.
+    pub(crate) fn remove(self) {
+        // While it is held, so that whoever waits sees that the file it has open is no longer the one in the directory.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).open(path)
+}
+
+fn same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn one_at_a_time_even_while_the_file_comes_and_goes() {
+        let dir = std::env::temp_dir().join(format!("xennet-lock-{}", std::process::id()));
+        let inside = Arc::new(AtomicU32::new(0));
+        let threads: Vec<_> = (0..8)
+            .map(|thread| {
+                let (dir, inside) = (dir.clone(), Arc::clone(&inside));
+                std::thread::spawn(move || {
+                    for turn in 0..50 {
+                        let lock = Lock::take(&dir, "vif3.0").unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two held the lock");
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        if (thread + turn) % 2 == 0 {
+                            lock.remove();
+                        }
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

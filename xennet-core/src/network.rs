@@ -1,0 +1,128 @@
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::NetworkConfig;
+use crate::kernel::{Kernel, LinkFilter};
+use crate::plan::VifTarget;
+use crate::types::{Device, IfName, Link, ParseError, VifId};
+use crate::xenstore::XenStore;
+use crate::{Bridge, Error, Vif};
+
+/// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
+///
+/// Holds one netlink socket and one connection to XenStore. Use it from one thread, and open a new one after a fork.
+#[derive(Debug)]
+pub struct Dom0Network {
+    pub(crate) kernel: Kernel,
+    pub(crate) store: Option<XenStore>,
+    pub(crate) config: NetworkConfig,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) hook_dir: PathBuf,
+    pub(crate) link_wait: Duration,
+}
+
+impl Dom0Network {
+    /// The calling thread's network namespace, and XenStore where libxenstore would find it.
+    pub fn open() -> Result<Self, Error> {
+        Self::with_store(Some(XenStore::open()?))
+    }
+
+    /// The same without XenStore: nothing is read from it, and nobody is told.
+    pub fn without_store() -> Result<Self, Error> {
+        Self::with_store(None)
+    }
+
+    /// The same with a connection to XenStore of the caller's own.
+    pub fn with_store(store: Option<XenStore>) -> Result<Self, Error> {
+        Ok(Self {
+            kernel: Kernel::open()?,
+            store,
+            config: NetworkConfig::default(),
+            run_dir: "/run/xennet".into(),
+            hook_dir: "/etc/xen/scripts/vif-post.d".into(),
+            link_wait: Duration::from_secs(10),
+        })
+    }
+
+    /// What the administrator decided for this host: the text of `xennet.toml`, parsed.
+    pub fn set_config(&mut self, config: NetworkConfig) {
+        self.config = config;
+    }
+
+    /// Reads that from a file, normally `/etc/xen/xennet.toml`; that there is none is no error.
+    pub fn load_config(&mut self, path: &Path) -> Result<(), Error> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(source) => {
+                return Err(Error::File { doing: "read", path: path.to_owned(), source });
+            }
+        };
+        self.config = NetworkConfig::from_toml(&text)
+            .map_err(|source| Error::Config { path: path.to_owned(), source })?;
+        Ok(())
+    }
+
+    /// Where locks are kept, instead of `/run/xennet`. It is made when needed.
+    pub fn set_run_dir(&mut self, dir: impl Into<PathBuf>) {
+        self.run_dir = dir.into();
+    }
+
+    /// Where the administrator's `*.hook` executables are, instead of `/etc/xen/scripts/vif-post.d`.
+    pub fn set_hook_dir(&mut self, dir: impl Into<PathBuf>) {
+        self.hook_dir = dir.into();
+    }
+
+    /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
+    ///
+    /// Stay well below the 40 seconds after which libxl kills a hotplug script.
+    pub fn set_link_wait(&mut self, wait: Duration) {
+        self.link_wait = wait;
+    }
+
+    /// One vif of a guest; an error when the kernel could not give an interface the name of such a one.
+    pub fn vif(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
+        Vif::new(self, id, Device::Vif)
+    }
+
+    /// The tap of an emulated NIC of an HVM guest.
+    pub fn tap(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
+        Vif::new(self, id, Device::Tap)
+    }
+
+    /// One bridge, which need not exist yet.
+    pub fn bridge(&mut self, name: IfName) -> Bridge<'_> {
+        Bridge::new(self, name)
+    }
+
+    /// Every bridge here. `ip link show type bridge`
+    pub fn bridges(&mut self) -> Result<Vec<Link>, Error> {
+        Ok(self.kernel.links(LinkFilter::Kind("bridge"))?)
+    }
+
+    /// Every vif that has a backend in XenStore or, without XenStore, an interface of netback's name, in order.
+    pub fn vifs(&mut self) -> Result<Vec<VifId>, Error> {
+        let mut vifs: Vec<VifId> = match &mut self.store {
+            None => (self.kernel.links(LinkFilter::All)?.iter())
+                .filter_map(VifTarget::of)
+                .filter_map(|(id, device)| (device == Device::Vif).then_some(id))
+                .collect(),
+            Some(store) => {
+                let mut vifs = Vec::new();
+                for domid in store.directory("backend/vif")?.unwrap_or_default() {
+                    for devid in
+                        store.directory(&format!("backend/vif/{domid}"))?.unwrap_or_default()
+                    {
+                        // Anything else in there is not a vif.
+                        vifs.extend(format!("{domid}.{devid}").parse::<VifId>());
+                    }
+                }
+                vifs
+            }
+        };
+        vifs.sort_unstable();
+        Ok(vifs)
+    }
+}

@@ -1,0 +1,192 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::types::{Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, VlanRange};
+
+/// One step, with what is needed to take it back. Prints as one line in the words of `ip` and `xenstore-write`.
+///
+/// Each is a single request: a netlink request of several attributes is not atomic (the kernel keeps what came before
+/// the one that failed), so a change that could fail halfway would leave nobody knowing where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// `ip link set dev NAME ...`
+    LinkSet {
+        /// The interface.
+        link: LinkRef,
+        /// What it shall be.
+        set: LinkSet,
+        /// What it was.
+        was: LinkSet,
+    },
+    /// `ip link add NAME type KIND`
+    LinkAdd {
+        /// The new interface's name.
+        name: IfName,
+        /// Its kind and settings.
+        kind: LinkKind,
+        /// Its hardware address, pinned: a bridge with one does not take its ports'.
+        mac: Option<MacAddr>,
+        /// Its MTU; none leaves it to the kernel.
+        mtu: Option<Mtu>,
+    },
+    /// `ip link delete dev NAME`. Cannot be taken back, so it stands last in its plan.
+    LinkDelete {
+        /// The interface.
+        link: LinkRef,
+    },
+    /// `ip address delete ADDRESS dev NAME`
+    AddressDelete {
+        /// The interface.
+        link: LinkRef,
+        /// The address, with all that is needed to put it back.
+        address: Address,
+    },
+    /// `ip address add ADDRESS dev NAME`
+    AddressAdd {
+        /// The interface.
+        link: LinkRef,
+        /// The address.
+        address: Address,
+    },
+    /// `bridge vlan add dev NAME vid FIRST-LAST [pvid] [untagged]`
+    VlanAdd {
+        /// The port.
+        link: LinkRef,
+        /// The VLANs, and how the port shall be in them.
+        vlans: VlanRange,
+        /// How it was in the same VLANs; none when it was not.
+        was: Option<VlanRange>,
+    },
+    /// `bridge vlan del dev NAME vid FIRST-LAST`
+    VlanDelete {
+        /// The port.
+        link: LinkRef,
+        /// The VLANs, and how the port was in them.
+        vlans: VlanRange,
+    },
+    /// Runs an administrator's hook.
+    Hook(Hook),
+    /// `xenstore-write PATH VALUE`
+    StoreWrite {
+        /// Where; relative to this domain unless it begins with `/`.
+        path: String,
+        /// The new value.
+        value: String,
+        /// The old one, where there was one.
+        was: Option<Vec<u8>>,
+    },
+    /// `xenstore-rm PATH`
+    StoreRemove {
+        /// Where; relative to this domain unless it begins with `/`.
+        path: String,
+        /// The value it had.
+        was: Vec<u8>,
+    },
+}
+
+/// An executable of the administrator's and what it is told in its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hook {
+    /// The executable.
+    pub path: PathBuf,
+    /// Names and values: `command`, `dev`, `main_ip`, `ip`, `XENBUS_PATH`.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+impl Change {
+    /// Whether the kernel carries it out, so that it can be read back.
+    pub fn is_kernel(&self) -> bool {
+        !matches!(self, Self::Hook(_) | Self::StoreWrite { .. } | Self::StoreRemove { .. })
+    }
+
+    /// What takes it back; none when it cannot or need not be.
+    pub fn undo(&self) -> Option<Self> {
+        Some(match self {
+            Self::LinkSet { link, set, was } => {
+                let mut link = link.clone();
+                if let LinkSet::Name { name, .. } = set {
+                    link.name = name.clone();
+                }
+                Self::LinkSet { link, set: was.clone(), was: set.clone() }
+            }
+            Self::LinkAdd { name, .. } => {
+                Self::LinkDelete { link: LinkRef { index: None, name: name.clone() } }
+            }
+            Self::AddressDelete { link, address } => {
+                Self::AddressAdd { link: link.clone(), address: address.clone() }
+            }
+            Self::AddressAdd { link, address } => {
+                Self::AddressDelete { link: link.clone(), address: address.clone() }
+            }
+            Self::VlanAdd { link, vlans, was: Some(was) } => {
+                Self::VlanAdd { link: link.clone(), vlans: *was, was: Some(*vlans) }
+            }
+            Self::VlanAdd { link, vlans, was: None } => {
+                Self::VlanDelete { link: link.clone(), vlans: *vlans }
+            }
+            Self::VlanDelete { link, vlans } => {
+                Self::VlanAdd { link: link.clone(), vlans: *vlans, was: None }
+            }
+            Self::StoreWrite { path, value, was: None } => {
+                Self::StoreRemove { path: path.clone(), was: value.clone().into() }
+            }
+            Self::StoreWrite { path, value, was: Some(was) } => Self::StoreWrite {
+                path: path.clone(),
+                value: String::from_utf8_lossy(was).into_owned(),
+                was: Some(value.clone().into()),
+            },
+            Self::StoreRemove { path, was } => Self::StoreWrite {
+                path: path.clone(),
+                value: String::from_utf8_lossy(was).into_owned(),
+                was: None,
+            },
+            Self::LinkDelete { .. } | Self::Hook(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LinkSet { link, set, .. } => write!(f, "link set dev {} {set}", link.name),
+            Self::LinkAdd { name, kind, mac, mtu } => {
+                write!(f, "link add {name}")?;
+                if let Some(mac) = mac {
+                    write!(f, " address {mac}")?;
+                }
+                if let Some(mtu) = mtu {
+                    write!(f, " mtu {mtu}")?;
+                }
+                write!(f, " type {kind}")
+            }
+            Self::LinkDelete { link } => write!(f, "link delete dev {}", link.name),
+            Self::AddressDelete { link, address } => {
+                write!(f, "address delete {address} dev {}", link.name)
+            }
+            Self::AddressAdd { link, address } => {
+                write!(f, "address add {address} dev {}", link.name)
+            }
+            Self::VlanAdd { link, vlans, .. } => {
+                write!(f, "vlan add dev {} vid {}", link.name, ids(*vlans))?;
+                f.write_str(if vlans.pvid { " pvid" } else { "" })?;
+                f.write_str(if vlans.untagged { " untagged" } else { "" })
+            }
+            Self::VlanDelete { link, vlans } => {
+                write!(f, "vlan del dev {} vid {}", link.name, ids(*vlans))
+            }
+            Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
+            Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
+            Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),
+        }
+    }
+}
+
+fn ids(vlans: VlanRange) -> String {
+    if vlans.first == vlans.last {
+        vlans.first.to_string()
+    } else {
+        format!("{}-{}", vlans.first, vlans.last)
+    }
+}

@@ -1,0 +1,63 @@
+//! The difference between what is wanted and what there is: an ordered list of changes, as plain data.
+//!
+//! Planning is pure: no socket, no file, no clock, no environment. What is already true plans no change, so running
+//! anything twice is a no-op.
+
+mod bridge;
+mod change;
+mod error;
+mod uplink;
+mod vif;
+mod vlan;
+
+pub use bridge::{BridgeConfig, BridgeSnapshot};
+pub use change::{Change, Hook};
+pub use error::PlanError;
+pub use uplink::UplinkSnapshot;
+pub use vif::{VifSnapshot, VifStore, VifTarget};
+
+use std::fmt;
+
+/// Changes in the order in which they are to be made. Prints as one line each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    changes: Vec<Change>,
+}
+
+impl Plan {
+    /// The changes, first one first.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether everything is already as wanted.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The part that the kernel carries out, and that can be read back from it.
+    pub fn kernel(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.is_kernel())
+    }
+
+    /// The part that tells others, once the kernel's part is seen to be true.
+    pub fn announcements(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| !change.is_kernel())
+    }
+
+    fn push(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+}
+
+impl FromIterator<Change> for Plan {
+    fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
+        Self { changes: changes.into_iter().collect() }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.changes.iter().try_for_each(|change| writeln!(f, "{change}"))
+    }
+}

@@ -1,0 +1,378 @@
+use std::path::PathBuf;
+
+use super::{Change, Hook, Plan, PlanError, UplinkSnapshot, vlan};
+use crate::config::VifConfig;
+use crate::types::{
+    AddrGenMode, Address, Device, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu, ParseError, VifId,
+    VlanRange, VlanSpec,
+};
+
+/// Which interface is meant, and where its backend lives in XenStore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VifTarget {
+    /// Which vif.
+    pub id: VifId,
+    /// netback's own interface, or the tap of an emulated NIC.
+    pub device: Device,
+    /// The backend's directory in XenStore, relative to this domain or absolute.
+    pub backend: String,
+    /// netback's name for it, `vif3.0` or `vif3.0-emu`.
+    pub name: IfName,
+}
+
+/// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct VifSnapshot {
+    /// The vif's interface, as [`VifTarget::identify`] found it.
+    pub link: Option<Link>,
+    /// The addresses on it.
+    pub addresses: Vec<Address>,
+    /// What it is a port of.
+    pub master: Option<Link>,
+    /// The VLANs that it is in, where it is a port already; only looked at when `vlan` is set.
+    pub vlans: Vec<VlanRange>,
+    /// The interfaces that [`VifTarget::bridge_names`] names, as far as they exist; all bridges when it names none.
+    pub bridges: Vec<Link>,
+    /// The bridge's uplink, where its VLANs are managed; only looked at then.
+    pub uplink: Option<UplinkSnapshot>,
+    /// The administrator's hooks, in the order in which to run them.
+    pub hooks: Vec<PathBuf>,
+    /// XenStore's side; none without XenStore.
+    pub store: Option<VifStore>,
+}
+
+/// What XenStore says about one vif.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct VifStore {
+    /// The backend's `hotplug-status`.
+    pub hotplug_status: Option<Vec<u8>>,
+    /// The backend's `hotplug-error`.
+    pub hotplug_error: Option<Vec<u8>>,
+    /// The frontend's `mtu`: the guest can write around it, so it is only ever compared.
+    pub frontend_mtu: Option<Vec<u8>>,
+}
+
+impl VifTarget {
+    /// The vif or tap of that id; the backend is this domain's own.
+    pub fn new(id: VifId, device: Device) -> Result<Self, ParseError> {
+        Ok(Self { id, device, backend: id.xenbus_path(), name: id.if_name(device)? })
+    }
+
+    /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.
+    pub fn final_name(&self, config: &VifConfig) -> Result<IfName, ParseError> {
+        match (&config.vifname, self.device) {
+            (None, _) => Ok(self.name.clone()),
+            (Some(name), Device::Vif) => Ok(name.clone()),
+            (Some(name), Device::Tap) => format!("{name}-emu").parse().map_err(|_| {
+                ParseError::new(
+                    "vifname",
+                    name.as_str(),
+                    "at most 11 bytes, because the tap adds -emu",
+                )
+            }),
+        }
+    }
+
+    /// Which vif an interface is, by its name or, once renamed, by its alias.
+    pub fn of(link: &Link) -> Option<(VifId, Device)> {
+        let names = [Some(link.name.as_str()), link.alias.as_deref()];
+        names.into_iter().flatten().find_map(|name| VifId::from_if_name(name).ok())
+    }
+
+    /// Which of two interfaces is this vif: the one that bears its original name, or the one called `vifname`.
+    ///
+    /// A renamed vif is known by its alias, or by the Xen device behind it; any other interface is somebody else's.
+    pub fn identify(&self, original: Option<Link>, renamed: Option<Link>) -> Option<Link> {
+        original.or_else(|| renamed.filter(|link| self.owns(link)))
+    }
+
+    /// An error when `vifname` is already the name of somebody else's interface, so that nobody's network is taken
+    /// down by a clash of names.
+    pub fn check_name(&self, link: Option<&Link>, named: Option<&Link>) -> Result<(), PlanError> {
+        match named {
+            Some(other) if link.is_none_or(|link| link.index != other.index) => {
+                Err(PlanError::NameTaken {
+                    name: other.name.clone(),
+                    vif: self.name.clone(),
+                    kind: describe(other),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// That the vif has no interface.
+    pub fn no_link(&self) -> PlanError {
+        let maker = match self.device {
+            Device::Vif => "backend driver (xen-netback)",
+            Device::Tap => "device model (QEMU)",
+        };
+        PlanError::NoLink { link: self.name.clone(), maker }
+    }
+
+    /// The interfaces that `bridge` can mean, best first; none when it is not set.
+    ///
+    /// Configurations of long ago ask for `xenbrN` where the bridge is called `ethN`.
+    pub fn bridge_names(&self, config: &VifConfig) -> Result<Vec<IfName>, ParseError> {
+        let Some(bridge) = &config.bridge else { return Ok(Vec::new()) };
+        let name = bridge.link_name()?;
+        let legacy =
+            name.as_str().strip_prefix("xenbr").and_then(|n| format!("eth{n}").parse().ok());
+        Ok([name].into_iter().chain(legacy).collect())
+    }
+
+    /// What makes the vif a port of its bridge and tells XenStore so.
+    ///
+    /// The order is fail-closed: everything is set before the link goes up, and `connected` comes last.
+    pub fn online(&self, config: &VifConfig, seen: &VifSnapshot) -> Result<Plan, PlanError> {
+        let link = seen.link.as_ref().ok_or_else(|| self.no_link())?;
+        let wanted = self.wanted(config, seen)?;
+
+        let mut plan = Plan::default();
+        wanted.port(&mut plan, self, link, seen);
+        self.announce(&mut plan, config, &wanted, seen)?;
+        Ok(plan)
+    }
+
+    /// What takes the vif out of its bridge: everything that is left of it, however little.
+    ///
+    /// XenStore is left as it is: the backend's directory belongs to the toolstack, which is about to remove it.
+    pub fn offline(&self, config: &VifConfig, seen: &VifSnapshot) -> Plan {
+        let mut plan = Plan::default();
+        if let Some(link) = &seen.link {
+            let mut to = Setter { plan: &mut plan, link: link.reference() };
+            to.set(link.up, LinkSet::Up(false), LinkSet::Up(true));
+            let master = seen.master.as_ref().map(Link::reference);
+            to.set(link.master.is_some(), LinkSet::Master(None), LinkSet::Master(master));
+        }
+        // The last user of a VLAN takes it along, even when its interface is long gone.
+        plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
+        let name = self.final_name(config).unwrap_or_else(|_| self.name.clone());
+        self.hooks(&mut plan, "offline", "remove", config, &name, seen);
+        plan
+    }
+
+    fn wanted<'a>(
+        &self,
+        config: &'a VifConfig,
+        seen: &'a VifSnapshot,
+    ) -> Result<Wanted<'a>, PlanError> {
+        let bridge = self.choose_bridge(config, seen)?;
+        let aware = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
+        if let (Some(vlan), false) = (&config.vlan, aware) {
+            return Err(PlanError::NotVlanAware {
+                vlan: vlan.to_string(),
+                bridge: bridge.name.clone(),
+                vif: self.name.clone(),
+            });
+        }
+        let name = self.final_name(config)?;
+        let mtu = config.mtu.map_or_else(|| Mtu::new(bridge.mtu), Ok)?;
+        Ok(Wanted { bridge, name, mtu, vlans: config.vlan.as_ref().map(VlanSpec::ranges) })
+    }
+
+    fn announce(
+        &self,
+        plan: &mut Plan,
+        config: &VifConfig,
+        wanted: &Wanted<'_>,
+        seen: &VifSnapshot,
+    ) -> Result<(), PlanError> {
+        let mut writes = Plan::default();
+        // A tap is the other half of a vif that says all this itself.
+        if let (Some(store), Device::Vif) = (&seen.store, self.device) {
+            if let Some(frontend) = self.frontend(config)? {
+                write(
+                    &mut writes,
+                    format!("{frontend}/mtu"),
+                    &wanted.mtu.to_string(),
+                    store.frontend_mtu.as_ref(),
+                );
+            }
+            if let Some(was) = &store.hotplug_error {
+                writes.push(Change::StoreRemove {
+                    path: format!("{}/hotplug-error", self.backend),
+                    was: was.clone(),
+                });
+            }
+            let path = format!("{}/hotplug-status", self.backend);
+            write(&mut writes, path, "connected", store.hotplug_status.as_ref());
+        }
+        // Hooks run when something happens, after the port is ready and before anybody hears of it.
+        if !plan.is_empty() || !writes.is_empty() {
+            self.hooks(plan, "online", "add", config, &wanted.name, seen);
+        }
+        plan.changes.extend(writes.changes);
+        Ok(())
+    }
+
+    fn hooks(
+        &self,
+        plan: &mut Plan,
+        vif: &str,
+        tap: &str,
+        config: &VifConfig,
+        name: &IfName,
+        seen: &VifSnapshot,
+    ) {
+        let command = if self.device == Device::Vif { vif } else { tap };
+        for path in &seen.hooks {
+            let variables = vec![
+                ("command", command.to_owned()),
+                ("dev", name.to_string()),
+                // What a routed vif's own address would be; a port of a bridge has none.
+                ("main_ip", String::new()),
+                ("ip", config.ip.to_string()),
+                ("XENBUS_PATH", self.backend.clone()),
+            ];
+            plan.push(Change::Hook(Hook { path: path.clone(), variables }));
+        }
+    }
+
+    /// The frontend's directory, when it is this guest's: the only place outside the backend that is written to.
+    fn frontend<'a>(&self, config: &'a VifConfig) -> Result<Option<&'a str>, PlanError> {
+        let Some(path) = config.frontend.as_deref() else { return Ok(None) };
+        let home = format!("/local/domain/{}/", self.id.domid);
+        if !path.starts_with(&home) {
+            return Err(ParseError::new("frontend", path, format!("a path below {home}")).into());
+        }
+        Ok(Some(path))
+    }
+
+    /// The bridge that is meant; an error that says what to do when there is none, or more than one.
+    pub(crate) fn choose_bridge<'a>(
+        &self,
+        config: &VifConfig,
+        seen: &'a VifSnapshot,
+    ) -> Result<&'a Link, PlanError> {
+        let mut bridges = seen.bridges.iter().filter(|link| link.bridge.is_some());
+        let Some(wanted) = self.bridge_names(config)?.into_iter().next() else {
+            return match (bridges.next(), bridges.next()) {
+                (Some(only), None) => Ok(only),
+                (None, _) => Err(PlanError::NoBridges),
+                _ => Err(PlanError::ManyBridges {
+                    names: seen.bridges.iter().map(|link| link.name.clone()).collect(),
+                }),
+            };
+        };
+        match seen.bridges.iter().find(|link| link.name == wanted) {
+            Some(link) if link.bridge.is_some() => Ok(link),
+            Some(other) => Err(PlanError::NotABridge { name: wanted, kind: describe(other) }),
+            // The name is taken by no interface: the legacy one, if it is a bridge.
+            None => bridges.next().ok_or(PlanError::NoBridge { name: wanted }),
+        }
+    }
+
+    fn owns(&self, link: &Link) -> bool {
+        let VifId { domid, devid } = self.id;
+        let behind =
+            self.device == Device::Vif && link.parent == Some(format!("vif-{domid}-{devid}"));
+        behind || link.alias.as_deref() == Some(self.name.as_str())
+    }
+}
+
+/// What the configuration comes to on this host.
+struct Wanted<'a> {
+    bridge: &'a Link,
+    name: IfName,
+    mtu: Mtu,
+    /// None leaves the port in the VLANs that it is in, or that the bridge puts it into.
+    vlans: Option<&'a [VlanRange]>,
+}
+
+impl Wanted<'_> {
+    /// The kernel's part of a plug, in the order that fails closed.
+    fn port(&self, plan: &mut Plan, target: &VifTarget, link: &Link, seen: &VifSnapshot) {
+        let rename = link.name != self.name;
+        let address = link.mac != Some(MacAddr::VIF);
+        let addr_gen_mode = link.addr_gen_mode.filter(|mode| *mode != AddrGenMode::None);
+        let master = link.master != Some(self.bridge.index);
+        // Not for the MTU or the VLANs: they are changed in place, without a moment of silence for the guest.
+        let down =
+            rename || address || addr_gen_mode.is_some() || master || !seen.addresses.is_empty();
+
+        let mut to = Setter { plan, link: link.reference() };
+        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(true));
+        let named = |name: &IfName, alias: &str| LinkSet::Name {
+            name: name.clone(),
+            alias: alias.to_owned(),
+        };
+        to.set(
+            rename,
+            named(&self.name, target.name.as_str()),
+            named(&link.name, link.alias.as_deref().unwrap_or_default()),
+        );
+        // The name is what later lines are read by; the index is what they go by.
+        to.link.name = self.name.clone();
+        if let Some(was) = addr_gen_mode {
+            // In a request of its own before UP: in the same one it comes too late, and fe80:: appears and stays.
+            to.set(true, LinkSet::AddrGenMode(AddrGenMode::None), LinkSet::AddrGenMode(was));
+        }
+        to.set(
+            address,
+            LinkSet::Address(MacAddr::VIF),
+            LinkSet::Address(link.mac.unwrap_or(MacAddr::VIF)),
+        );
+        for address in &seen.addresses {
+            to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
+        }
+        // Before the master, or the bridge would take the smaller MTU for a moment.
+        to.set(
+            link.mtu != self.mtu.bytes(),
+            LinkSet::Mtu(self.mtu),
+            LinkSet::Mtu(Mtu::new(link.mtu).unwrap_or(self.mtu)),
+        );
+        let was = seen.master.as_ref().map(Link::reference);
+        to.set(master, LinkSet::Master(Some(self.bridge.reference())), LinkSet::Master(was));
+        if let Some(vlans) = self.vlans {
+            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
+            let now = if master { &joined } else { &seen.vlans };
+            to.plan.changes.extend(vlan::difference(&to.link, now, vlans));
+        }
+        if let Some(uplink) = &seen.uplink {
+            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
+            to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(&joined)));
+        }
+        to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
+    }
+
+    /// The VLAN that the bridge puts a port into when it joins.
+    fn default_vlan(&self) -> Option<VlanRange> {
+        let pvid = self.bridge.bridge.as_ref()?.vlan_default_pvid?;
+        Some(VlanRange::new(pvid, true, true))
+    }
+}
+
+/// Collects settings of one interface, skipping those that need no change.
+struct Setter<'p> {
+    plan: &'p mut Plan,
+    link: LinkRef,
+}
+
+impl Setter<'_> {
+    fn set(&mut self, needed: bool, set: LinkSet, was: LinkSet) {
+        if needed {
+            self.plan.push(Change::LinkSet { link: self.link.clone(), set, was });
+        }
+    }
+}
+
+fn write(plan: &mut Plan, path: String, value: &str, was: Option<&Vec<u8>>) {
+    if was.map(Vec::as_slice) != Some(value.as_bytes()) {
+        plan.push(Change::StoreWrite { path, value: value.to_owned(), was: was.cloned() });
+    }
+}
+
+pub(super) fn describe(link: &Link) -> String {
+    match (&link.kind, &link.parent) {
+        (Some(kind), _) => format!("a {kind} interface"),
+        (None, Some(parent)) => format!("the interface of device {parent}"),
+        (None, None) => "an interface".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,425 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::types::{BridgeInfo, VlanId};
+
+const ID: VifId = VifId { domid: 3, devid: 0 };
+
+fn target(device: Device) -> VifTarget {
+    VifTarget::new(ID, device).unwrap()
+}
+
+fn config(keys: &[(&str, &str)]) -> VifConfig {
+    let mut config = VifConfig::default();
+    for (key, value) in keys {
+        config.set(key, value.as_bytes()).unwrap();
+    }
+    config
+}
+
+fn link(index: u32, name: &str) -> Link {
+    Link {
+        index,
+        name: name.parse().unwrap(),
+        mac: Some(MacAddr::VIF),
+        mtu: 1500,
+        up: false,
+        carrier: false,
+        master: None,
+        kind: None,
+        bridge: None,
+        alias: None,
+        parent: None,
+        addr_gen_mode: Some(AddrGenMode::Eui64),
+    }
+}
+
+fn bridge(index: u32, name: &str) -> Link {
+    Link {
+        kind: Some("bridge".into()),
+        bridge: Some(BridgeInfo::default()),
+        up: true,
+        ..link(index, name)
+    }
+}
+
+/// As netback and libxl leave it: the interface is down, and XenStore waits for a status.
+fn fresh() -> VifSnapshot {
+    VifSnapshot {
+        link: Some(link(7, "vif3.0")),
+        bridges: vec![bridge(2, "xenbr0")],
+        store: Some(VifStore {
+            hotplug_status: Some(Vec::new()),
+            frontend_mtu: Some(b"1500".to_vec()),
+            ..VifStore::default()
+        }),
+        ..VifSnapshot::default()
+    }
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    plan.changes().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_fresh_vif() {
+    let plan = target(Device::Vif).online(&config(&[("bridge", "xenbr0")]), &fresh()).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "link set dev vif3.0 addrgenmode none",
+            "link set dev vif3.0 master xenbr0",
+            "link set dev vif3.0 up",
+            "xenstore-write backend/vif/3/0/hotplug-status connected",
+        ]
+    );
+}
+
+#[test]
+fn everything_at_once_in_the_order_that_fails_closed() {
+    let mut seen = fresh();
+    seen.link = Some(Link {
+        up: true,
+        mac: Some("02:00:00:00:00:01".parse().unwrap()),
+        ..link(7, "vif3.0")
+    });
+    seen.addresses = vec![Address::new("192.0.2.7/24".parse().unwrap())];
+    seen.hooks = vec!["/etc/xen/scripts/vif-post.d/10-log.hook".into()];
+    seen.store.as_mut().unwrap().hotplug_error = Some(b"old".to_vec());
+    let config = config(&[
+        ("bridge", "xenbr0"),
+        ("vifname", "web"),
+        ("mtu", "9000"),
+        ("frontend", "/local/domain/3/device/vif/0"),
+    ]);
+    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "link set dev vif3.0 down",
+            "link set dev vif3.0 name web alias \"vif3.0\"",
+            "link set dev web addrgenmode none",
+            "link set dev web address fe:ff:ff:ff:ff:ff",
+            "address delete 192.0.2.7/24 dev web",
+            "link set dev web mtu 9000",
+            "link set dev web master xenbr0",
+            "link set dev web up",
+            "run /etc/xen/scripts/vif-post.d/10-log.hook",
+            "xenstore-write /local/domain/3/device/vif/0/mtu 9000",
+            "xenstore-rm backend/vif/3/0/hotplug-error",
+            "xenstore-write backend/vif/3/0/hotplug-status connected",
+        ]
+    );
+}
+
+#[test]
+fn a_tap_is_a_port_too_and_leaves_the_talking_to_its_vif() {
+    let mut seen = fresh();
+    seen.link =
+        Some(Link { mac: Some("02:00:00:00:00:01".parse().unwrap()), ..link(8, "vif3.0-emu") });
+    let config = config(&[
+        ("bridge", "xenbr0"),
+        ("vifname", "web"),
+        ("frontend", "/local/domain/3/device/vif/0"),
+    ]);
+    let plan = target(Device::Tap).online(&config, &seen).unwrap();
+    assert_eq!(
+        lines(&plan).first().unwrap(),
+        "link set dev vif3.0-emu name web-emu alias \"vif3.0-emu\""
+    );
+    assert_eq!(lines(&plan).last().unwrap(), "link set dev web-emu up");
+}
+
+#[test]
+fn a_new_mtu_alone_does_not_take_the_guest_off_the_network() {
+    let mut seen = fresh();
+    seen.link = Some(Link {
+        up: true,
+        master: Some(2),
+        addr_gen_mode: Some(AddrGenMode::None),
+        ..link(7, "vif3.0")
+    });
+    seen.store = None;
+    let plan = target(Device::Vif)
+        .online(&config(&[("bridge", "xenbr0"), ("mtu", "1400")]), &seen)
+        .unwrap();
+    assert_eq!(lines(&plan), ["link set dev vif3.0 mtu 1400"]);
+}
+
+#[test]
+fn ipv6_switched_off_in_the_kernel_is_no_obstacle() {
+    let mut seen = fresh();
+    seen.link = Some(Link { addr_gen_mode: None, ..link(7, "vif3.0") });
+    let plan = target(Device::Vif).online(&config(&[("bridge", "xenbr0")]), &seen).unwrap();
+    assert!(lines(&plan).iter().all(|line| !line.contains("addrgenmode")), "{plan}");
+}
+
+#[test]
+fn which_bridge_is_meant() {
+    let choose = |key: &[(&str, &str)], bridges: Vec<Link>| {
+        let seen = VifSnapshot { bridges, ..fresh() };
+        target(Device::Vif)
+            .online(&config(key), &seen)
+            .map(|plan| plan.to_string())
+            .map_err(|error| error.to_string())
+    };
+    let with = |result: Result<String, String>, text: &str| {
+        let shown = result.unwrap_or_else(|error| error);
+        assert!(shown.contains(text), "{shown:?} has no {text:?}");
+    };
+    with(choose(&[], vec![bridge(2, "br-lan")]), "master br-lan");
+    with(choose(&[], vec![]), "bridge: none is set and there is none here; create one with");
+    with(
+        choose(&[], vec![bridge(2, "a"), bridge(3, "b")]),
+        "there are several (a, b); set bridge=",
+    );
+    with(
+        choose(&[("bridge", "xenbr9")], vec![]),
+        "bridge xenbr9: no such interface; create it with",
+    );
+    with(
+        choose(&[("bridge", "eth0")], vec![link(2, "eth0")]),
+        "bridge eth0: is an interface, not a Linux bridge",
+    );
+    // Of long ago: the bridge is called eth0, and guests ask for xenbr0.
+    with(choose(&[("bridge", "xenbr0")], vec![bridge(2, "eth0")]), "master eth0");
+    with(
+        choose(&[("bridge", "xenbr0")], vec![link(2, "eth0")]),
+        "bridge xenbr0: no such interface",
+    );
+    assert_eq!(
+        target(Device::Vif).bridge_names(&config(&[("bridge", "xenbr7")])).unwrap().len(),
+        2
+    );
+    assert_eq!(target(Device::Vif).bridge_names(&config(&[("bridge", "br7")])).unwrap().len(), 1);
+}
+
+#[test]
+fn vlans_on_a_bridge_that_does_not_separate_them_are_refused() {
+    let error = target(Device::Vif)
+        .online(&config(&[("bridge", "xenbr0"), ("vlan", "10")]), &fresh())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("ip link set dev xenbr0 type bridge vlan_filtering 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_vlan_aware_bridge_gets_the_vlans_before_the_port_is_up() {
+    let mut aware = bridge(2, "xenbr0");
+    let settings = aware.bridge.as_mut().unwrap();
+    settings.vlan_filtering = true;
+    settings.vlan_default_pvid = VlanId::new(1).ok();
+    let mut seen = VifSnapshot { bridges: vec![aware], store: None, ..fresh() };
+    let config = config(&[("bridge", "xenbr0"), ("vlan", "10p/20-30")]);
+    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "link set dev vif3.0 addrgenmode none",
+            "link set dev vif3.0 master xenbr0",
+            "vlan add dev vif3.0 vid 10 pvid untagged",
+            "vlan add dev vif3.0 vid 20-30",
+            "vlan del dev vif3.0 vid 1",
+            "link set dev vif3.0 up",
+        ]
+    );
+    // A running guest's VLANs are changed in place.
+    seen.link = Some(Link {
+        up: true,
+        master: Some(2),
+        addr_gen_mode: Some(AddrGenMode::None),
+        ..link(7, "vif3.0")
+    });
+    seen.vlans = config.vlan.as_ref().unwrap().ranges().to_vec();
+    assert_eq!(target(Device::Vif).online(&config, &seen), Ok(Plan::default()));
+    seen.vlans.pop();
+    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    assert_eq!(lines(&plan), ["vlan add dev vif3.0 vid 20-30"]);
+}
+
+#[test]
+fn a_vifname_that_belongs_to_another_interface_is_refused() {
+    let target = target(Device::Vif);
+    let (ours, other) = (link(7, "vif3.0"), link(9, "web"));
+    let found = target.identify(Some(ours.clone()), Some(other.clone()));
+    assert_eq!(found.as_ref().map(|link| link.index), Some(7));
+    let error = target.check_name(found.as_ref(), Some(&other)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("vifname web: an interface of that name exists and is not vif3.0"),
+        "{error}"
+    );
+    // Ours has not appeared yet: the other is still not ours.
+    assert_eq!(target.identify(None, Some(other.clone())), None);
+    assert!(target.check_name(None, Some(&other)).is_err());
+}
+
+#[test]
+fn a_renamed_vif_is_known_again() {
+    let target = target(Device::Vif);
+    let by_alias = Link { alias: Some("vif3.0".into()), ..link(7, "web") };
+    let by_device = Link { parent: Some("vif-3-0".into()), ..link(7, "web") };
+    for link in [by_alias, by_device] {
+        let found = target.identify(None, Some(link.clone()));
+        assert_eq!(found.as_ref(), Some(&link));
+        assert!(target.check_name(found.as_ref(), Some(&link)).is_ok());
+    }
+    let of_another_guest = Link { parent: Some("vif-4-0".into()), ..link(7, "web") };
+    assert_eq!(target.identify(None, Some(of_another_guest)), None);
+}
+
+#[test]
+fn the_frontend_of_another_guest_is_not_written_to() {
+    let config = config(&[("bridge", "xenbr0"), ("frontend", "/local/domain/33/device/vif/0")]);
+    let error = target(Device::Vif).online(&config, &fresh()).unwrap_err();
+    assert!(error.to_string().contains("expected a path below /local/domain/3/"), "{error}");
+}
+
+#[test]
+fn offline_takes_down_whatever_is_left() {
+    let target = target(Device::Vif);
+    let lines = |link: Option<Link>| {
+        let master = link.as_ref().and_then(|link| link.master).map(|_| bridge(2, "xenbr0"));
+        lines(&target.offline(
+            &VifConfig::default(),
+            &VifSnapshot { link, master, ..VifSnapshot::default() },
+        ))
+    };
+    let port = Link { up: true, master: Some(2), ..link(7, "vif3.0") };
+    assert_eq!(lines(Some(port)), ["link set dev vif3.0 down", "link set dev vif3.0 nomaster"]);
+    assert_eq!(lines(Some(Link { up: true, ..link(7, "vif3.0") })), ["link set dev vif3.0 down"]);
+    assert!(lines(Some(link(7, "vif3.0"))).is_empty());
+    assert!(lines(None).is_empty());
+}
+
+/// What the kernel and XenStore would do with a change.
+fn carry_out(seen: &mut VifSnapshot, change: &Change) {
+    let store = seen.store.as_mut();
+    let link = seen.link.as_mut().unwrap();
+    match change {
+        Change::LinkSet { set, .. } => match set {
+            LinkSet::Up(up) => link.up = *up,
+            LinkSet::Address(mac) => link.mac = Some(*mac),
+            LinkSet::Mtu(mtu) => link.mtu = mtu.bytes(),
+            LinkSet::Name { name, alias } => {
+                assert!(!link.up, "older kernels rename no interface that is up");
+                link.name = name.clone();
+                link.alias = Some(alias.clone()).filter(|alias| !alias.is_empty());
+            }
+            LinkSet::Master(master) => {
+                link.master = master.as_ref().map(|master| master.index.unwrap());
+                seen.master =
+                    seen.bridges.iter().find(|bridge| Some(bridge.index) == link.master).cloned();
+            }
+            LinkSet::AddrGenMode(mode) => {
+                assert!(!link.up, "set while up, the link-local address stays");
+                link.addr_gen_mode = Some(*mode);
+            }
+        },
+        Change::AddressDelete { address, .. } => seen.addresses.retain(|there| there != address),
+        Change::AddressAdd { address, .. } => seen.addresses.push(address.clone()),
+        Change::StoreWrite { path, value, .. } => {
+            *node(store, path) = Some(value.clone().into_bytes());
+        }
+        Change::StoreRemove { path, .. } => *node(store, path) = None,
+        other => panic!("no plan for a vif has {other}"),
+    }
+}
+
+fn node<'a>(store: Option<&'a mut VifStore>, path: &str) -> &'a mut Option<Vec<u8>> {
+    let store = store.expect("a plan without XenStore writes to none");
+    match path {
+        "backend/vif/3/0/hotplug-status" => &mut store.hotplug_status,
+        "backend/vif/3/0/hotplug-error" => &mut store.hotplug_error,
+        "/local/domain/3/device/vif/0/mtu" => &mut store.frontend_mtu,
+        other => panic!("no plan for this vif touches {other}"),
+    }
+}
+
+fn any_link() -> impl Strategy<Value = Link> {
+    let modes =
+        [None, Some(AddrGenMode::None), Some(AddrGenMode::Eui64), Some(AddrGenMode::Random)];
+    (
+        any::<bool>(),
+        proptest::sample::select(vec![68, 1400, 1500, 9000]),
+        proptest::sample::select(vec![None, Some(2), Some(3)]),
+        any::<bool>(),
+        proptest::sample::select(modes.to_vec()),
+        any::<bool>(),
+    )
+        .prop_map(|(up, mtu, master, vif_mac, addr_gen_mode, renamed)| Link {
+            up,
+            mtu,
+            master,
+            mac: Some(if vif_mac { MacAddr::VIF } else { "02:00:00:00:00:01".parse().unwrap() }),
+            addr_gen_mode,
+            alias: renamed.then(|| "vif3.0".into()),
+            ..link(7, if renamed { "web" } else { "vif3.0" })
+        })
+}
+
+fn any_snapshot() -> impl Strategy<Value = VifSnapshot> {
+    let value = |values: &'static [&'static str]| {
+        proptest::option::of(
+            proptest::sample::select(values).prop_map(|text| text.as_bytes().to_vec()),
+        )
+    };
+    (
+        any_link(),
+        any::<bool>(),
+        value(&["", "connected", "error"]),
+        value(&["old"]),
+        value(&["1500", "9000", "junk"]),
+    )
+        .prop_map(|(link, address, hotplug_status, hotplug_error, frontend_mtu)| {
+            let bridges = vec![bridge(2, "xenbr0"), bridge(3, "xenbr1")];
+            VifSnapshot {
+                master: bridges.iter().find(|bridge| Some(bridge.index) == link.master).cloned(),
+                link: Some(link),
+                addresses: if address {
+                    vec![Address::new("192.0.2.7/24".parse().unwrap())]
+                } else {
+                    Vec::new()
+                },
+                bridges,
+                store: Some(VifStore { hotplug_status, hotplug_error, frontend_mtu }),
+                ..VifSnapshot::default()
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn from_anywhere_one_plan_leads_there_and_then_there_is_nothing_to_do(
+        mut seen in any_snapshot(), mtu in proptest::option::of(68u32..=9000), rename: bool,
+    ) {
+        let mut config = config(&[("bridge", "xenbr0"), ("frontend", "/local/domain/3/device/vif/0")]);
+        config.mtu = mtu.map(|mtu| Mtu::new(mtu).unwrap());
+        // A renamed vif keeps its name only while its configuration says so.
+        config.vifname = rename.then(|| "web".parse().unwrap());
+        let target = target(Device::Vif);
+        let before = seen.clone();
+
+        let plan = target.online(&config, &seen).unwrap();
+        for change in plan.changes() {
+            if matches!(change, Change::LinkSet { set: LinkSet::Master(_), .. }) {
+                prop_assert!(!seen.link.as_ref().unwrap().up, "joins its bridge while up");
+            }
+            if let Change::StoreWrite { path, .. } = change && path.ends_with("hotplug-status") {
+                prop_assert_eq!(change, plan.changes().last().unwrap());
+            }
+            carry_out(&mut seen, change);
+        }
+        prop_assert_eq!(target.online(&config, &seen).unwrap(), Plan::default());
+        let link = seen.link.as_ref().unwrap();
+        prop_assert!(link.up && link.master == Some(2) && seen.addresses.is_empty());
+
+        for change in plan.changes().iter().rev() {
+            carry_out(&mut seen, &change.undo().unwrap());
+        }
+        prop_assert_eq!(seen, before);
+    }
+}

@@ -1,0 +1,217 @@
+mod look;
+
+use crate::apply::Apply;
+use crate::config::VifConfig;
+use crate::kernel::Kernel;
+use crate::lock::Lock;
+use crate::plan::{Plan, PlanError, VifSnapshot, VifStore, VifTarget};
+use crate::types::{Device, Link, ParseError, VifId};
+use crate::uplink::Uplink;
+use crate::{Dom0Network, Error};
+
+/// One vif of a guest, or the tap of its emulated NIC.
+#[derive(Debug)]
+pub struct Vif<'n> {
+    net: &'n mut Dom0Network,
+    target: VifTarget,
+    defaults: VifConfig,
+    overrides: Vec<(String, Vec<u8>)>,
+}
+
+/// What a vif is, and how far it is from what it shall be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct VifStatus {
+    /// Which vif, and where its backend is.
+    pub target: VifTarget,
+    /// What it shall become; an error when XenStore has no backend for it, or holds a bad value.
+    pub config: Result<VifConfig, Error>,
+    /// Its interface, if there is one.
+    pub link: Option<Link>,
+    /// What the interface is a port of.
+    pub master: Option<Link>,
+    /// What XenStore says of it; none without XenStore or without a backend.
+    pub store: Option<VifStore>,
+    /// What an `online` would now do: nothing when all is well. None when nothing can be planned.
+    pub drift: Option<Result<Plan, PlanError>>,
+}
+
+impl<'n> Vif<'n> {
+    pub(crate) fn new(
+        net: &'n mut Dom0Network,
+        id: VifId,
+        device: Device,
+    ) -> Result<Self, ParseError> {
+        let target = VifTarget::new(id, device)?;
+        Ok(Self { net, target, defaults: VifConfig::default(), overrides: Vec::new() })
+    }
+
+    /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.
+    pub fn set_backend(&mut self, path: impl Into<String>) {
+        self.target.backend = path.into();
+    }
+
+    /// Sets a key that XenStore overrides, as a hotplug script's environment and arguments.
+    pub fn set_default(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
+        self.defaults.set(key, value)
+    }
+
+    /// Sets a key that overrides XenStore, as a person who says so.
+    pub fn set(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
+        VifConfig::default().set(key, value)?;
+        self.overrides.push((key.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// What the vif shall become: the defaults, what XenStore says, and the overrides, each over the one before.
+    pub fn load(&mut self) -> Result<VifConfig, Error> {
+        Ok(self.load_all()?.0)
+    }
+
+    /// What [`online`](Self::online) would do now. Touches nothing and waits for nothing.
+    pub fn plan_online(&mut self) -> Result<Plan, Error> {
+        let (config, store) = self.load_all()?;
+        let link = self.find(&config)?;
+        let mut seen = self.look(&config, link, store)?;
+        self.look_at_uplink(&config, &mut seen)?;
+        Ok(self.target.online(&config, &seen)?)
+    }
+
+    /// What [`offline`](Self::offline) would do now. Touches nothing.
+    pub fn plan_offline(&mut self) -> Result<Plan, Error> {
+        let (config, mut seen) = self.look_leniently()?;
+        let _ = self.look_at_uplink(&config, &mut seen);
+        Ok(self.target.offline(&config, &seen))
+    }
+
+    /// Plugs the vif in: waits for its interface, makes it a port of its bridge, reads that back from the kernel, and
+    /// tells XenStore `connected`. What is already so is left alone.
+    ///
+    /// When anything fails, all that was done is taken back, and the error is told to XenStore as well
+    /// (`hotplug-error`, and `hotplug-status` = `error`).
+    pub fn online(&mut self) -> Result<Plan, Error> {
+        let plugged = match self.lock() {
+            Ok(lock) => {
+                let plugged = self.plug();
+                if plugged.is_err() {
+                    lock.remove();
+                }
+                plugged
+            }
+            Err(error) => Err(error),
+        };
+        plugged.inspect_err(|error| self.report(error))
+    }
+
+    /// Unplugs the vif. That its interface, its bridge, its backend or XenStore itself is gone is no error.
+    pub fn offline(&mut self) -> Result<Plan, Error> {
+        let lock = self.lock()?;
+        let (config, mut seen) = self.look_leniently()?;
+        let uplink = self.uplink(&config, &seen);
+        let _uplink_lock =
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
+        // What cannot be seen cannot be tidied up.
+        let _ = self.look_at_uplink(&config, &mut seen);
+        let plan = self.target.offline(&config, &seen);
+        let done =
+            Apply::new(&mut self.net.kernel, self.net.store.as_mut()).run_all(plan.changes());
+        lock.remove();
+        done.map(|()| plan)
+    }
+
+    /// What the vif is now, and what it lacks.
+    pub fn status(&mut self) -> Result<VifStatus, Error> {
+        let (config, store) = match self.load_all() {
+            Ok((config, store)) => (Ok(config), store),
+            Err(error @ (Error::NoBackend { .. } | Error::Value(_))) => (Err(error), None),
+            Err(error) => return Err(error),
+        };
+        let names = config.as_ref().unwrap_or(&self.defaults).clone();
+        let link = self.find_own(&names)?;
+        let seen = self.look(&names, link, store)?;
+        let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
+        let VifSnapshot { link, master, store, .. } = seen;
+        Ok(VifStatus { target: self.target.clone(), config, link, master, store, drift })
+    }
+
+    /// Tells XenStore that the vif could not be plugged, and why. xl prints `hotplug-error`.
+    ///
+    /// Does nothing without XenStore, or without a backend to tell it to.
+    pub fn report(&mut self, error: &Error) {
+        let Some(store) = &mut self.net.store else { return };
+        let backend = &self.target.backend;
+        // Writing would make the directory of a device that is gone.
+        if !matches!(error, Error::NoBackend { .. })
+            && matches!(store.directory(backend), Ok(Some(_)))
+        {
+            let (message, status) =
+                (format!("{backend}/hotplug-error"), format!("{backend}/hotplug-status"));
+            let text = error.to_string();
+            // Whoever waits for the status finds the reason already there.
+            let _ = store.write_many(&[(&message, cut(&text).as_bytes()), (&status, b"error")]);
+        }
+    }
+
+    fn plug(&mut self) -> Result<Plan, Error> {
+        let (config, store) = self.load_all()?;
+        let link = self.await_link(&config)?;
+        let index = link.index;
+        let mut seen = self.look(&config, Some(link), store)?;
+        let uplink = self.uplink(&config, &seen);
+        let _uplink_lock =
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
+        self.look_at_uplink(&config, &mut seen)?;
+        let plan = self.target.online(&config, &seen)?;
+
+        let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut());
+        let done = apply.run(plan.kernel()).and_then(|()| {
+            let after =
+                look_again(apply.kernel(), &self.target, &config, seen, uplink.as_ref(), index)?;
+            // Whatever is still to be done was accepted and ignored.
+            match self.target.online(&config, &after)?.kernel().next() {
+                None => apply.run(plan.announcements()),
+                Some(change) => Err(Error::Ignored { change: change.to_string() }),
+            }
+        });
+        let Err(error) = done else { return Ok(plan) };
+        let gone = matches!(apply.kernel().link_at(index), Ok(None));
+        let error = apply.undo(error);
+        Err(if gone { Error::Vanished { link: self.target.name.clone() } } else { error })
+    }
+
+    /// Adds the managed uplink of the vif's bridge to what is seen, if it has one.
+    fn look_at_uplink(&mut self, config: &VifConfig, seen: &mut VifSnapshot) -> Result<(), Error> {
+        if let Some(uplink) = self.uplink(config, seen) {
+            let vif = seen.link.as_ref().map(|link| link.index);
+            seen.uplink = Some(uplink.look(&mut self.net.kernel, vif)?);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<Lock, Error> {
+        Lock::take(&self.net.run_dir, self.target.name.as_str())
+    }
+}
+
+/// What the kernel shows of a plug that it has accepted.
+fn look_again(
+    kernel: &mut Kernel,
+    target: &VifTarget,
+    config: &VifConfig,
+    mut seen: VifSnapshot,
+    uplink: Option<&Uplink>,
+    index: u32,
+) -> Result<VifSnapshot, Error> {
+    let link =
+        kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
+    seen.addresses = kernel.addresses(&link.reference())?;
+    seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
+    seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
+    seen.link = Some(link);
+    Ok(seen)
+}
+
+/// A message short enough for any XenStore: oxenstored refuses values over 2048 bytes.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(1024)).unwrap_or(text)
+}

@@ -1,0 +1,197 @@
+//! What there is of a vif: XenStore's keys, and no more of the kernel than concerns it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::Vif;
+use crate::Error;
+use crate::config::VifConfig;
+use crate::kernel::{Kernel, LinkFilter};
+use crate::plan::{VifSnapshot, VifStore};
+use crate::types::{Device, IfName, Link, VlanRange};
+use crate::uplink::Uplink;
+
+impl Vif<'_> {
+    /// The configuration, and XenStore's own state in the same round trip.
+    pub(super) fn load_all(&mut self) -> Result<(VifConfig, Option<VifStore>), Error> {
+        let mut config = self.defaults.clone();
+        let mut state = None;
+        let keys: Vec<&str> =
+            VifConfig::KEYS.into_iter().chain(["hotplug-status", "hotplug-error"]).collect();
+        let mut values = self.read_backend(&keys)?;
+        if let Some(store) = &mut self.net.store {
+            let backend = &self.target.backend;
+            if values.iter().all(Option::is_none) && store.directory(backend)?.is_none() {
+                return Err(Error::NoBackend { path: backend.clone() });
+            }
+            let hotplug_error = values.pop().flatten();
+            let hotplug_status = values.pop().flatten();
+            for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
+                if let Some(value) = value {
+                    config.set(key, &value)?;
+                }
+            }
+            let frontend_mtu = match &config.frontend {
+                Some(frontend) if self.target.device == Device::Vif => {
+                    store.read(&format!("{frontend}/mtu"))?
+                }
+                _ => None,
+            };
+            state = Some(VifStore { hotplug_status, hotplug_error, frontend_mtu });
+        }
+        for (key, value) in &self.overrides {
+            config.set(key, value)?;
+        }
+        Ok((config, state))
+    }
+
+    /// The vif's interface, once there is one.
+    pub(super) fn await_link(&mut self, config: &VifConfig) -> Result<Link, Error> {
+        if let Some(link) = self.find(config)? {
+            return Ok(link);
+        }
+        self.net.kernel.wait_link(&self.target.name, Instant::now() + self.net.link_wait)?;
+        Ok(self.find(config)?.ok_or_else(|| self.target.no_link())?)
+    }
+
+    /// The vif's interface, and an error when the name that it shall have belongs to another.
+    pub(super) fn find(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
+        let original = self.net.kernel.link(&self.target.name)?;
+        let named = self.named(config)?;
+        let link = self.target.identify(original, named.clone());
+        self.target.check_name(link.as_ref(), named.as_ref())?;
+        Ok(link)
+    }
+
+    /// The vif's interface, whatever else there is.
+    pub(super) fn find_own(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
+        let original = self.net.kernel.link(&self.target.name)?;
+        let named = self.named(config)?;
+        Ok(self.target.identify(original, named))
+    }
+
+    fn named(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
+        let name = self.target.final_name(config)?;
+        Ok(if name == self.target.name { None } else { self.net.kernel.link(&name)? })
+    }
+
+    pub(super) fn look(
+        &mut self,
+        config: &VifConfig,
+        link: Option<Link>,
+        store: Option<VifStore>,
+    ) -> Result<VifSnapshot, Error> {
+        let kernel = &mut self.net.kernel;
+        let bridges = bridges(kernel, &self.target.bridge_names(config)?)?;
+        let addresses =
+            link.as_ref().map_or(Ok(Vec::new()), |link| kernel.addresses(&link.reference()))?;
+        let master = match link.as_ref().and_then(|link| link.master) {
+            None => None,
+            Some(index) => match bridges.iter().find(|bridge| bridge.index == index) {
+                Some(bridge) => Some(bridge.clone()),
+                None => kernel.link_at(index)?,
+            },
+        };
+        let vlans = vlans(kernel, config, link.as_ref(), &bridges)?;
+        let hooks = hooks(&self.net.hook_dir)?;
+        Ok(VifSnapshot { link, addresses, master, vlans, bridges, uplink: None, hooks, store })
+    }
+
+    /// The managed uplink of the bridge that is meant.
+    pub(super) fn uplink(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<Uplink> {
+        let bridge = self.target.choose_bridge(config, seen).ok()?;
+        Uplink::of(bridge, &self.net.config)
+    }
+
+    /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
+    pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
+        let config = self.load_leniently();
+        let link = self.find_own(&config)?;
+        let kernel = &mut self.net.kernel;
+        let master = match link.as_ref().and_then(|link| link.master) {
+            Some(index) => kernel.link_at(index)?,
+            None => None,
+        };
+        // Wherever the vif is a port it is taken out; which bridge was meant matters to a managed uplink only.
+        let bridges = match &master {
+            Some(master) => vec![master.clone()],
+            None if self.net.config.bridges.is_empty() => Vec::new(),
+            None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
+        };
+        let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
+        Ok((config, VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() }))
+    }
+
+    fn load_leniently(&mut self) -> VifConfig {
+        let mut config = self.defaults.clone();
+        let values = self.read_backend(&VifConfig::KEYS).unwrap_or_default();
+        for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
+            // A value that could not be set when the vif was plugged has had no effect.
+            let _ = value.map_or(Ok(()), |value| config.set(key, &value));
+        }
+        for (key, value) in &self.overrides {
+            let _ = config.set(key, value);
+        }
+        if self.target.final_name(&config).is_err() {
+            config.vifname = None;
+        }
+        config
+    }
+
+    fn read_backend(&mut self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let Some(store) = &mut self.net.store else { return Ok(Vec::new()) };
+        let backend = &self.target.backend;
+        let paths: Vec<String> = keys.iter().map(|key| format!("{backend}/{key}")).collect();
+        Ok(store.read_many(&paths)?)
+    }
+}
+
+/// The interfaces that `bridge` can mean: the first that exists, for whether it is a bridge is for the plan to say.
+/// All bridges when it names none.
+fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
+    for name in names {
+        if let Some(link) = kernel.link(name)? {
+            return Ok(vec![link]);
+        }
+    }
+    Ok(if names.is_empty() { kernel.links(LinkFilter::Kind("bridge"))? } else { Vec::new() })
+}
+
+/// The VLANs of a port of one of these bridges, where they matter: a vif that asks for none costs no request.
+pub(super) fn vlans(
+    kernel: &mut Kernel,
+    config: &VifConfig,
+    link: Option<&Link>,
+    bridges: &[Link],
+) -> Result<Vec<VlanRange>, Error> {
+    let port = link.filter(|link| bridges.iter().any(|bridge| link.master == Some(bridge.index)));
+    match port.filter(|_| config.vlan.is_some()) {
+        Some(port) => Ok(kernel.vlans(&port.reference())?),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The executables `*.hook` of a directory, by name.
+fn hooks(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::File { doing: "read the hooks in", path: dir.to_owned(), source };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut hooks = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let executable = || {
+            fs::metadata(&path)
+                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        };
+        if path.extension().is_some_and(|extension| extension == "hook") && executable() {
+            hooks.push(path);
+        }
+    }
+    hooks.sort_unstable();
+    Ok(hooks)
+}
