@@ -75,6 +75,7 @@ impl Xenstored {
             .env("LD_PRELOAD", shim)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(fs::File::create(here.join("stderr")).expect("a file of our own"))
             .spawn()
             .unwrap_or_else(|e| panic!("start xenstored: {e}"));
         let mut this = Self { daemon, dir };
@@ -86,7 +87,8 @@ impl Xenstored {
         let started = Instant::now();
         while UnixStream::connect(self.socket()).is_err() {
             if let Some(status) = self.daemon.try_wait().expect("the state of our own child") {
-                panic!("xenstored ended at once: {status}");
+                let said = fs::read(self.dir.path().join("stderr")).unwrap_or_default();
+                panic!("xenstored ended at once: {status}: {}", String::from_utf8_lossy(&said));
             }
             assert!(started.elapsed() < Duration::from_mins(1), "xenstored does not listen");
             thread::sleep(Duration::from_millis(2));

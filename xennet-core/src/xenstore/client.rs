@@ -339,3 +339,23 @@ fn split_generation(part: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = part.iter().position(|b| *b == 0)?;
     Some((part.get(..end)?, part.get(end + 1..)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looked_for_where_libxenstore_looks() {
+        let at = |socket: Option<&str>, run_dir: Option<&str>| {
+            places(socket.map(Into::into), run_dir.map(Into::into))
+                .into_iter()
+                .map(|path| path.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let devices = ["/dev/xen/xenbus", "/proc/xen/xenbus"];
+        let sockets = ["/var/run/xenstored/socket", "/run/xenstored/socket"];
+        assert_eq!(at(None, None), [sockets, devices].concat());
+        assert_eq!(at(None, Some("/x")), ["/x/socket", devices[0], devices[1]]);
+        assert_eq!(at(Some("/y"), Some("/x")), ["/y"]);
+    }
+}

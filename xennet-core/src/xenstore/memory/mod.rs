@@ -1,8 +1,8 @@
 //! A XenStore in memory: xenstored's tree, permissions, transactions and watches, fed packet by packet.
 //!
 //! It has no socket: [`Server`](super::Server) gives it one. It does as Xen's xenstored (4.17), except that it has no
-//! quotas, does not remove a domain's nodes when the domain goes, and refuses `CONTROL`, `RESUME` and `SET_TARGET` with
-//! `ENOSYS`.
+//! quotas, does not remove a domain's nodes when the domain goes, tells of domains only to domain 0, and refuses
+//! `CONTROL`, `RESUME` and `SET_TARGET` with `ENOSYS`.
 
 mod transaction;
 mod tree;
@@ -98,12 +98,9 @@ impl Store {
         };
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.mail.push_back(Packet { op, req_id: request.req_id, tx_id: request.tx_id, payload });
-        // The only event that comes after its answer: a watch is told of once, as soon as it is there.
-        if op == Op::WATCH
-            && let Some(watch) = client.watches.last()
-        {
-            let path = watch.path.clone();
-            client.mail.extend(watch.event(client.domid, &path));
+        // Every other event comes before the answer.
+        if op == Op::WATCH {
+            client.tell_of_newest_watch();
         }
     }
 
@@ -119,6 +116,7 @@ impl Store {
         match request.op {
             Op::WATCH => return client.watch(payload),
             Op::UNWATCH => return client.unwatch(payload),
+            op if !SERVED.contains(&op) => return Err(libc::ENOSYS),
             _ => {}
         }
         if request.tx_id != 0 && !client.transactions.contains_key(&request.tx_id) {
@@ -214,6 +212,25 @@ impl Store {
 
 const OK: &[u8] = b"OK\0";
 
+/// What belongs to a transaction, or may.
+const SERVED: [Op; 15] = [
+    Op::DIRECTORY,
+    Op::READ,
+    Op::GET_PERMS,
+    Op::TRANSACTION_START,
+    Op::TRANSACTION_END,
+    Op::INTRODUCE,
+    Op::RELEASE,
+    Op::GET_DOMAIN_PATH,
+    Op::WRITE,
+    Op::MKDIR,
+    Op::RM,
+    Op::SET_PERMS,
+    Op::IS_DOMAIN_INTRODUCED,
+    Op::RESET_WATCHES,
+    Op::DIRECTORY_PART,
+];
+
 impl Client {
     fn watch(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
         let (path, token) = two(payload)?;
@@ -250,6 +267,13 @@ impl Client {
         self.next_transaction = id.wrapping_add(1);
         self.transactions.insert(id, Transaction::default());
         Ok(format!("{id}\0").into_bytes())
+    }
+
+    /// A watch is told of once as soon as it is set.
+    fn tell_of_newest_watch(&mut self) {
+        if let Some(watch) = self.watches.last() {
+            self.mail.extend(watch.event(self.domid, &watch.path));
+        }
     }
 
     fn tell(&mut self, path: &str, exact: bool) {
@@ -290,11 +314,11 @@ fn answer_about_node(view: &mut View<'_>, op: Op, payload: &[u8]) -> Result<Vec<
     };
     match op {
         Op::READ => Ok(view.read(&whole(payload)?)?.value),
-        Op::DIRECTORY => Ok(list(&view.read(&whole(payload)?)?.children)),
+        Op::DIRECTORY => Ok(view.read(&whole(payload)?)?.children),
         Op::DIRECTORY_PART => {
             let (path, offset) = two(payload)?;
             let node = view.read(&absolute(path, domid)?)?;
-            Ok(part(node.generation, &list(&node.children), text(offset)?.parse().unwrap_or(0)))
+            Ok(part(node.generation, &node.children, text(offset)?.parse().unwrap_or(0)))
         }
         Op::GET_PERMS => {
             let permissions = view.read(&whole(payload)?)?.permissions;
@@ -336,14 +360,11 @@ fn part(generation: u64, list: &[u8], offset: usize) -> Vec<u8> {
     part
 }
 
-fn list(names: &[String]) -> Vec<u8> {
-    names.iter().flat_map(|name| name.bytes().chain([0])).collect()
-}
-
 /// A path as the tree has it, if xenstored would take it.
 fn absolute(path: &[u8], domid: u16) -> Result<String> {
     let path = match path.first() {
         Some(b'/') => text(path)?.to_owned(),
+        Some(b'@') => return Err(libc::EINVAL),
         _ => format!("{}/{}", directory_of(domid), text(path)?),
     };
     wire::check_path(path.as_bytes()).map_err(|_| libc::EINVAL)?;
@@ -378,4 +399,85 @@ fn text(bytes: &[u8]) -> Result<&str> {
 
 fn number(bytes: &[u8]) -> Result<u16> {
     text(bytes)?.parse().map_err(|_| libc::EINVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    /// The answer, and the events before it.
+    fn ask(store: &mut Store, id: ClientId, op: Op, payload: &str) -> (Op, String) {
+        store.ask(id, &Packet { op, req_id: 1, tx_id: 0, payload: payload.into() });
+        let answer = store.take(id).pop().expect("each request is answered");
+        (answer.op, String::from_utf8(answer.payload).unwrap())
+    }
+
+    fn refused(errno: &str) -> (Op, String) {
+        (Op::ERROR, format!("{errno}\0"))
+    }
+
+    #[test]
+    fn a_guest_does_only_what_permissions_let_it() {
+        let mut store = Store::new();
+        let (dom0, guest) = (store.connect(0), store.connect(3));
+        assert_eq!(ask(&mut store, guest, Op::READ, "/tool\0"), refused("EACCES"));
+        assert_eq!(
+            ask(&mut store, guest, Op::READ, "/none\0"),
+            refused("EACCES"),
+            "not even that it is not there"
+        );
+        assert_eq!(ask(&mut store, guest, Op::WRITE, "/mine\0v"), refused("EACCES"));
+        assert_eq!(ask(&mut store, guest, Op::INTRODUCE, "5\x001\x001\0"), refused("EACCES"));
+
+        ask(&mut store, dom0, Op::WRITE, "/local/domain/3/data\0");
+        ask(&mut store, dom0, Op::SET_PERMS, "/local/domain/3/data\0n3\0r4\0");
+        assert_eq!(ask(&mut store, guest, Op::WRITE, "data/key\0v").0, Op::WRITE);
+        assert_eq!(ask(&mut store, guest, Op::GET_PERMS, "data/key\0").1, "n3\0r4\0");
+        assert_eq!(ask(&mut store, guest, Op::SET_PERMS, "data/key\0n4\0"), refused("EPERM"));
+        assert_eq!(ask(&mut store, guest, Op::SET_PERMS, "data/key\0b3\0").0, Op::SET_PERMS);
+
+        let other = store.connect(4);
+        assert_eq!(ask(&mut store, other, Op::READ, "/local/domain/3/data\0").0, Op::READ);
+        assert_eq!(ask(&mut store, other, Op::WRITE, "/local/domain/3/data\0x"), refused("EACCES"));
+        assert_eq!(ask(&mut store, other, Op::WRITE, "/local/domain/3/data/key\0x").0, Op::WRITE);
+    }
+
+    #[test]
+    fn a_guest_is_told_only_of_what_it_may_read() {
+        let mut store = Store::new();
+        let (dom0, guest) = (store.connect(0), store.connect(3));
+        for path in ["/", "@releaseDomain"] {
+            ask(&mut store, guest, Op::WATCH, &format!("{path}\0t\0"));
+        }
+        ask(&mut store, dom0, Op::WRITE, "/secret/a\0");
+        ask(&mut store, dom0, Op::INTRODUCE, "5\x001\x001\0");
+        ask(&mut store, dom0, Op::RELEASE, "5\0");
+        assert_eq!(store.take(guest), []);
+        ask(&mut store, dom0, Op::SET_PERMS, "/secret/a\0n0\0r3\0");
+        assert_eq!(store.take(guest).len(), 1, "also when it gains access, or loses it");
+        ask(&mut store, dom0, Op::SET_PERMS, "/secret/a\0n0\0");
+        assert_eq!(store.take(guest).len(), 1);
+        ask(&mut store, dom0, Op::WRITE, "/secret/a\0");
+        assert_eq!(store.take(guest), []);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_is_answered_once(
+            requests in vec((0u32..30, 0u32..3, vec(select(b"/a@T05 -\0\xff".to_vec()), 0..9)), 0..40),
+        ) {
+            let mut store = Store::new();
+            let id = store.connect(0);
+            for (req_id, (op, tx_id, payload)) in (1..).zip(requests) {
+                store.ask(id, &Packet { op: Op(op), req_id, tx_id, payload });
+                let packets = store.take(id);
+                prop_assert!(packets.iter().all(|packet| packet.payload.len() <= PAYLOAD_MAX));
+                let answers = packets.iter().filter(|packet| packet.op != Op::WATCH_EVENT);
+                prop_assert_eq!(answers.map(|packet| packet.req_id).collect::<Vec<_>>(), [req_id]);
+            }
+        }
+    }
 }

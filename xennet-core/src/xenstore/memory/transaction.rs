@@ -23,6 +23,7 @@ struct Touched {
 }
 
 impl Transaction {
+    /// The node as the transaction sees it.
     pub(super) fn get(&mut self, tree: &Tree, path: &str) -> Option<Node> {
         let order = self.touched.len();
         let touched = self.touched.entry(path.to_owned()).or_insert_with(|| {
@@ -31,6 +32,14 @@ impl Transaction {
             Touched { order, node, seen, modified: false, change: None }
         });
         touched.node.clone()
+    }
+
+    /// The same without having looked: the transaction does not come to depend on it.
+    pub(super) fn peek<'a>(&'a self, tree: &'a Tree, path: &str) -> Option<&'a Node> {
+        match self.touched.get(path) {
+            Some(touched) => touched.node.as_ref(),
+            None => tree.get(path),
+        }
     }
 
     /// Puts a node, or removes it. It has been looked at before, as all that is changed.
@@ -64,8 +73,11 @@ impl Transaction {
         touched.sort_by_key(|(_, touched)| touched.order);
         let mut changes = Vec::new();
         for (path, touched) in touched {
-            tree.set(path, touched.node);
-            changes.extend(touched.change);
+            // What came and went in between was never there for anybody else.
+            if touched.seen.is_some() || touched.node.is_some() {
+                tree.set(path, touched.node);
+                changes.extend(touched.change);
+            }
         }
         Some(changes)
     }

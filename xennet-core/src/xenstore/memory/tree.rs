@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::super::permission::{Access, Permission};
+use super::super::wire;
 use super::transaction::Transaction;
 
 /// All nodes by their absolute path.
@@ -14,8 +15,8 @@ pub(super) struct Tree {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) value: Vec<u8>,
-    /// In the order in which they were made, as xenstored lists them.
-    pub(super) children: Vec<String>,
+    /// Their names, each with its NUL, in the order in which they were made: as they are listed.
+    pub(super) children: Vec<u8>,
     pub(super) permissions: Vec<Permission>,
     pub(super) generation: u64,
 }
@@ -48,7 +49,7 @@ impl Tree {
         let permissions = vec![Permission { domid: 0, access: Access::None }];
         let node = |child: Option<&str>| Node {
             value: Vec::new(),
-            children: child.map(str::to_owned).into_iter().collect(),
+            children: child.map(entry).unwrap_or_default(),
             permissions: permissions.clone(),
             generation: 0,
         };
@@ -116,7 +117,8 @@ impl View<'_> {
         let mut above = self.get(parent).ok_or(libc::EINVAL)?;
         let permissions = above.permissions.clone();
         self.remove_all(path, node, &permissions, false);
-        above.children.retain(|child| child != name);
+        let others = wire::strings(&above.children).filter(|child| *child != name.as_bytes());
+        above.children = others.flat_map(|child| [child, b"\0"]).flatten().copied().collect();
         self.set(parent, Some(above));
         Ok(())
     }
@@ -174,15 +176,15 @@ impl View<'_> {
         }
         let node = Node { value: Vec::new(), children: Vec::new(), permissions, generation: 0 };
         self.set(path, Some(node.clone()));
-        above.children.push(name(path).to_owned());
+        above.children.extend(entry(name(path)));
         self.set(parent, Some(above));
         node
     }
 
     /// Removes a node, its children before it, without telling its parent.
     fn remove_all(&mut self, path: &str, node: Node, parent: &[Permission], exact: bool) {
-        for child in &node.children {
-            let child = format!("{path}/{child}");
+        for child in wire::strings(&node.children) {
+            let child = format!("{path}/{}", String::from_utf8_lossy(child));
             if let Some(below) = self.get(&child) {
                 self.remove_all(&child, below, &node.permissions, true);
             }
@@ -191,8 +193,13 @@ impl View<'_> {
         self.set(path, None);
     }
 
-    fn permissions_above(&mut self, path: &str) -> Vec<Permission> {
-        self.get(above(path)).map(|node| node.permissions).unwrap_or_default()
+    /// The parent's permissions, of interest to watches only: a transaction does not depend on what they were.
+    fn permissions_above(&self, path: &str) -> Vec<Permission> {
+        let node = match &self.transaction {
+            Some(transaction) => transaction.peek(self.tree, above(path)),
+            None => self.tree.get(above(path)),
+        };
+        node.map(|node| node.permissions.clone()).unwrap_or_default()
     }
 
     fn get(&mut self, path: &str) -> Option<Node> {
@@ -233,6 +240,11 @@ fn above(path: &str) -> &str {
         Some(("", _)) | None => "/",
         Some((parent, _)) => parent,
     }
+}
+
+/// A name as a list of children has it.
+fn entry(name: &str) -> Vec<u8> {
+    format!("{name}\0").into_bytes()
 }
 
 fn name(path: &str) -> &str {
