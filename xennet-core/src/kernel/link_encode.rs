@@ -105,6 +105,7 @@ fn bridge_info(info: &BridgeInfo) -> Vec<LinkInfo> {
     data.extend(info.mcast_snooping.map(InfoBridge::MulticastSnooping));
     if info.vlan_filtering {
         data.push(InfoBridge::VlanFiltering(true));
+        data.extend(info.vlan_default_pvid.map(|id| InfoBridge::VlanDefaultPvid(id.number())));
     }
     vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(data))]
 }
@@ -167,6 +168,7 @@ mod tests {
             vlan_filtering: true,
             mcast_snooping: Some(false),
             group_fwd_mask: 8,
+            vlan_default_pvid: None,
         };
         let mac = "02:00:00:00:00:01".parse().unwrap();
         let mtu = Mtu::new(1400).unwrap();

@@ -7,7 +7,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::Kernel;
 use super::attributes::{attributes, u16, u32};
 use super::error::Error;
-use super::link::link_message;
+use super::link_encode::link_message;
 use crate::types::{LinkRef, VlanId, VlanRange};
 
 impl Kernel {

@@ -44,7 +44,8 @@ pub struct BridgeInfo {
     pub ageing_time: u32,
     /// Whether frames are kept to their VLAN: `vlan_filtering`.
     pub vlan_filtering: bool,
-    /// The PVID that a port gets when it joins: `vlan_default_pvid`; none when it gets none, or the kernel knows no VLANs.
+    /// The PVID that a port gets when it joins: `vlan_default_pvid`; none when it gets none, or the
+    /// kernel knows no VLANs. A new bridge without one gets the kernel's, 1.
     pub vlan_default_pvid: Option<VlanId>,
     /// Whether multicast goes only where it was asked for: `mcast_snooping`; none when the kernel cannot.
     pub mcast_snooping: Option<bool>,
@@ -85,7 +86,7 @@ pub struct LinkRef {
 pub enum LinkKind {
     /// A bridge. `ip link add NAME type bridge stp_state 0 forward_delay 0`
     ///
-    /// Every setting is sent except `vlan_filtering` when false: a kernel built without VLAN filtering refuses even a 0.
+    /// Every setting is sent, but those of VLANs only with `vlan_filtering`: a kernel without them refuses even a 0.
     Bridge(BridgeInfo),
     /// A pair of Ethernet interfaces joined back to back. `ip link add NAME type veth peer name PEER`
     Veth {
