@@ -1,5 +1,6 @@
 //! What the tests share: a network namespace per test, a real xenstored, and a dom0 of both.
 
+pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;
 pub mod hotplug;
