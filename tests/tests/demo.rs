@@ -22,7 +22,7 @@ const NOBODY: u32 = 65534;
 #[test]
 fn runs_as_root() {
     let host = Host::new();
-    let output = host.demo(&mut host.command());
+    let output = demo(&mut command());
     assert!(output.contains("IPv4 ping to bar, 192.0.2.2: answered"), "{output}");
     assert!(output.contains("IPv6 ping to bar, 2001:db8::2: answered"), "{output}");
     host.is_as_before();
@@ -31,7 +31,7 @@ fn runs_as_root() {
 #[test]
 fn runs_as_anybody() {
     let host = Host::new();
-    let output = host.demo(host.command().uid(NOBODY).gid(NOBODY));
+    let output = demo(command().uid(NOBODY).gid(NOBODY));
     assert!(output.contains("IPv6 ping to bar, 2001:db8::2: answered"), "{output}");
     host.is_as_before();
 }
@@ -39,7 +39,7 @@ fn runs_as_anybody() {
 #[test]
 fn heeds_nothing_of_the_callers_environment() {
     let host = Host::new();
-    let mut command = host.command();
+    let mut command = command();
     for (name, value) in [
         ("XENSTORED_PATH", "/nowhere"),
         ("XENSTORED_RUNDIR", "/nowhere"),
@@ -51,7 +51,7 @@ fn heeds_nothing_of_the_callers_environment() {
     ] {
         command.env(name, value);
     }
-    host.demo(&mut command);
+    demo(&mut command);
     host.is_as_before();
 }
 
@@ -76,7 +76,7 @@ fn ended_everywhere_by(signal: Signal) {
 
 fn ended_by(signal: Signal, midway: &str, user: u32) {
     let host = Host::new();
-    let mut child = host.command().uid(user).gid(user).spawn().unwrap();
+    let mut child = command().uid(user).gid(user).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let seen = lines.map_while(Result::ok).any(|line| line.contains(midway));
     assert!(seen, "it never said {midway:?}: {}", complaint(&mut child));
@@ -109,26 +109,6 @@ impl Host {
         Self { _netns: netns, mounts: mounts() }
     }
 
-    /// The demo, in a process group of its own, as a shell starts it.
-    fn command(&self) -> Command {
-        let mut command = Command::new("/tmp/xennet");
-        command.arg("demo").env_clear().process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// What the demo says when it has run to its end.
-    fn demo(&self, command: &mut Command) -> String {
-        let mut child = command.spawn().unwrap();
-        let mut output = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-        let complaint = complaint(&mut child);
-        let status = child.wait().unwrap();
-        assert!(status.success(), "{status}: {complaint}{output}");
-        assert_eq!(complaint, "", "it has nothing to complain about");
-        output
-    }
-
     /// No interface, file, mount, named namespace or process. A namespace that none of them holds does not exist.
     fn is_as_before(&self) {
         let began = Instant::now();
@@ -139,11 +119,31 @@ impl Host {
         }
         let devices = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
         let devices: Vec<&str> = devices.lines().skip(2).collect();
-        assert!(devices.len() == 1 && devices[0].contains("lo:"), "{devices:?}");
+        assert!(devices.iter().all(|device| device.contains("lo:")), "{devices:?}");
         assert_eq!(files("/run"), [""; 0]);
         assert_eq!(files("/tmp"), ["/tmp/xennet"]);
         assert_eq!(mounts(), self.mounts);
     }
+}
+
+/// The demo, in a process group of its own, as a shell starts it.
+fn command() -> Command {
+    let mut command = Command::new("/tmp/xennet");
+    command.arg("demo").env_clear().process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What the demo says when it has run to its end.
+fn demo(command: &mut Command) -> String {
+    let mut child = command.spawn().unwrap();
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    let complaint = complaint(&mut child);
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}: {complaint}{output}");
+    assert_eq!(complaint, "", "it has nothing to complain about");
+    output
 }
 
 fn complaint(child: &mut Child) -> String {
