@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -307,10 +307,14 @@ impl Dom0 {
 
     /// Adds a hook, a shell script of this body; `./` is a directory of the test's own.
     pub fn hook(&self, name: &str, body: &str) {
-        let path = self.hook_dir().join(name);
-        let here = self.dir.path().display();
-        fs::write(&path, format!("#!/bin/sh\ncd {here}\n{body}\n")).expect("our own directory");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+        self.hook_file(name, &format!("#!/bin/sh\ncd {}\n{body}\n", self.dir().display()));
+    }
+
+    /// Adds an executable file to the hooks.
+    pub fn hook_file(&self, name: &str, text: &str) {
+        let draft = self.dir().join("draft");
+        fs::write(&draft, text).expect("our own directory");
+        install(&draft, &self.hook_dir().join(name));
     }
 
     /// What a hook wrote into `./NAME`.
@@ -393,6 +397,15 @@ pub fn xennet() -> PathBuf {
     fs::canonicalize(&path).unwrap_or_else(|e| panic!("XENNET_BIN={}: {e}", path.display()))
 }
 
+/// Copies a file and makes it executable.
+///
+/// In a process of its own: were it written here, another thread's child could still have it open for writing, and then
+/// it cannot be executed (`ETXTBSY`).
+pub fn install(from: &Path, to: &Path) {
+    let status = Command::new("install").args(["-m", "755"]).arg(from).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()), "install {}", to.display());
+}
+
 fn entries(list: Value) -> impl Iterator<Item = Value> {
     match list {
         Value::Array(entries) => entries.into_iter(),
@@ -425,9 +438,9 @@ fn stock(dir: &Path) {
             .replace("/var/log/xen/xen-hotplug.log", &format!("{here}/log"))
             .replace("/var/run/xen-hotplug", &format!("{here}/run"))
             .replace("/etc/xen/scripts/${1}-${2}.d", &format!("{here}/hooks"));
-        fs::write(to.join(name), text).expect("our own directory");
-        fs::set_permissions(to.join(name), fs::Permissions::from_mode(0o755))
-            .expect("our own file");
+        let draft = dir.join("draft");
+        fs::write(&draft, text).expect("our own directory");
+        install(&draft, &to.join(name));
     }
 }
 

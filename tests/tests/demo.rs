@@ -1,9 +1,9 @@
 //! `xennet demo`: for root and for anybody, and nothing is left of it, however it ends.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,10 +14,13 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use xennet_tests::hotplug::xennet;
+use xennet_tests::hotplug::{install, xennet};
 use xennet_tests::netns::Netns;
 
 const NOBODY: u32 = 65534;
+
+/// This test's own copy of the program: its processes are known by it.
+const PROGRAM: &str = "/run/xennet";
 
 #[test]
 fn runs_as_root() {
@@ -96,16 +99,14 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let program = fs::read(xennet()).unwrap();
         let netns = Netns::new();
         unshare(CloneFlags::CLONE_NEWNS).unwrap();
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-        for dir in ["/run", "/tmp"] {
-            mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none).unwrap();
-        }
-        fs::write("/tmp/xennet", program).unwrap();
-        fs::set_permissions("/tmp/xennet", Permissions::from_mode(0o755)).unwrap();
+        let empty = |dir| mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        empty("/run");
+        install(&xennet(), Path::new(PROGRAM));
+        empty("/tmp");
         Self { _netns: netns, mounts: mounts() }
     }
 
@@ -120,15 +121,15 @@ impl Host {
         let devices = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
         let devices: Vec<&str> = devices.lines().skip(2).collect();
         assert!(devices.iter().all(|device| device.contains("lo:")), "{devices:?}");
-        assert_eq!(files("/run"), [""; 0]);
-        assert_eq!(files("/tmp"), ["/tmp/xennet"]);
+        assert_eq!(files("/run"), [PROGRAM]);
+        assert_eq!(files("/tmp"), [""; 0]);
         assert_eq!(mounts(), self.mounts);
     }
 }
 
 /// The demo, in a process group of its own, as a shell starts it.
 fn command() -> Command {
-    let mut command = Command::new("/tmp/xennet");
+    let mut command = Command::new(PROGRAM);
     command.arg("demo").env_clear().process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -160,7 +161,7 @@ fn group(child: &Child) -> Pid {
 
 /// The processes that run this test's copy of the program.
 fn strays() -> Vec<PathBuf> {
-    let here = fs::metadata("/tmp/xennet").unwrap();
+    let here = fs::metadata(PROGRAM).unwrap();
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
     let ours = |path: &PathBuf| {
         fs::metadata(path.join("exe"))

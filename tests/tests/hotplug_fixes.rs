@@ -353,14 +353,19 @@ impl Watch {
     }
 
     /// What happened meanwhile.
-    fn until_now(mut self, netns: &Netns) -> Vec<String> {
+    fn until_now(self, netns: &Netns) -> Vec<String> {
         netns.ip("address add 192.0.2.99/32 dev lo");
         let mut seen = Vec::new();
         while !seen.last().is_some_and(|line: &String| line.contains("192.0.2.99")) {
             seen.push(self.lines.recv_timeout(Duration::from_mins(1)).unwrap());
         }
-        self.monitor.kill().unwrap();
-        self.monitor.wait().unwrap();
         seen
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.monitor.kill();
+        let _ = self.monitor.wait();
     }
 }

@@ -107,8 +107,7 @@ fn a_failing_hook_is_named_and_the_plug_undone() {
 #[test]
 fn a_hook_that_cannot_be_run_is_an_error() {
     let dom0 = Dom0::new();
-    fs::write(dom0.hook_dir().join("bad.hook"), "#!/no/such/interpreter\n").unwrap();
-    fs::set_permissions(dom0.hook_dir().join("bad.hook"), Permissions::from_mode(0o755)).unwrap();
+    dom0.hook_file("bad.hook", "#!/no/such/interpreter\n");
     dom0.boot(VIF, &[]);
     let outcome = dom0.online(Script::Ours, VIF);
     assert_eq!(outcome.code, Some(1));
