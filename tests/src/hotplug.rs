@@ -187,10 +187,10 @@ impl Dom0 {
         self.read(&format!("{}/{key}", self.backend(id)))
     }
 
-    /// A value of XenStore's, below `/local/domain`.
+    /// A value of XenStore's.
     pub fn read(&self, path: &str) -> Option<String> {
         let listed = format!("{path} = ");
-        let tree = self.store.tool("xenstore-ls", &["-f", "/local/domain"]);
+        let tree = self.store.tool("xenstore-ls", &["-f"]);
         tree.lines().find_map(|line| line.strip_prefix(&listed)).map(unquoted)
     }
 
@@ -321,7 +321,7 @@ impl Dom0 {
     /// Everything that one can see: each interface but `lo` and its addresses, and all of XenStore.
     pub fn state(&self) -> State {
         let mut state = self.links();
-        for line in self.store.tool("xenstore-ls", &["-f", "/local/domain"]).lines() {
+        for line in self.store.tool("xenstore-ls", &["-f"]).lines() {
             let (path, value) = line.split_once(" = ").expect("PATH = \"VALUE\"");
             state.insert(format!("store {path}"), unquoted(value));
         }

@@ -15,7 +15,7 @@ use crate::{bridge, demo, hotplug, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
 #[derive(Parser, Debug)]
-#[command(version, after_help = "Exit status: 0 done, 1 failed, 2 wrong usage.")]
+#[command(name = "xennet", version, after_help = "Exit status: 0 done, 1 failed, 2 wrong usage.")]
 struct Cli {
     #[command(flatten)]
     options: Options,

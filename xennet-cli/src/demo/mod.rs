@@ -23,6 +23,9 @@ use guest::Guest;
 
 const BRIDGE: &str = "xenbr0";
 
+/// Where every client looks for XenStore.
+const STORE: &str = "/run/xenstored/socket";
+
 const PICTURE: &str = "
   ┌─ dom0 ────────────────────────────────────────┐
   │                                               │
@@ -84,13 +87,13 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 /// Serves an empty XenStore where every client looks for one.
 fn xenstore() -> Result<XenStore, Failure> {
-    let socket = Path::new("/run/xenstored/socket");
+    let socket = Path::new(STORE);
     let serve = || -> std::io::Result<Server> {
         std::fs::create_dir_all("/run/xenstored")?;
         Server::bind(socket)
     };
     let mut server =
-        serve().map_err(|error| failed("serve XenStore on /run/xenstored/socket", error))?;
+        serve().map_err(|error| failed(&format!("serve XenStore on {STORE}"), error))?;
     // It ends with the process.
     std::thread::spawn(move || while server.poll(Duration::from_mins(1)).is_ok() {});
     Ok(XenStore::connect(socket).map_err(xennet_core::Error::from)?)
@@ -137,6 +140,9 @@ fn hotplug(id: VifId, command: &str) -> Result<(), Failure> {
     let status = Command::new("/proc/self/exe")
         .arg0("/etc/xen/scripts/vif-bridge")
         .args([command, "type_if=vif"])
+        // Whatever the caller's environment says is about another XenStore, or another vif.
+        .env_clear()
+        .env("XENSTORED_PATH", STORE)
         .env("script", "/etc/xen/scripts/vif-bridge")
         .env("XENBUS_TYPE", "vif")
         .env("XENBUS_PATH", id.xenbus_path())
