@@ -10,7 +10,7 @@ HOST := $(shell rustc --version --verbose | sed -n 's/^host: //p')
 XENNET := $(CURDIR)/target/$(HOST)/release/xennet
 STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST)
 
-.PHONY: all build demo test test-xen check setup clean
+.PHONY: all build demo test test-xen bench check setup clean
 
 all: build
 	$(CARGO) build --locked --release --package xennet-ffi
@@ -29,6 +29,10 @@ test: setup build
 # Real Xen under software emulation; see tests/xen/README.md.
 test-xen: setup build
 	XENNET_BIN=$(XENNET) tests/xen/run
+
+# Figures, not tests.
+bench: cc
+	$(CARGO) bench --locked --package xennet-benches
 
 check: cc
 	$(CARGO) fmt --all --check

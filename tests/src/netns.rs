@@ -6,6 +6,7 @@
 )]
 
 use std::fs::File;
+use std::io::Write;
 use std::marker::PhantomData;
 use std::process::Command;
 
@@ -34,6 +35,13 @@ impl Netns {
     /// Runs `ip` with these words; panics with what it said when it fails.
     pub fn ip(&self, words: &str) {
         run("ip", words.split_whitespace());
+    }
+
+    /// Runs `ip` once for many lines of words; panics with what it said when one fails.
+    pub fn ip_batch(&self, lines: &[String]) {
+        let mut file = tempfile::NamedTempFile::new().expect("there is room for a temporary file");
+        file.write_all(lines.join("\n").as_bytes()).expect("there is room for a temporary file");
+        run("ip", ["-batch", &file.path().to_string_lossy()].into_iter());
     }
 
     /// Runs `bridge` with these words; panics with what it said when it fails.

@@ -322,13 +322,10 @@ fn a_list_that_changes_while_it_is_read_is_whole_or_an_error() {
 #[test]
 fn the_1024th_port_finds_no_room() {
     let netns = Netns::new();
-    let batch: String = std::iter::once("link add name xenbr0 type bridge\n".to_owned())
-        .chain((0..1024).map(|i| format!("link add name v{i} type veth peer name g{i}\n")))
-        .chain((0..1023).map(|i| format!("link set v{i} master xenbr0\n")))
-        .collect();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), batch).unwrap();
-    netns.ip(&format!("-batch {}", file.path().display()));
+    netns.make_bridge("xenbr0");
+    let pairs = (0..1024).map(|i| format!("link add name v{i} type veth peer name g{i}"));
+    let ports = (0..1023).map(|i| format!("link set v{i} master xenbr0"));
+    netns.ip_batch(&pairs.chain(ports).collect::<Vec<_>>());
     let mut kernel = Kernel::open().unwrap();
     let set = LinkSet::Master(Some(by_name("xenbr0")));
     let error = kernel.link_set(&by_name("v1023"), &set).unwrap_err();

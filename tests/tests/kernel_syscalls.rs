@@ -116,9 +116,6 @@ fn lists(kernel: &mut Kernel) {
 
 /// 900 interfaces that nothing here is about.
 fn crowd(netns: &Netns) {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let batch: String =
-        (0..450).map(|i| format!("link add name c{i} type veth peer name d{i}\n")).collect();
-    std::fs::write(file.path(), batch).unwrap();
-    netns.ip(&format!("-batch {}", file.path().display()));
+    let pair = |i| format!("link add name c{i} type veth peer name d{i}");
+    netns.ip_batch(&(0..450).map(pair).collect::<Vec<_>>());
 }

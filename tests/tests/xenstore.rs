@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeSet;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
 use xennet_core::xenstore::{Access, Error, ErrorKind, Event, Permission, XenStore};
 use xennet_tests::embedded_store::EmbeddedStore;
 use xennet_tests::xenstored::{Xenstored, ask};
@@ -397,4 +401,39 @@ fn oxenstored_takes_less() {
     store.write("/v", vec![b'x'; 2048]).unwrap();
     assert_eq!(store.write("/v", vec![b'x'; 2049]).unwrap_err().errno(), libc::E2BIG);
     store.write("/v", "the connection is as good as before").unwrap();
+}
+
+#[test]
+fn a_xenstored_that_hangs_is_not_waited_for() {
+    let xenstored = Xenstored::start();
+    let pid = Pid::from_raw(xenstored.pid().try_into().unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    // It lets some wait to be let in, and makes the next one wait for that.
+    let mut let_in = Vec::new();
+    let error = loop {
+        match XenStore::connect(&xenstored.socket()) {
+            Ok(store) => let_in.push(store),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.errno(), libc::ETIMEDOUT, "{} were let in: {error}", let_in.len());
+    assert!(error.to_string().ends_with("xenstored hangs"), "{error}");
+}
+
+#[test]
+fn where_nothing_is_nothing_answers() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("socket");
+    assert_eq!(XenStore::connect(&path).unwrap_err().errno(), libc::ENOENT);
+    drop(UnixListener::bind(&path).unwrap());
+    let error = XenStore::connect(&path).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "xenstore connect: {}: Connection refused (errno 111); start xenstored, or name its socket in XENSTORED_PATH",
+            path.display()
+        )
+    );
+    let long = Path::new("/").join("x".repeat(200));
+    assert_eq!(XenStore::connect(&long).unwrap_err().errno(), libc::ENOENT);
 }

@@ -35,7 +35,7 @@ pub(crate) enum Command {
 pub(crate) struct Create {
     /// The bridge
     name: IfName,
-    /// Its hardware address, kept whatever its ports are
+    /// Its hardware address, kept whatever its ports are; one of this machine's own by default
     #[arg(long)]
     mac: Option<MacAddr>,
     /// Its MTU in bytes

@@ -1,7 +1,9 @@
+use std::fs;
+
 use crate::apply::Apply;
 use crate::kernel::LinkFilter;
 use crate::plan::{BridgeConfig, BridgeSnapshot, Plan};
-use crate::types::{IfName, Link};
+use crate::types::{IfName, Link, MacAddr};
 use crate::{Dom0Network, Error};
 
 /// One Linux bridge.
@@ -32,10 +34,15 @@ impl<'n> Bridge<'n> {
 
     /// What [`create`](Self::create) would do now. Touches nothing.
     pub fn plan_create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
+        let mut config = config.clone();
+        config.mac = config.mac.or_else(|| own_mac(&self.name));
         Ok(config.create(&self.show()?)?)
     }
 
     /// Makes the bridge and brings it up; one that exists is brought up and otherwise left as it is.
+    ///
+    /// Without a `mac` it gets one that is this machine's and this name's, at every boot the same: of itself a bridge
+    /// takes its lowest port's, and so `fe:ff:ff:ff:ff:ff`, on every host, as soon as its first vif comes.
     pub fn create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
         let plan = self.plan_create(config)?;
         let mut apply = Apply::new(&mut self.net.kernel, None);
@@ -62,4 +69,18 @@ impl<'n> Bridge<'n> {
         Apply::new(&mut self.net.kernel, None).run_all(plan.changes())?;
         Ok(plan)
     }
+}
+
+/// A locally administered address from the machine's id and the bridge's name; none where the machine has no id.
+fn own_mac(name: &IfName) -> Option<MacAddr> {
+    let machine = fs::read("/etc/machine-id").ok().filter(|id| !id.is_empty())?;
+    // FNV-1a: spread, not secrecy, is what a hardware address needs.
+    let hash = machine
+        .iter()
+        .chain(name.as_str().as_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let [first, second, third, fourth, fifth, sixth, ..] = hash.to_be_bytes();
+    MacAddr::from_octets([first & 0xfc | 2, second, third, fourth, fifth, sixth]).ok()
 }

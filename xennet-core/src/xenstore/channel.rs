@@ -45,10 +45,9 @@ impl Channel {
     }
 
     pub(super) fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
-        let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(libc::EINVAL);
         self.connection
             .set_timeout(timeout)
-            .map_err(|e| Error::new("xenstore set timeout", ErrorKind::System { errno: errno(e) }))
+            .map_err(|errno| Error::new("xenstore set timeout", ErrorKind::System { errno }))
     }
 
     /// The answers to these requests, in their order. Nothing is sent unless each of them is valid.
@@ -132,7 +131,7 @@ impl Channel {
             answers.push(Err(Error::new(request.to_string(), refused)));
             return Ok(());
         }
-        while outcome.is_ok() && slots.iter().any(Option::is_none) {
+        while outcome.is_ok() && slots.contains(&None) {
             outcome = self.answer(asked, first_id, requests, &mut slots);
         }
         if let Err(kind) = outcome {

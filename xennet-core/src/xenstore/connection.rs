@@ -1,7 +1,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::error::ErrorKind;
 use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
@@ -36,28 +37,27 @@ const ANSWER_MAX: usize = 1024 * 1024;
 impl Connection {
     /// Connects to a socket or opens a device, by what the file is; the errno when that fails.
     pub(super) fn open(path: &Path, timeout: Duration) -> Result<Self, i32> {
-        let stream = (|| {
-            Ok(if fs::metadata(path)?.file_type().is_socket() {
-                Stream::Socket(UnixStream::connect(path)?)
-            } else {
-                Stream::Device(File::options().read(true).write(true).open(path)?)
-            })
-        })();
+        let stream = match fs::metadata(path) {
+            Ok(file) if file.file_type().is_socket() => dial(path, timeout).map(Stream::Socket),
+            Ok(_) => File::options().read(true).write(true).open(path).map(Stream::Device),
+            Err(e) => Err(e),
+        };
         let mut connection = Self {
             stream: stream.map_err(|e| number(&e))?,
             timeout,
             decoder: Decoder::new(ANSWER_MAX),
         };
-        connection.set_timeout(timeout).map_err(|e| number(&e))?;
+        connection.set_timeout(timeout)?;
         Ok(connection)
     }
 
-    pub(super) fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+    /// How long an answer may take; the errno when the system does not take it.
+    pub(super) fn set_timeout(&mut self, timeout: Duration) -> Result<(), i32> {
         // To a socket, zero means for ever.
         let timeout = timeout.max(Duration::from_millis(1));
         if let Stream::Socket(socket) = &self.stream {
-            socket.set_read_timeout(Some(timeout))?;
-            socket.set_write_timeout(Some(timeout))?;
+            let set = socket.set_read_timeout(Some(timeout));
+            set.and(socket.set_write_timeout(Some(timeout))).map_err(|e| number(&e))?;
         }
         self.timeout = timeout;
         Ok(())
@@ -172,6 +172,16 @@ impl AsFd for Connection {
             Stream::Socket(socket) => socket.as_fd(),
             Stream::Device(device) => device.as_fd(),
         }
+    }
+}
+
+/// Connects to a socket. xenstored lets a single client wait, so that one that hangs makes the next ones hang as well.
+fn dial(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(timeout))?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Errno::ETIMEDOUT.into()),
+        connected => connected.map(|()| OwnedFd::from(socket).into()),
     }
 }
 

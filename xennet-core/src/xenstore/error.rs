@@ -92,8 +92,11 @@ impl Error {
             | ErrorKind::System { errno } => *errno,
             ErrorKind::Unknown { .. } => libc::EIO,
             ErrorKind::Conflict { .. } => libc::EAGAIN,
-            // The last place is the one that a domain without a socket has.
-            ErrorKind::Absent { tried } => tried.last().map_or(libc::ENOENT, |(_, errno)| *errno),
+            // That most places are not there is as it should be.
+            ErrorKind::Absent { tried } => {
+                let mut errnos = tried.iter().map(|(_, errno)| *errno);
+                errnos.find(|errno| *errno != libc::ENOENT).unwrap_or(libc::ENOENT)
+            }
             ErrorKind::TimedOut { .. } => libc::ETIMEDOUT,
             ErrorKind::Closed => libc::ECONNRESET,
             ErrorKind::Protocol { .. } => libc::EPROTO,
@@ -125,16 +128,11 @@ impl fmt::Display for Error {
                 for (path, errno) in tried {
                     write!(f, "{}: {}; ", path.display(), Numbered(*errno))?;
                 }
-                f.write_str(
-                    if tried
-                        .iter()
-                        .any(|(_, errno)| *errno == libc::EACCES || *errno == libc::EPERM)
-                    {
-                        "XenStore is root's: run as root"
-                    } else {
-                        "start xenstored, or name its socket in XENSTORED_PATH"
-                    },
-                )
+                f.write_str(match errno {
+                    libc::EACCES | libc::EPERM => "XenStore is root's: run as root",
+                    libc::ETIMEDOUT => "xenstored hangs",
+                    _ => "start xenstored, or name its socket in XENSTORED_PATH",
+                })
             }
             ErrorKind::TimedOut { after } => {
                 write!(f, "{}: no answer within {after:?}", Numbered(errno))

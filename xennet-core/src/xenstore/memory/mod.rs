@@ -4,12 +4,15 @@
 //! quotas, does not remove a domain's nodes when the domain goes, tells of domains only to domain 0, and refuses
 //! `CONTROL`, `RESUME` and `SET_TARGET` with `ENOSYS`.
 
+mod client;
+mod payload;
 mod transaction;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use transaction::Transaction;
+use client::Client;
+use payload::{absolute, directory_of, number, one, split, text, two};
 use tree::{Change, Tree, View, access};
 
 use super::permission::Permission;
@@ -27,24 +30,6 @@ pub struct Store {
 /// One client of a [`Store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(u64);
-
-#[derive(Debug)]
-struct Client {
-    domid: u16,
-    watches: Vec<Watch>,
-    transactions: BTreeMap<u32, Transaction>,
-    next_transaction: u32,
-    mail: VecDeque<Packet>,
-}
-
-#[derive(Debug)]
-struct Watch {
-    /// Absolute, or special as `@releaseDomain`.
-    path: String,
-    token: Vec<u8>,
-    /// Whether the client named it, and is told of it, relative to its own directory.
-    relative: bool,
-}
 
 type Result<T> = std::result::Result<T, i32>;
 
@@ -69,14 +54,7 @@ impl Store {
     pub fn connect(&mut self, domid: u16) -> ClientId {
         let id = ClientId(self.next_client);
         self.next_client += 1;
-        let client = Client {
-            domid,
-            watches: Vec::new(),
-            transactions: BTreeMap::new(),
-            next_transaction: 1,
-            mail: VecDeque::new(),
-        };
-        self.clients.insert(id, client);
+        self.clients.insert(id, Client::new(domid));
         id
     }
 
@@ -129,8 +107,7 @@ impl Store {
                 return Ok(format!("{}\0", directory_of(number(one(payload)?)?)).into_bytes());
             }
             Op::RESET_WATCHES => {
-                client.watches.clear();
-                client.transactions.clear();
+                client.reset();
                 return Ok(OK.into());
             }
             Op::INTRODUCE | Op::RELEASE | Op::IS_DOMAIN_INTRODUCED if client.domid != 0 => {
@@ -231,80 +208,6 @@ const SERVED: [Op; 15] = [
     Op::DIRECTORY_PART,
 ];
 
-impl Client {
-    fn watch(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
-        let (path, token) = two(payload)?;
-        let special = path.starts_with(b"@") && path.len() <= wire::RELATIVE_PATH_MAX;
-        let absolute = if special { text(path)?.to_owned() } else { absolute(path, self.domid)? };
-        if self.watches.iter().any(|watch| watch.path == absolute && watch.token == token) {
-            return Err(libc::EEXIST);
-        }
-        let relative = !special && !path.starts_with(b"/");
-        self.watches.push(Watch { path: absolute, token: token.to_vec(), relative });
-        Ok(OK.into())
-    }
-
-    fn unwatch(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
-        let (path, token) = two(payload)?;
-        let path = match path.first() {
-            Some(b'@' | b'/') => text(path)?.to_owned(),
-            _ => format!("{}/{}", directory_of(self.domid), text(path)?),
-        };
-        let same = |watch: &Watch| watch.path == path && watch.token == token;
-        let index = self.watches.iter().position(same).ok_or(libc::ENOENT)?;
-        self.watches.remove(index);
-        Ok(OK.into())
-    }
-
-    fn start_transaction(&mut self, within: u32) -> Result<Vec<u8>> {
-        if within != 0 {
-            return Err(libc::EBUSY);
-        }
-        while self.next_transaction == 0 || self.transactions.contains_key(&self.next_transaction) {
-            self.next_transaction = self.next_transaction.wrapping_add(1);
-        }
-        let id = self.next_transaction;
-        self.next_transaction = id.wrapping_add(1);
-        self.transactions.insert(id, Transaction::default());
-        Ok(format!("{id}\0").into_bytes())
-    }
-
-    /// A watch is told of once as soon as it is set.
-    fn tell_of_newest_watch(&mut self) {
-        if let Some(watch) = self.watches.last() {
-            self.mail.extend(watch.event(self.domid, &watch.path));
-        }
-    }
-
-    fn tell(&mut self, path: &str, exact: bool) {
-        for watch in &self.watches {
-            let below = |rest: &str| rest.is_empty() || (!exact && rest.starts_with('/'));
-            let wanted = (watch.path == "/" && !exact && path.starts_with('/'))
-                || path.strip_prefix(watch.path.as_str()).is_some_and(below);
-            // What the client has not taken yet it need not be told twice; special events count.
-            if wanted
-                && let Some(event) = watch.event(self.domid, path)
-                && (path.starts_with('@') || !self.mail.contains(&event))
-            {
-                self.mail.push_back(event);
-            }
-        }
-    }
-}
-
-impl Watch {
-    /// What the client is sent; nothing when it is too long to be sent.
-    fn event(&self, domid: u16, path: &str) -> Option<Packet> {
-        let path = match path.strip_prefix(&directory_of(domid)) {
-            Some(rest) if self.relative => rest.strip_prefix('/').unwrap_or(rest),
-            _ => path,
-        };
-        let payload = [path.as_bytes(), b"\0", &self.token, b"\0"].concat();
-        let fits = payload.len() <= PAYLOAD_MAX;
-        fits.then_some(Packet { op: Op::WATCH_EVENT, req_id: 0, tx_id: 0, payload })
-    }
-}
-
 fn answer_about_node(view: &mut View<'_>, op: Op, payload: &[u8]) -> Result<Vec<u8>> {
     let domid = view.domid;
     let whole = |payload| absolute(one(payload)?, domid);
@@ -358,47 +261,6 @@ fn part(generation: u64, list: &[u8], offset: usize) -> Vec<u8> {
     }
     part.push(0);
     part
-}
-
-/// A path as the tree has it, if xenstored would take it.
-fn absolute(path: &[u8], domid: u16) -> Result<String> {
-    let path = match path.first() {
-        Some(b'/') => text(path)?.to_owned(),
-        Some(b'@') => return Err(libc::EINVAL),
-        _ => format!("{}/{}", directory_of(domid), text(path)?),
-    };
-    wire::check_path(path.as_bytes()).map_err(|_| libc::EINVAL)?;
-    Ok(path)
-}
-
-fn directory_of(domid: u16) -> String {
-    format!("/local/domain/{domid}")
-}
-
-/// The payload's only string.
-fn one(payload: &[u8]) -> Result<&[u8]> {
-    let (text, rest) = split(payload)?;
-    if rest.is_empty() { Ok(text) } else { Err(libc::EINVAL) }
-}
-
-/// The payload's only two strings.
-fn two(payload: &[u8]) -> Result<(&[u8], &[u8])> {
-    let (first, rest) = split(payload)?;
-    Ok((first, one(rest)?))
-}
-
-/// The payload's first string, and what follows it.
-fn split(payload: &[u8]) -> Result<(&[u8], &[u8])> {
-    let end = payload.iter().position(|b| *b == 0).ok_or(libc::EINVAL)?;
-    Ok((payload.get(..end).unwrap_or_default(), payload.get(end + 1..).unwrap_or_default()))
-}
-
-fn text(bytes: &[u8]) -> Result<&str> {
-    str::from_utf8(bytes).map_err(|_| libc::EINVAL)
-}
-
-fn number(bytes: &[u8]) -> Result<u16> {
-    text(bytes)?.parse().map_err(|_| libc::EINVAL)
 }
 
 #[cfg(test)]
@@ -462,6 +324,21 @@ mod tests {
         assert_eq!(store.take(guest).len(), 1);
         ask(&mut store, dom0, Op::WRITE, "/secret/a\0");
         assert_eq!(store.take(guest), []);
+    }
+
+    #[test]
+    fn the_deepest_tree_that_a_path_can_name() {
+        let mut store = Store::new();
+        let id = store.connect(0);
+        let deep = "/d".repeat(wire::ABSOLUTE_PATH_MAX / 2);
+        for tx_id in ["0", "1"] {
+            ask(&mut store, id, Op::TRANSACTION_START, "\0");
+            let tx_id = tx_id.parse().unwrap();
+            for (op, payload) in [(Op::WRITE, format!("{deep}\0v")), (Op::RM, "/d\0".to_owned())] {
+                store.ask(id, &Packet { op, req_id: 1, tx_id, payload: payload.into_bytes() });
+                assert_eq!(store.take(id)[0].op, op);
+            }
+        }
     }
 
     proptest! {
