@@ -172,6 +172,16 @@ impl Dom0 {
         self.netns.ip(&format!("link delete dev {name}"));
     }
 
+    /// Takes away whatever is left of a vif, so that it can be booted again.
+    pub fn forget(&self, id: VifId) {
+        self.netns.try_ip(&format!("link delete guest{id}"));
+        for path in [self.backend(id), self.frontend(id)] {
+            // An error when it is not there, unless it is made first.
+            self.store.tool("xenstore-write", &[&path, ""]);
+            self.store.tool("xenstore-rm", &[&path]);
+        }
+    }
+
     /// The backend's directory, as an absolute path.
     pub fn backend(&self, id: VifId) -> String {
         format!("/local/domain/0/{}", id.xenbus_path())
@@ -320,6 +330,11 @@ impl Dom0 {
     /// What a hook wrote into `./NAME`.
     pub fn written(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.dir.path().join(name)).ok()
+    }
+
+    /// Forgets what a hook wrote.
+    pub fn clear(&self, name: &str) {
+        let _ = fs::remove_file(self.dir.path().join(name));
     }
 
     /// Everything that one can see: each interface but `lo` and its addresses, and all of XenStore.

@@ -5,4 +5,5 @@ pub mod embedded_store;
 pub mod faulty_store;
 pub mod hotplug;
 pub mod netns;
+pub mod strace;
 pub mod xenstored;

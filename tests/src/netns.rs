@@ -69,6 +69,24 @@ impl Netns {
         self.ip(&format!("link add name {name} type veth peer name {peer}"));
     }
 
+    /// Runs `ip` with these words; whether it succeeded.
+    pub fn try_ip(&self, words: &str) -> bool {
+        let output = Command::new("ip").args(words.split_whitespace()).output();
+        output.unwrap_or_else(|error| panic!("ip (iproute2): {error}")).status.success()
+    }
+
+    /// Gives a bridge so many ports, which are down; an even number.
+    pub fn fill_bridge(&self, bridge: &str, ports: u32) {
+        let pair = |i| {
+            [
+                format!("link add name a{i} type veth peer name b{i}"),
+                format!("link set a{i} master {bridge}"),
+                format!("link set b{i} master {bridge}"),
+            ]
+        };
+        self.ip_batch(&(0..ports / 2).flat_map(pair).collect::<Vec<_>>());
+    }
+
     /// Makes a bridge that is up.
     pub fn make_bridge(&self, name: &str) {
         self.ip(&format!("link add name {name} type bridge"));
