@@ -4,7 +4,7 @@ use std::str::FromStr;
 use super::{ParseError, parse_bytes};
 
 /// The name of a network interface, by the kernel's rules: 1 to 15 bytes, no `/`, no `:`, no white space,
-/// neither `.` nor `..`.
+/// neither `.` nor `..`, and no `%`: the kernel takes `web%d` for "the next free `webN`".
 ///
 /// It is UTF-8, as everything that a person can type; the kernel itself does not care.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
@@ -36,8 +36,8 @@ impl FromStr for IfName {
             "1 to 15 bytes"
         } else if s == "." || s == ".." {
             "neither \".\" nor \"..\""
-        } else if s.chars().any(|c| c == '/' || c == ':' || c.is_whitespace() || c.is_control()) {
-            "no \"/\", no \":\", no white space and no control characters"
+        } else if s.chars().any(|c| "/:%".contains(c) || c.is_whitespace() || c.is_control()) {
+            "no \"/\", no \":\", no \"%\", no white space and no control characters"
         } else {
             return Ok(Self(s.to_owned()));
         };
@@ -77,9 +77,19 @@ mod tests {
         {
             assert_eq!(good.parse::<IfName>().unwrap().to_string(), good);
         }
-        for bad in
-            ["", ".", "..", "1234567890123456", "a/b", "../x", "a b", "a\tb", "eth0:1", "a\0b"]
-        {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "1234567890123456",
+            "a/b",
+            "../x",
+            "a b",
+            "a\tb",
+            "eth0:1",
+            "web%d",
+            "a\0b",
+        ] {
             assert!(bad.parse::<IfName>().is_err(), "{bad:?}");
         }
     }
