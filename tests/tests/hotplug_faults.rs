@@ -1,0 +1,108 @@
+//! What can go wrong between the vif, its bridge and the kernel: the command says what, and leaves nothing behind.
+
+use std::fs;
+use std::time::Duration;
+
+use xennet_tests::hotplug::{Dom0, Outcome, Script, VIF};
+use xennet_tests::strace;
+
+const ONLINE: [&str; 2] = ["online", "type_if=vif"];
+
+/// What every failed plug has in common.
+fn assert_failed(dom0: &Dom0, outcome: &Outcome, words: &[&str]) {
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    for word in words {
+        assert!(outcome.stderr.contains(word), "no {word:?} in {}", outcome.stderr);
+    }
+    let told = dom0.key(VIF, "hotplug-error").expect("a hotplug-error");
+    assert_eq!(format!("vif-bridge: {told}\n"), outcome.stderr);
+    assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("error"));
+    assert_no_lock(dom0);
+}
+
+fn assert_no_lock(dom0: &Dom0) {
+    let left: Vec<_> = fs::read_dir(dom0.run_dir()).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_missing_bridge() {
+    let dom0 = Dom0::without_bridge();
+    dom0.boot(VIF, &[]);
+    let before = dom0.links();
+    let outcome = dom0.online(Script::Ours, VIF);
+    assert_failed(&dom0, &outcome, &["bridge xenbr0: no such interface", "xennet bridge create"]);
+    assert_eq!(dom0.links(), before);
+}
+
+#[test]
+fn a_full_bridge() {
+    let dom0 = Dom0::new();
+    dom0.netns.fill_bridge("xenbr0", 1022);
+    // It is port of another bridge, has another name, address and MTU: all of that comes back.
+    dom0.boot(VIF, &[("mtu", "1400"), ("vifname", "web")]);
+    dom0.netns.make_bridge("xenbr1");
+    dom0.netns.ip("link set vif1.0 master xenbr1 mtu 1450 address 02:00:00:00:00:09 up");
+    let before = dom0.links();
+    let outcome = dom0.online(Script::Ours, VIF);
+    assert_failed(
+        &dom0,
+        &outcome,
+        &["link set dev web master xenbr0: Exchange full (errno 54): ", "1023 ports"],
+    );
+    assert_eq!(dom0.links(), before);
+}
+
+#[test]
+fn a_vif_that_never_appears() {
+    let dom0 = Dom0::new();
+    dom0.fill_store(VIF, &[]);
+    let outcome = dom0.online(Script::Ours, VIF);
+    assert_failed(&dom0, &outcome, &["vif1.0: no such interface", "xen-netback"]);
+    assert!(outcome.took >= Duration::from_secs(10), "it did not wait: {:?}", outcome.took);
+    assert!(outcome.took < Duration::from_secs(40), "libxl would have killed it");
+}
+
+#[test]
+fn a_vif_that_appears_late_or_by_a_rename() {
+    let dom0 = Dom0::new();
+    for rename in [false, true] {
+        dom0.fill_store(VIF, &[]);
+        let child = dom0.command(Script::Ours, VIF, &ONLINE, &[]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        if rename {
+            dom0.netns.ip("link add early type veth peer name guest1.0");
+            dom0.netns.ip("link set early name vif1.0");
+        } else {
+            dom0.make_vif(VIF);
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(dom0.state()["link vif1.0 master"], "xenbr0");
+        assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"));
+        dom0.netns.ip("link delete vif1.0");
+    }
+}
+
+#[test]
+fn a_vif_that_is_up_with_an_ipv6_address_already() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    dom0.netns.ip("link set vif1.0 up");
+    dom0.netns.ip("address add 2001:db8::7/64 dev vif1.0");
+    assert!(dom0.links()["link vif1.0 addresses"].contains("fe80::"));
+    dom0.online(Script::Ours, VIF).succeeded();
+    assert_eq!(dom0.links()["link vif1.0 addresses"], "");
+}
+
+#[test]
+fn a_vif_with_two_addresses_of_one_network() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    for address in ["192.0.2.7/24", "192.0.2.8/24"] {
+        dom0.netns.ip(&format!("address add {address} dev vif1.0"));
+    }
+    dom0.online(Script::Ours, VIF).succeeded();
+    assert_eq!(dom0.links()["link vif1.0 addresses"], "");
+}

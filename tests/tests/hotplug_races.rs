@@ -1,0 +1,132 @@
+//! Many at once, and others who meddle.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Stdio};
+
+use xennet_core::types::VifId;
+use xennet_tests::hotplug::{Dom0, Script, VIF};
+use xennet_tests::strace;
+
+const ONLINE: [&str; 2] = ["online", "type_if=vif"];
+const OFFLINE: [&str; 2] = ["offline", "type_if=vif"];
+
+fn start(dom0: &Dom0, id: VifId, args: &[&str]) -> Child {
+    let mut command = dom0.command(Script::Ours, id, args, &[]);
+    command.stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn assert_all_succeed(children: Vec<Child>) {
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+    }
+}
+
+#[test]
+fn one_vif_plugged_many_times_at_once_is_plugged_once() {
+    let dom0 = Dom0::new();
+    dom0.hook("10-count.hook", "echo $command $dev >>count");
+    for keys in [&[][..], &[("vifname", "web")]] {
+        dom0.boot(VIF, keys);
+        dom0.online(Script::Ours, VIF).succeeded();
+        let undisturbed = dom0.state();
+        let line = dom0.written("count").unwrap();
+        for many in [2, 8] {
+            dom0.forget(VIF);
+            dom0.boot(VIF, keys);
+            dom0.hook("10-count.hook", "echo $command $dev >>count");
+            dom0.clear("count");
+            assert_all_succeed((0..many).map(|_| start(&dom0, VIF, &ONLINE)).collect());
+            assert_eq!(dom0.state(), undisturbed);
+            assert_eq!(dom0.written("count").unwrap(), line, "{many} at once");
+        }
+        dom0.clear("count");
+        dom0.forget(VIF);
+    }
+}
+
+#[test]
+fn plugging_and_unplugging_at_once_ends_in_one_of_the_two() {
+    let dom0 = Dom0::new();
+    for keys in [&[][..], &[("vifname", "web")]] {
+        let name = if keys.is_empty() { "vif1.0" } else { "web" };
+        for _ in 0..10 {
+            dom0.forget(VIF);
+            dom0.boot(VIF, keys);
+            let both = [&ONLINE, &OFFLINE, &ONLINE, &OFFLINE];
+            assert_all_succeed(both.iter().map(|args| start(&dom0, VIF, *args)).collect());
+            let links = dom0.links();
+            let fact = |key: &str| {
+                let of = |name: &str| links.get(&format!("link {name} {key}")).cloned();
+                of(name).or_else(|| of("vif1.0"))
+            };
+            let plugged = fact("master").is_some();
+            assert_eq!(fact("up").as_deref(), Some(if plugged { "true" } else { "false" }));
+            // Whoever was last, the next call finds what it needs.
+            dom0.online(Script::Ours, VIF).succeeded();
+            dom0.offline(Script::Ours, VIF).succeeded();
+            assert_eq!(dom0.links().get(&format!("link {name} master")), None);
+            assert_eq!(fs::read_dir(dom0.run_dir()).unwrap().count(), 0);
+        }
+    }
+}
+
+#[test]
+fn sixty_four_vifs_at_once_on_one_bridge() {
+    let dom0 = Dom0::new();
+    let ids: Vec<VifId> = (1..=64).map(|domid| VifId { domid, devid: 0 }).collect();
+    for id in &ids {
+        dom0.boot(*id, &[]);
+    }
+    assert_all_succeed(ids.iter().map(|id| start(&dom0, *id, &ONLINE)).collect());
+    let state = dom0.state();
+    for id in &ids {
+        assert_eq!(state[&format!("link vif{id} master")], "xenbr0");
+        assert_eq!(state[&format!("link vif{id} up")], "true");
+        assert_eq!(state[&format!("store {}/hotplug-status", dom0.backend(*id))], "connected");
+    }
+    assert_all_succeed(ids.iter().map(|id| start(&dom0, *id, &OFFLINE)).collect());
+    let ports = dom0.links().into_iter().filter(|(_, value)| value == "xenbr0").count();
+    assert_eq!(ports, 1, "the uplink");
+    assert_eq!(fs::read_dir(dom0.run_dir()).unwrap().count(), 0);
+}
+
+#[test]
+fn two_vifs_that_want_the_same_name() {
+    let dom0 = Dom0::new();
+    let ids = [VIF, VifId { domid: 2, devid: 0 }];
+    for id in ids {
+        dom0.boot(id, &[("vifname", "web")]);
+    }
+    let children = ids.map(|id| start(&dom0, id, &ONLINE));
+    let outputs = children.map(|child| child.wait_with_output().unwrap());
+    let codes: Vec<_> = outputs.iter().map(|output| output.status.code().unwrap()).collect();
+    assert_eq!(codes.iter().sum::<i32>(), 1, "{outputs:?}");
+    let lost = ids[codes.iter().position(|code| *code == 1).unwrap()];
+    let state = dom0.state();
+    assert_eq!(state["link web master"], "xenbr0");
+    assert_eq!(state.get(&format!("link vif{lost} master")), None, "it is as netback left it");
+    assert_eq!(state[&format!("link vif{lost} up")], "false");
+    assert_eq!(state[&format!("store {}/hotplug-status", dom0.backend(lost))], "error");
+}
+
+#[test]
+fn a_second_call_waits_for_the_first() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    let path = dom0.run_dir().join("vif1.0.lock");
+    let lock = File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let mut waiting = start(&dom0, VIF, &OFFLINE);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(waiting.try_wait().unwrap(), None);
+    // Removed while it is held, as by an unplug: whoever waits must not go on with the lock of nothing.
+    fs::remove_file(&path).unwrap();
+    drop(lock);
+    assert_all_succeed(vec![waiting]);
+    assert_eq!(fs::read_dir(dom0.run_dir()).unwrap().count(), 0);
+}
