@@ -130,3 +130,12 @@ fn a_second_call_waits_for_the_first() {
     assert_all_succeed(vec![waiting]);
     assert_eq!(fs::read_dir(dom0.run_dir()).unwrap().count(), 0);
 }
+
+#[test]
+fn nobody_else_can_hold_the_lock() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    let mode = fs::metadata(dom0.run_dir().join("vif1.0.lock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+}

@@ -1,7 +1,7 @@
 //! One process at a time per vif, and no lock that all vifs share.
 
 use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ impl Lock {
             .map_err(|error| failed("open the lock", error))?;
             match file.try_lock() {
                 // Whoever held it may have removed it meanwhile: then this is the lock of nothing.
-                Ok(()) if same(&file, &path) => return Ok(Self { _file: file, path }),
+                Ok(()) if is_there(&file) => return Ok(Self { _file: file, path }),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     sleep(Duration::from_millis(1));
@@ -52,20 +52,19 @@ impl Lock {
 
     /// Gives the lock back and leaves no file: for a vif that is gone.
     pub(crate) fn remove(self) {
-        // While it is held, so that whoever waits sees that the file it has open is no longer the one in the directory.
+        // While it is held, so that whoever waits sees that the file it has open is no longer in the directory.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    File::options().create(true).truncate(false).write(true).open(path)
+    // For nobody else: whoever can open a file can lock it, and keep us out.
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-fn same(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
+/// Whether the file still has its name: nobody ever gives it another.
+fn is_there(file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| meta.nlink() > 0)
 }
 
 #[cfg(test)]
