@@ -139,3 +139,19 @@ fn nobody_else_can_hold_the_lock() {
     let mode = fs::metadata(dom0.run_dir().join("vif1.0.lock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
 }
+
+#[test]
+fn an_error_told_late_does_not_hide_a_later_success() {
+    let dom0 = Dom0::without_bridge();
+    dom0.boot(VIF, &[]);
+    // It fails for want of the bridge, and stands still when it has given back its lock.
+    let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
+    let traced = strace::stopped_after(&command, "unlink", 1, || {
+        dom0.netns.make_bridge("xenbr0");
+        dom0.online(Script::Ours, VIF).succeeded();
+    });
+    assert!(traced.struck);
+    assert_eq!(traced.outcome.code, Some(1));
+    assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"));
+    assert_eq!(dom0.key(VIF, "hotplug-error"), None);
+}

@@ -90,17 +90,13 @@ impl<'n> Vif<'n> {
     /// When anything fails, all that was done is taken back, and the error is told to XenStore as well
     /// (`hotplug-error`, and `hotplug-status` = `error`).
     pub fn online(&mut self) -> Result<Plan, Error> {
-        let plugged = match self.lock() {
-            Ok(lock) => {
-                let plugged = self.plug();
-                if plugged.is_err() {
-                    lock.remove();
-                }
-                plugged
-            }
-            Err(error) => Err(error),
-        };
-        plugged.inspect_err(|error| self.report(error))
+        let lock = self.lock().inspect_err(|error| self.report(error))?;
+        // Reported before the lock is given back, or it could come after another's `connected`.
+        let plugged = self.plug().inspect_err(|error| self.report(error));
+        if plugged.is_err() {
+            lock.remove();
+        }
+        plugged
     }
 
     /// Unplugs the vif. That its interface, its bridge, its backend or XenStore itself is gone is no error.
