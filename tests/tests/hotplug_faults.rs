@@ -106,3 +106,71 @@ fn a_vif_with_two_addresses_of_one_network() {
     dom0.online(Script::Ours, VIF).succeeded();
     assert_eq!(dom0.links()["link vif1.0 addresses"], "");
 }
+
+#[test]
+fn a_vif_that_disappears_between_any_two_steps() {
+    let dom0 = Dom0::new();
+    for keys in [&[][..], &[("vifname", "web"), ("mtu", "1400")]] {
+        let name = if keys.is_empty() { "vif1.0" } else { "web" };
+        let mut plugged = 0;
+        dom0.forget(VIF);
+        let bare = dom0.links();
+        for n in 1.. {
+            dom0.forget(VIF);
+            dom0.boot(VIF, keys);
+            // So that there is as much to do, and to undo, as there can be.
+            dom0.netns.ip("address add 192.0.2.7/24 dev vif1.0");
+            let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
+            let traced = strace::stopped_after(&command, "sendto", n, || {
+                // By the name that it has by now.
+                if !dom0.netns.try_ip("link delete vif1.0") {
+                    dom0.netns.ip(&format!("link delete {name}"));
+                }
+            });
+            if !traced.struck {
+                break;
+            }
+            assert_eq!(dom0.links(), bare, "request {n}");
+            assert!(traced.outcome.took < Duration::from_secs(30), "{:?}", traced.outcome.took);
+            // Nobody can tell once the last change is made and read back.
+            if traced.outcome.code == Some(0) {
+                plugged += 1;
+                continue;
+            }
+            assert_eq!(plugged, 0, "request {n} fails, an earlier one did not");
+            let words: &[&str] = if n < 3 {
+                &["vif1.0: no such interface"]
+            } else {
+                &["vif1.0: the interface went away"]
+            };
+            assert_failed(&dom0, &traced.outcome, words);
+        }
+        assert!(plugged <= 4, "{plugged} requests after the last look at the interface");
+    }
+}
+
+#[test]
+fn a_bridge_that_disappears_between_any_two_steps() {
+    let dom0 = Dom0::new();
+    for n in 1.. {
+        dom0.forget(VIF);
+        dom0.boot(VIF, &[("mtu", "1400")]);
+        let before = dom0.links();
+        let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
+        let traced = strace::stopped_after(&command, "sendto", n, || {
+            dom0.netns.ip("link delete xenbr0");
+        });
+        if !traced.struck {
+            break;
+        }
+        let after = dom0.links();
+        dom0.netns.make_bridge("xenbr0");
+        if traced.outcome.code != Some(0) {
+            assert_failed(&dom0, &traced.outcome, &["xenbr0"]);
+            for (fact, value) in before.iter().filter(|(fact, _)| fact.starts_with("link vif1.0 "))
+            {
+                assert_eq!(after.get(fact), Some(value), "{fact} after request {n}");
+            }
+        }
+    }
+}

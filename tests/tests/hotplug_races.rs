@@ -155,3 +155,32 @@ fn an_error_told_late_does_not_hide_a_later_success() {
     assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"));
     assert_eq!(dom0.key(VIF, "hotplug-error"), None);
 }
+
+#[test]
+fn another_program_takes_the_port_out_again() {
+    let dom0 = Dom0::new();
+    let mut noticed = 0;
+    for n in 1.. {
+        dom0.forget(VIF);
+        dom0.boot(VIF, &[]);
+        let before = dom0.links();
+        let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
+        let traced = strace::stopped_after(&command, "sendto", n, || {
+            dom0.netns.ip("link set vif1.0 nomaster");
+        });
+        if !traced.struck {
+            break;
+        }
+        // Before it was a port, or after the last look at it, nobody can tell.
+        if traced.outcome.code == Some(0) {
+            continue;
+        }
+        noticed += 1;
+        let said = traced.outcome.stderr;
+        let words = "link set dev vif1.0 master xenbr0: the kernel accepted this and ignored it";
+        assert!(said.contains(words), "{said}");
+        assert_eq!(dom0.links(), before);
+        assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("error"));
+    }
+    assert!(noticed > 0, "it never looked");
+}

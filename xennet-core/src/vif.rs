@@ -4,8 +4,8 @@ use crate::apply::Apply;
 use crate::config::VifConfig;
 use crate::kernel::Kernel;
 use crate::lock::Lock;
-use crate::plan::{Plan, PlanError, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, Link, ParseError, VifId};
+use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
+use crate::types::{Device, Link, LinkSet, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error};
 
@@ -152,27 +152,44 @@ impl<'n> Vif<'n> {
         let (config, store) = self.load_all()?;
         let link = self.await_link(&config)?;
         let index = link.index;
-        let mut seen = self.look(&config, Some(link), store)?;
-        let uplink = self.uplink(&config, &seen);
+        self.join(&config, link, store).map_err(|error| match self.net.kernel.link_at(index) {
+            // Whatever was refused, this is why.
+            Ok(None) => Error::Vanished { link: self.target.name.clone() },
+            _ => error,
+        })
+    }
+
+    fn join(
+        &mut self,
+        config: &VifConfig,
+        link: Link,
+        store: Option<VifStore>,
+    ) -> Result<Plan, Error> {
+        let index = link.index;
+        let mut seen = self.look(config, Some(link), store)?;
+        let uplink = self.uplink(config, &seen);
         let _uplink_lock =
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
-        self.look_at_uplink(&config, &mut seen)?;
-        let plan = self.target.online(&config, &seen)?;
+        self.look_at_uplink(config, &mut seen)?;
+        let plan = self.target.online(config, &seen)?;
 
         let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut());
         let done = apply.run(plan.kernel()).and_then(|()| {
             let after =
-                look_again(apply.kernel(), &self.target, &config, seen, uplink.as_ref(), index)?;
-            // Whatever is still to be done was accepted and ignored.
-            match self.target.online(&config, &after)?.kernel().next() {
+                look_again(apply.kernel(), &self.target, config, seen, uplink.as_ref(), index)?;
+            // Whatever is still to be done was accepted and ignored; `down` only makes way for it.
+            let down = LinkSet::Up(false);
+            let makes_way =
+                |change: &&Change| matches!(change, Change::LinkSet { set, .. } if *set == down);
+            match self.target.online(config, &after)?.kernel().find(|change| !makes_way(change)) {
                 None => apply.run(plan.announcements()),
                 Some(change) => Err(Error::Ignored { change: change.to_string() }),
             }
         });
-        let Err(error) = done else { return Ok(plan) };
-        let gone = matches!(apply.kernel().link_at(index), Ok(None));
-        let error = apply.undo(error);
-        Err(if gone { Error::Vanished { link: self.target.name.clone() } } else { error })
+        match done {
+            Ok(()) => Ok(plan),
+            Err(error) => Err(apply.undo(error)),
+        }
     }
 
     /// Adds the managed uplink of the vif's bridge to what is seen, if it has one.
