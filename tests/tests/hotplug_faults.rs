@@ -86,6 +86,24 @@ fn a_vif_that_appears_late_or_by_a_rename() {
 }
 
 #[test]
+fn hooks_that_are_slow_one_by_one_are_stopped_before_libxl_loses_patience() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    let before = dom0.links();
+    for name in ["10-slow.hook", "20-slow.hook", "30-slow.hook"] {
+        dom0.hook(name, "exec sleep 15");
+    }
+    let outcome = dom0.online(Script::Ours, VIF);
+    assert_failed(
+        &dom0,
+        &outcome,
+        &["20-slow.hook: was still running", "killed; correct or remove it"],
+    );
+    assert!(outcome.took < Duration::from_secs(35), "{:?}", outcome.took);
+    assert_eq!(dom0.links(), before);
+}
+
+#[test]
 fn a_vif_that_is_up_with_an_ipv6_address_already() {
     let dom0 = Dom0::new();
     dom0.boot(VIF, &[]);

@@ -9,8 +9,8 @@ use crate::kernel::Kernel;
 use crate::plan::{Change, Hook};
 use crate::xenstore::XenStore;
 
-/// How long a hook may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
-const HOOK_DEADLINE: Duration = Duration::from_secs(20);
+/// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
+const HOOK_TIME: Duration = Duration::from_secs(20);
 
 /// Makes changes and remembers them until they are kept.
 #[derive(Debug)]
@@ -18,11 +18,13 @@ pub(crate) struct Apply<'a> {
     kernel: &'a mut Kernel,
     store: Option<&'a mut XenStore>,
     done: Vec<Change>,
+    /// When the first hook was started.
+    hooks_began: Option<Instant>,
 }
 
 impl<'a> Apply<'a> {
     pub(crate) fn new(kernel: &'a mut Kernel, store: Option<&'a mut XenStore>) -> Self {
-        Self { kernel, store, done: Vec::new() }
+        Self { kernel, store, done: Vec::new(), hooks_began: None }
     }
 
     /// Makes the changes in order, up to the first that fails.
@@ -97,7 +99,10 @@ impl<'a> Apply<'a> {
             Change::AddressAdd { link, address } => self.kernel.address_add(link, address),
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
-            Change::Hook(hook) => return run_hook(hook),
+            Change::Hook(hook) => {
+                let began = self.hooks_began.get_or_insert_with(Instant::now);
+                return run_hook(hook, *began + HOOK_TIME);
+            }
             Change::StoreWrite { path, value, .. } => {
                 return self.with_store(|store| store.write(path, value.as_bytes()));
             }
@@ -116,7 +121,7 @@ impl<'a> Apply<'a> {
     }
 }
 
-fn run_hook(hook: &Hook) -> Result<(), Error> {
+fn run_hook(hook: &Hook, deadline: Instant) -> Result<(), Error> {
     let failed = |outcome: String| Error::Hook { path: hook.path.clone(), outcome };
     let mut child = Command::new(&hook.path)
         .envs(hook.variables.iter().map(|(name, value)| (name, value)))
@@ -124,7 +129,6 @@ fn run_hook(hook: &Hook) -> Result<(), Error> {
         .stdout(std::io::stderr())
         .spawn()
         .map_err(|error| failed(format!("cannot be run: {error}")))?;
-    let deadline = Instant::now() + HOOK_DEADLINE;
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
@@ -134,8 +138,8 @@ fn run_hook(hook: &Hook) -> Result<(), Error> {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(failed(format!(
-                    "was still running after {} s and was killed",
-                    HOOK_DEADLINE.as_secs()
+                    "was still running when the {} s for all hooks were over, and was killed",
+                    HOOK_TIME.as_secs()
                 )));
             }
             Err(error) => return Err(failed(format!("cannot be waited for: {error}"))),
