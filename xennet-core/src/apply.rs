@@ -77,7 +77,15 @@ impl<'a> Apply<'a> {
     /// A refused setting may still have had an effect: a port that cannot join a bridge has left its old one, and of a
     /// request without an answer nobody knows.
     fn restore(&mut self, refused: &Change) {
-        if let (Change::LinkSet { .. }, Some(undo)) = (refused, refused.undo()) {
+        // Nothing else: undoing a refused `link add` would delete what was in its way.
+        let setting = matches!(
+            refused,
+            Change::LinkSet { .. }
+                | Change::AddressDelete { .. }
+                | Change::VlanAdd { .. }
+                | Change::VlanDelete { .. }
+        );
+        if let Some(undo) = refused.undo().filter(|_| setting) {
             let _ = self.make(&undo);
         }
     }
@@ -91,12 +99,16 @@ impl<'a> Apply<'a> {
             Change::LinkDelete { link } => self.kernel.link_delete(link),
             Change::AddressDelete { link, address } => {
                 match self.kernel.address_delete(link, address) {
-                    // IPv6 ones went when the link went down, and IPv4 ones with the first of their network.
+                    // An IPv4 one may have gone with another of its network.
                     Err(error) if error.errno() == libc::EADDRNOTAVAIL => Ok(()),
                     outcome => outcome,
                 }
             }
-            Change::AddressAdd { link, address } => self.kernel.address_add(link, address),
+            Change::AddressAdd { link, address } => match self.kernel.address_add(link, address) {
+                // A link that comes up makes its link-local one itself.
+                Err(error) if error.errno() == libc::EEXIST => Ok(()),
+                outcome => outcome,
+            },
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::Hook(hook) => {

@@ -295,6 +295,13 @@ impl Wanted<'_> {
             rename || address || addr_gen_mode.is_some() || master || !seen.addresses.is_empty();
 
         let mut to = Setter { plan, link: link.reference() };
+        // While it is up: one that goes down loses its IPv6 addresses, and nobody would know to put them back.
+        // In the order that puts them back in theirs: IPv4 lists the oldest first, IPv6 the newest.
+        let (v4, v6): (Vec<_>, Vec<_>) =
+            seen.addresses.iter().partition(|address| address.address.addr().is_ipv4());
+        for address in v4.into_iter().rev().chain(v6) {
+            to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
+        }
         to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(true));
         let named = |name: &IfName, alias: &str| LinkSet::Name {
             name: name.clone(),
@@ -316,9 +323,6 @@ impl Wanted<'_> {
             LinkSet::Address(MacAddr::VIF),
             LinkSet::Address(link.mac.unwrap_or(MacAddr::VIF)),
         );
-        for address in &seen.addresses {
-            to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
-        }
         // Before the master, or the bridge would take the smaller MTU for a moment.
         to.set(
             link.mtu != self.mtu.bytes(),

@@ -96,11 +96,11 @@ fn everything_at_once_in_the_order_that_fails_closed() {
     assert_eq!(
         lines(&plan),
         [
+            "address delete 192.0.2.7/24 dev vif3.0",
             "link set dev vif3.0 down",
             "link set dev vif3.0 name web alias \"vif3.0\"",
             "link set dev web addrgenmode none",
             "link set dev web address fe:ff:ff:ff:ff:ff",
-            "address delete 192.0.2.7/24 dev web",
             "link set dev web mtu 9000",
             "link set dev web master xenbr0",
             "link set dev web up",
