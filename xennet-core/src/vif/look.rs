@@ -9,7 +9,7 @@ use super::Vif;
 use crate::Error;
 use crate::config::VifConfig;
 use crate::kernel::{Kernel, LinkFilter};
-use crate::plan::{VifSnapshot, VifStore};
+use crate::plan::{VifSnapshot, VifStore, VifTarget};
 use crate::types::{Device, IfName, Link, VlanRange};
 use crate::uplink::Uplink;
 
@@ -107,9 +107,15 @@ impl Vif<'_> {
 
     /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
     pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
-        let config = self.load_leniently();
-        let link = self.find_own(&config)?;
+        let (config, told) = self.load_leniently();
+        let mut link = self.find_own(&config)?;
         let kernel = &mut self.net.kernel;
+        if link.is_none() && !told {
+            // Nobody says what it was renamed to, but it says itself which vif it is.
+            let this = Some((self.target.id, self.target.device));
+            let all = kernel.links(LinkFilter::All)?;
+            link = all.into_iter().find(|link| VifTarget::of(link) == this);
+        }
         let master = match link.as_ref().and_then(|link| link.master) {
             Some(index) => kernel.link_at(index)?,
             None => None,
@@ -124,9 +130,11 @@ impl Vif<'_> {
         Ok((config, VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() }))
     }
 
-    fn load_leniently(&mut self) -> VifConfig {
+    /// What can be had of the configuration, and whether XenStore told anything of it.
+    fn load_leniently(&mut self) -> (VifConfig, bool) {
         let mut config = self.defaults.clone();
         let values = self.read_backend(&VifConfig::KEYS).unwrap_or_default();
+        let told = values.iter().any(Option::is_some);
         for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
             // A value that could not be set when the vif was plugged has had no effect.
             let _ = value.map_or(Ok(()), |value| config.set(key, &value));
@@ -137,7 +145,7 @@ impl Vif<'_> {
         if self.target.final_name(&config).is_err() {
             config.vifname = None;
         }
-        config
+        (config, told)
     }
 
     fn read_backend(&mut self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
