@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::error::ErrorKind;
 use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
@@ -37,18 +37,15 @@ const ANSWER_MAX: usize = 1024 * 1024;
 impl Connection {
     /// Connects to a socket or opens a device, by what the file is; the errno when that fails.
     pub(super) fn open(path: &Path, timeout: Duration) -> Result<Self, i32> {
-        let stream = match fs::metadata(path) {
-            Ok(file) if file.file_type().is_socket() => dial(path, timeout).map(Stream::Socket),
-            Ok(_) => File::options().read(true).write(true).open(path).map(Stream::Device),
-            Err(e) => Err(e),
-        };
-        let mut connection = Self {
-            stream: stream.map_err(|e| number(&e))?,
-            timeout,
-            decoder: Decoder::new(ANSWER_MAX),
-        };
-        connection.set_timeout(timeout)?;
-        Ok(connection)
+        let stream =
+            dial(path, timeout).map(Stream::Socket).or_else(|e| match fs::metadata(path) {
+                Ok(file) if !file.file_type().is_socket() => {
+                    File::options().read(true).write(true).open(path).map(Stream::Device)
+                }
+                _ => Err(e),
+            });
+        let stream = stream.map_err(|e| number(&e))?;
+        Ok(Self { stream, timeout, decoder: Decoder::new(ANSWER_MAX) })
     }
 
     /// How long an answer may take; the errno when the system does not take it.
@@ -56,8 +53,7 @@ impl Connection {
         // To a socket, zero means for ever.
         let timeout = timeout.max(Duration::from_millis(1));
         if let Stream::Socket(socket) = &self.stream {
-            let set = socket.set_read_timeout(Some(timeout));
-            set.and(socket.set_write_timeout(Some(timeout))).map_err(|e| number(&e))?;
+            limit(&SockRef::from(socket), timeout).map_err(|e| number(&e))?;
         }
         self.timeout = timeout;
         Ok(())
@@ -178,11 +174,21 @@ impl AsFd for Connection {
 /// Connects to a socket. xenstored lets a single client wait, so that one that hangs makes the next ones hang as well.
 fn dial(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_write_timeout(Some(timeout))?;
-    match socket.connect(&SockAddr::unix(path)?) {
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Errno::ETIMEDOUT.into()),
-        connected => connected.map(|()| OwnedFd::from(socket).into()),
+    limit(&socket, timeout)?;
+    let address = SockAddr::unix(path)?;
+    loop {
+        match socket.connect(&address) {
+            // A process that was stopped and goes on gets this, where a socket has a timeout.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(Errno::ETIMEDOUT.into()),
+            connected => return connected.map(|()| OwnedFd::from(socket).into()),
+        }
     }
+}
+
+fn limit(socket: &Socket, timeout: Duration) -> io::Result<()> {
+    socket.set_read_timeout(Some(timeout))?;
+    socket.set_write_timeout(Some(timeout))
 }
 
 fn number(error: &io::Error) -> i32 {
