@@ -228,6 +228,19 @@ fn online_fails_with_an_mtu_too_small_for_ipv6() {
 }
 
 #[test]
+fn a_vif_whose_mtu_grows_gets_ipv6_and_an_address_of_dom0() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    for mtu in ["1000", "1500", "1200", "9000"] {
+        dom0.store.tool("xenstore-write", &["backend/vif/1/0/mtu", mtu]);
+        dom0.online(Script::Ours, VIF).succeeded();
+        assert_eq!(dom0.links()["link vif1.0 mtu"], mtu);
+        let addresses = dom0.netns.ip_json("address show dev vif1.0");
+        assert_eq!(addresses[0]["addr_info"].as_array().map(Vec::len), Some(0), "{addresses}");
+    }
+}
+
+#[test]
 fn a_vifname_that_is_taken_cuts_another_guest_off() {
     let dom0 = Dom0::new();
     dom0.boot(OTHER, &[("vifname", "web")]);

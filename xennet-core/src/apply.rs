@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::kernel::Kernel;
 use crate::plan::{Change, Hook};
+use crate::types::LinkSet;
 use crate::xenstore::XenStore;
 
 /// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
@@ -92,7 +93,13 @@ impl<'a> Apply<'a> {
 
     fn make(&mut self, change: &Change) -> Result<(), Error> {
         let done = match change {
-            Change::LinkSet { link, set, .. } => self.kernel.link_set(link, set),
+            Change::LinkSet { link, set, .. } => match (set, self.kernel.link_set(link, set)) {
+                // A kernel without IPv6 makes no link-local address.
+                (LinkSet::AddrGenMode(_), Err(error)) if error.errno() == libc::EAFNOSUPPORT => {
+                    Ok(())
+                }
+                (_, outcome) => outcome,
+            },
             Change::LinkAdd { name, kind, mac, mtu } => {
                 self.kernel.link_add(name, kind, *mac, *mtu)
             }

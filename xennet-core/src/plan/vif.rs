@@ -274,6 +274,9 @@ impl VifTarget {
     }
 }
 
+/// The smallest MTU that IPv6 takes (RFC 8200), in bytes.
+const IPV6_MIN_MTU: u32 = 1280;
+
 /// What the configuration comes to on this host.
 struct Wanted<'a> {
     bridge: &'a Link,
@@ -288,7 +291,7 @@ impl Wanted<'_> {
     fn port(&self, plan: &mut Plan, target: &VifTarget, link: &Link, seen: &VifSnapshot) {
         let rename = link.name != self.name;
         let address = link.mac != Some(MacAddr::VIF);
-        let addr_gen_mode = link.addr_gen_mode.filter(|mode| *mode != AddrGenMode::None);
+        let addr_gen_mode = self.addr_gen_mode(link);
         let master = link.master != Some(self.bridge.index);
         // Not for the MTU or the VLANs: they are changed in place, without a moment of silence for the guest.
         let down =
@@ -314,21 +317,26 @@ impl Wanted<'_> {
         );
         // The name is what later lines are read by; the index is what they go by.
         to.link.name = self.name.clone();
-        if let Some(was) = addr_gen_mode {
-            // In a request of its own before UP: in the same one it comes too late, and fe80:: appears and stays.
-            to.set(true, LinkSet::AddrGenMode(AddrGenMode::None), LinkSet::AddrGenMode(was));
-        }
         to.set(
             address,
             LinkSet::Address(MacAddr::VIF),
             LinkSet::Address(link.mac.unwrap_or(MacAddr::VIF)),
         );
+        // In a request of its own before UP: in the same one it comes too late, and fe80:: appears and stays.
+        let stop = |was| (LinkSet::AddrGenMode(AddrGenMode::None), LinkSet::AddrGenMode(was));
+        let grows = link.mtu < IPV6_MIN_MTU;
+        if let Some((set, was)) = addr_gen_mode.filter(|_| !grows).map(stop) {
+            to.set(true, set, was);
+        }
         // Before the master, or the bridge would take the smaller MTU for a moment.
         to.set(
             link.mtu != self.mtu.bytes(),
             LinkSet::Mtu(self.mtu),
             LinkSet::Mtu(Mtu::new(link.mtu).unwrap_or(self.mtu)),
         );
+        if let Some((set, was)) = addr_gen_mode.filter(|_| grows).map(stop) {
+            to.set(true, set, was);
+        }
         let was = seen.master.as_ref().map(Link::reference);
         to.set(master, LinkSet::Master(Some(self.bridge.reference())), LinkSet::Master(was));
         if let Some(vlans) = self.vlans {
@@ -341,6 +349,20 @@ impl Wanted<'_> {
             to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(&joined)));
         }
         to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
+    }
+
+    /// How the link makes its link-local address, or will make it with its new MTU, when that is to be stopped.
+    ///
+    /// The kernel has no IPv6 on a link that is too small for it, and begins anew when it grows: then with a
+    /// link-local address, whatever was said before.
+    fn addr_gen_mode(&self, link: &Link) -> Option<AddrGenMode> {
+        match (link.mtu < IPV6_MIN_MTU, self.mtu.bytes() < IPV6_MIN_MTU) {
+            (true, true) => None,
+            (true, false) => Some(AddrGenMode::Eui64),
+            // Even when there is nothing to stop: undoing this is what stops it when the link grows again.
+            (false, true) => link.addr_gen_mode,
+            (false, false) => link.addr_gen_mode.filter(|mode| *mode != AddrGenMode::None),
+        }
     }
 
     /// The VLAN that the bridge puts a port into when it joins.

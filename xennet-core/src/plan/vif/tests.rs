@@ -99,8 +99,8 @@ fn everything_at_once_in_the_order_that_fails_closed() {
             "address delete 192.0.2.7/24 dev vif3.0",
             "link set dev vif3.0 down",
             "link set dev vif3.0 name web alias \"vif3.0\"",
-            "link set dev web addrgenmode none",
             "link set dev web address fe:ff:ff:ff:ff:ff",
+            "link set dev web addrgenmode none",
             "link set dev web mtu 9000",
             "link set dev web master xenbr0",
             "link set dev web up",
@@ -295,15 +295,24 @@ fn offline_takes_down_whatever_is_left() {
     assert!(lines(None).is_empty());
 }
 
-/// What the kernel and XenStore would do with a change.
-fn carry_out(seen: &mut VifSnapshot, change: &Change) {
+/// What a kernel, with or without IPv6, and XenStore would do with a change.
+fn carry_out(seen: &mut VifSnapshot, change: &Change, ipv6: bool) {
     let store = seen.store.as_mut();
     let link = seen.link.as_mut().unwrap();
     match change {
         Change::LinkSet { set, .. } => match set {
             LinkSet::Up(up) => link.up = *up,
             LinkSet::Address(mac) => link.mac = Some(*mac),
-            LinkSet::Mtu(mtu) => link.mtu = mtu.bytes(),
+            LinkSet::Mtu(mtu) => {
+                let (before, after) = (link.mtu, mtu.bytes());
+                link.mtu = after;
+                if after < IPV6_MIN_MTU {
+                    link.addr_gen_mode = None;
+                } else if before < IPV6_MIN_MTU && ipv6 {
+                    assert!(!link.up, "IPv6 begins anew, with a link-local address");
+                    link.addr_gen_mode = Some(AddrGenMode::Eui64);
+                }
+            }
             LinkSet::Name { name, alias } => {
                 assert!(!link.up, "older kernels rename no interface that is up");
                 link.name = name.clone();
@@ -316,7 +325,7 @@ fn carry_out(seen: &mut VifSnapshot, change: &Change) {
             }
             LinkSet::AddrGenMode(mode) => {
                 assert!(!link.up, "set while up, the link-local address stays");
-                link.addr_gen_mode = Some(*mode);
+                link.addr_gen_mode = Some(*mode).filter(|_| ipv6);
             }
         },
         Change::AddressDelete { address, .. } => seen.addresses.retain(|there| there != address),
@@ -355,7 +364,7 @@ fn any_link() -> impl Strategy<Value = Link> {
             mtu,
             master,
             mac: Some(if vif_mac { MacAddr::VIF } else { "02:00:00:00:00:01".parse().unwrap() }),
-            addr_gen_mode,
+            addr_gen_mode: addr_gen_mode.filter(|_| mtu >= IPV6_MIN_MTU),
             alias: renamed.then(|| "vif3.0".into()),
             ..link(7, if renamed { "web" } else { "vif3.0" })
         })
@@ -402,6 +411,8 @@ proptest! {
         config.vifname = rename.then(|| "web".parse().unwrap());
         let target = target(Device::Vif);
         let before = seen.clone();
+        // Of a link too small for it, nobody can tell whether the kernel has IPv6.
+        let ipv6 = seen.link.as_ref().is_some_and(|link| link.mtu < IPV6_MIN_MTU || link.addr_gen_mode.is_some());
 
         let plan = target.online(&config, &seen).unwrap();
         for change in plan.changes() {
@@ -411,14 +422,14 @@ proptest! {
             if let Change::StoreWrite { path, .. } = change && path.ends_with("hotplug-status") {
                 prop_assert_eq!(change, plan.changes().last().unwrap());
             }
-            carry_out(&mut seen, change);
+            carry_out(&mut seen, change, ipv6);
         }
         prop_assert_eq!(target.online(&config, &seen).unwrap(), Plan::default());
         let link = seen.link.as_ref().unwrap();
         prop_assert!(link.up && link.master == Some(2) && seen.addresses.is_empty());
 
         for change in plan.changes().iter().rev() {
-            carry_out(&mut seen, &change.undo().unwrap());
+            carry_out(&mut seen, &change.undo().unwrap(), ipv6);
         }
         prop_assert_eq!(seen, before);
     }
