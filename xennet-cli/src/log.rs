@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 use std::io::{Write, stderr};
-use std::os::unix::net::UnixDatagram;
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The facility `daemon`, as a syslog priority.
 const DAEMON: u8 = 3 << 3;
@@ -17,11 +18,12 @@ pub(crate) enum Severity {
 /// Tells syslog. A system without a syslog is none of our business, and no reason to fail.
 pub(crate) fn syslog(severity: Severity, name: &str, text: impl Display) {
     let line = format!("<{}>{name}[{}]: {text}", DAEMON | severity as u8, std::process::id());
-    if let Ok(socket) = UnixDatagram::unbound() {
+    let send = || {
         // Never wait for a log daemon that does not read.
-        let _ =
-            socket.set_nonblocking(true).and_then(|()| socket.send_to(line.as_bytes(), "/dev/log"));
-    }
+        let socket = Socket::new(Domain::UNIX, Type::DGRAM.nonblocking(), None)?;
+        socket.send_to(line.as_bytes(), &SockAddr::unix("/dev/log")?)
+    };
+    let _ = send();
 }
 
 /// Tells standard error, as one line in one write: xl's own output is on the same terminal.

@@ -1,7 +1,7 @@
 //! One process at a time per vif, and no lock that all vifs share.
 
-use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -28,8 +28,7 @@ impl Lock {
         loop {
             let file = match open(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    fs::create_dir_all(dir)
-                        .map_err(|error| failed("make the directory of", error))?;
+                    make(dir).map_err(|error| failed("make the directory of", error))?;
                     open(&path)
                 }
                 opened => opened,
@@ -55,6 +54,11 @@ impl Lock {
         // While it is held, so that whoever waits sees that the file it has open is no longer in the directory.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+fn make(dir: &Path) -> std::io::Result<()> {
+    // Whatever the umask: whoever can make files in it can keep us out.
+    DirBuilder::new().recursive(true).mode(0o755).create(dir)
 }
 
 fn open(path: &Path) -> std::io::Result<File> {

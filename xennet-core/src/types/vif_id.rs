@@ -65,6 +65,11 @@ impl VifId {
         })
     }
 
+    /// The path of the frontend, where libxl puts it: `/local/domain/3/device/vif/0`.
+    pub fn frontend_path(self) -> String {
+        format!("/local/domain/{}/device/vif/{}", self.domid, self.devid)
+    }
+
     /// The path of the backend, relative to the backend's own domain: `backend/vif/3/0`.
     pub fn xenbus_path(self) -> String {
         format!("backend/vif/{}/{}", self.domid, self.devid)

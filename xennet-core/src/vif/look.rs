@@ -10,7 +10,7 @@ use crate::Error;
 use crate::config::VifConfig;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::{VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, IfName, Link, VlanRange};
+use crate::types::{IfName, Link, VlanRange};
 use crate::uplink::Uplink;
 
 impl Vif<'_> {
@@ -20,8 +20,13 @@ impl Vif<'_> {
         let mut state = None;
         let keys: Vec<&str> =
             VifConfig::KEYS.into_iter().chain(["hotplug-status", "hotplug-error"]).collect();
-        let mut values = self.read_backend(&keys)?;
+        let mut paths = self.backend_paths(&keys);
+        // Where libxl puts every frontend: asked for on trust, and believed only if the backend says the same.
+        let frontend = self.target.id.frontend_path();
+        paths.push(format!("{frontend}/mtu"));
         if let Some(store) = &mut self.net.store {
+            let mut values = store.read_many(&paths)?;
+            let mtu = values.pop().flatten();
             let backend = &self.target.backend;
             if values.iter().all(Option::is_none) && store.directory(backend)?.is_none() {
                 return Err(Error::NoBackend { path: backend.clone() });
@@ -34,10 +39,9 @@ impl Vif<'_> {
                 }
             }
             let frontend_mtu = match &config.frontend {
-                Some(frontend) if self.target.device == Device::Vif => {
-                    store.read(&format!("{frontend}/mtu"))?
-                }
-                _ => None,
+                Some(path) if *path != frontend => store.read(&format!("{path}/mtu"))?,
+                Some(_) => mtu,
+                None => None,
             };
             state = Some(VifStore { hotplug_status, hotplug_error, frontend_mtu });
         }
@@ -133,7 +137,9 @@ impl Vif<'_> {
     /// What can be had of the configuration, and whether XenStore told anything of it.
     fn load_leniently(&mut self) -> (VifConfig, bool) {
         let mut config = self.defaults.clone();
-        let values = self.read_backend(&VifConfig::KEYS).unwrap_or_default();
+        let paths = self.backend_paths(&VifConfig::KEYS);
+        let store = self.net.store.as_mut();
+        let values = store.and_then(|store| store.read_many(&paths).ok()).unwrap_or_default();
         let told = values.iter().any(Option::is_some);
         for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
             // A value that could not be set when the vif was plugged has had no effect.
@@ -148,11 +154,8 @@ impl Vif<'_> {
         (config, told)
     }
 
-    fn read_backend(&mut self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let Some(store) = &mut self.net.store else { return Ok(Vec::new()) };
-        let backend = &self.target.backend;
-        let paths: Vec<String> = keys.iter().map(|key| format!("{backend}/{key}")).collect();
-        Ok(store.read_many(&paths)?)
+    fn backend_paths(&self, keys: &[&str]) -> Vec<String> {
+        keys.iter().map(|key| format!("{}/{key}", self.target.backend)).collect()
     }
 }
 
