@@ -68,6 +68,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Usage(text) => Self::Usage(text),
+            error if [libc::EPERM, libc::EACCES].contains(&error.errno()) => {
+                Self::Failed(format!("{error}; it takes root, or CAP_NET_ADMIN and XENNET_RUN_DIR"))
+            }
             error => Self::Failed(error.to_string()),
         }
     }
@@ -101,9 +104,7 @@ fn called(args: Vec<OsString>, options: &Options) -> Result<(), Failure> {
     let Some(call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
         return Ok(());
     };
-    let mut net = hotplug::network(&call)?;
-    let plan = if options.dry_run { call.plan(&mut net)? } else { call.run(&mut net)? };
-    options.planned(&plan)
+    options.planned(&hotplug::carry_out(&call, options.dry_run)?)
 }
 
 /// What was wrong with the words of the command line.
@@ -115,9 +116,7 @@ impl Options {
     /// The kernel, and XenStore unless the caller does without.
     pub(crate) fn network(no_store: bool) -> Result<Dom0Network, Error> {
         let net = if no_store { Dom0Network::without_store() } else { Dom0Network::open() };
-        let mut net = hotplug::place(net?);
-        hotplug::load_config(&mut net)?;
-        Ok(net)
+        Ok(hotplug::place(net?))
     }
 
     /// Prints a plan, where it is wanted: what would be done, or what was.

@@ -32,23 +32,25 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCo
     }
 }
 
-/// The kernel, XenStore and the configuration as a hotplug call needs them.
+/// Does what the call asks for, or only plans it.
 ///
 /// Unplugging goes on without XenStore, and whatever is wrong with the configuration: a device that goes must go.
-pub(crate) fn network(call: &Call) -> Result<Dom0Network, Error> {
+pub(crate) fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
     let offline = call.action == Action::Offline;
     let net = match Dom0Network::open() {
         Err(Error::XenStore(_)) if offline => Dom0Network::without_store(),
         opened => opened,
     };
     let mut net = place(net?);
-    match load_config(&mut net) {
-        Err(error) if !offline => {
+    if let Err(error) = load_config(&mut net)
+        && !offline
+    {
+        if !dry_run {
             call.report(&mut net, &error);
-            Err(error)
         }
-        _ => Ok(net),
+        return Err(error);
     }
+    if dry_run { call.plan(&mut net) } else { call.run(&mut net) }
 }
 
 /// What the administrator decided for this host, if anything.
@@ -69,7 +71,7 @@ pub(crate) fn place(mut net: Dom0Network) -> Dom0Network {
 }
 
 fn run(call: Call) -> Result<(Call, Plan), Error> {
-    let plan = call.run(&mut network(&call)?)?;
+    let plan = carry_out(&call, false)?;
     Ok((call, plan))
 }
 

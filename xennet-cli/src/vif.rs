@@ -5,9 +5,11 @@ use std::io::{Write, stdout};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::types::{Device, Link, VifId};
-use xennet_core::{Dom0Network, Vif, VifStatus};
+use xennet_core::{Dom0Network, Error, Vif, VifStatus};
 
 use crate::args::{Failure, Options, usage};
+use crate::hotplug;
+use crate::log::complain;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -60,30 +62,44 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
     match command {
         Command::Online(which) => {
             let mut net = Options::network(which.no_store)?;
+            hotplug::load_config(&mut net)?;
             let mut vif = which.open(&mut net)?;
             options.planned(&if options.dry_run { vif.plan_online()? } else { vif.online()? })
         }
         Command::Offline(which) => {
             let mut net = Options::network(which.no_store)?;
+            // Whatever is wrong with it, a device that goes must go.
+            let _ = hotplug::load_config(&mut net);
             let mut vif = which.open(&mut net)?;
             options.planned(&if options.dry_run { vif.plan_offline()? } else { vif.offline()? })
         }
         Command::Show(which) => {
             let mut net = Options::network(which.no_store)?;
+            hotplug::load_config(&mut net)?;
             let status = which.open(&mut net)?.status()?;
             if options.json { Options::print_json(&as_json(&status)) } else { show(&status) }
         }
-        Command::List { no_store } => list(&mut Options::network(no_store)?, options),
+        Command::List { no_store } => {
+            let mut net = Options::network(no_store)?;
+            hotplug::load_config(&mut net)?;
+            list(&mut net, options)
+        }
     }
 }
 
 fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
     let mut all = Vec::new();
     for id in net.vifs()? {
-        all.push(net.vif(id).map_err(usage)?.status()?);
+        // One vif that cannot be looked at, or that goes meanwhile, hides no other.
+        let status = net.vif(id).map_err(Error::from).and_then(|mut vif| vif.status());
+        all.push((id, status));
     }
     if options.json {
-        return Options::print_json(&all.iter().map(as_json).collect());
+        let value = |(id, status): &(VifId, Result<VifStatus, Error>)| match status {
+            Ok(status) => as_json(status),
+            Err(error) => json!({ "vif": id.to_string(), "error": error.to_string() }),
+        };
+        return Options::print_json(&all.iter().map(value).collect());
     }
     let mut out = stdout().lock();
     writeln!(
@@ -91,19 +107,19 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
         "{:<12} {:<15} {:<15} {:>5}  {:<11} DRIFT",
         "VIF", "INTERFACE", "MASTER", "MTU", "STATUS"
     )?;
-    for status in &all {
+    for (id, status) in &all {
+        let id = id.to_string();
+        let Ok(status) = status.as_ref().inspect_err(|error| complain("xennet", error)) else {
+            writeln!(out, "{id:<12} {:<15} {:<15} {:>5}  {:<11} unknown", "-", "-", "-", "-")?;
+            continue;
+        };
         let (name, mtu) = status
             .link
             .as_ref()
             .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
-        let id = status.target.id.to_string();
         let master = status.master.as_ref().map_or("-", |master| master.name.as_str());
-        writeln!(
-            out,
-            "{id:<12} {name:<15} {master:<15} {mtu:>5}  {:<11} {}",
-            hotplug_status(status),
-            drift(status)
-        )?;
+        let (hotplug, drift) = (hotplug_status(status), drift(status));
+        writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {drift}")?;
     }
     Ok(())
 }

@@ -21,11 +21,16 @@ pub(crate) struct Apply<'a> {
     done: Vec<Change>,
     /// When the first hook was started.
     hooks_began: Option<Instant>,
+    deadline: Instant,
 }
 
 impl<'a> Apply<'a> {
-    pub(crate) fn new(kernel: &'a mut Kernel, store: Option<&'a mut XenStore>) -> Self {
-        Self { kernel, store, done: Vec::new(), hooks_began: None }
+    pub(crate) fn new(
+        kernel: &'a mut Kernel,
+        store: Option<&'a mut XenStore>,
+        deadline: Instant,
+    ) -> Self {
+        Self { kernel, store, done: Vec::new(), hooks_began: None, deadline }
     }
 
     /// Makes the changes in order, up to the first that fails.
@@ -120,7 +125,7 @@ impl<'a> Apply<'a> {
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
-                return run_hook(hook, *began + HOOK_TIME);
+                return run_hook(hook, self.deadline.min(*began + HOOK_TIME));
             }
             Change::StoreWrite { path, value, .. } => {
                 return self.with_store(|store| store.write(path, value.as_bytes()));
@@ -157,7 +162,7 @@ fn run_hook(hook: &Hook, deadline: Instant) -> Result<(), Error> {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(failed(format!(
-                    "was still running when the {} s for all hooks were over, and was killed",
+                    "was still running when the time for all hooks ({} s at most) was over, and was killed",
                     HOOK_TIME.as_secs()
                 )));
             }

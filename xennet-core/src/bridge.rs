@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Instant;
 
 use crate::apply::Apply;
 use crate::kernel::LinkFilter;
@@ -34,9 +35,12 @@ impl<'n> Bridge<'n> {
 
     /// What [`create`](Self::create) would do now. Touches nothing.
     pub fn plan_create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
+        let seen = self.show()?;
         let mut config = config.clone();
-        config.mac = config.mac.or_else(|| own_mac(&self.name));
-        Ok(config.create(&self.show()?)?)
+        if seen.link.is_none() {
+            config.mac = config.mac.or_else(|| own_mac(&self.name));
+        }
+        Ok(config.create(&seen)?)
     }
 
     /// Makes the bridge and brings it up; one that exists is brought up and otherwise left as it is.
@@ -45,13 +49,13 @@ impl<'n> Bridge<'n> {
     /// takes its lowest port's, and so `fe:ff:ff:ff:ff:ff`, on every host, as soon as its first vif comes.
     pub fn create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
         let plan = self.plan_create(config)?;
-        let mut apply = Apply::new(&mut self.net.kernel, None);
+        let mut apply = Apply::new(&mut self.net.kernel, None, Instant::now());
         match apply.run(plan.changes()) {
             Ok(()) => Ok(plan),
             // Somebody else made it in the same moment: then it is there, which is what was wanted.
             Err(error) if error.errno() == libc::EEXIST => {
                 let rest = self.plan_create(config)?;
-                Apply::new(&mut self.net.kernel, None).run(rest.changes())?;
+                Apply::new(&mut self.net.kernel, None, Instant::now()).run(rest.changes())?;
                 Ok(rest)
             }
             Err(error) => Err(apply.undo(error)),
@@ -66,7 +70,7 @@ impl<'n> Bridge<'n> {
     /// Deletes the bridge; one that is not there is no error. One that has ports is left alone unless `force`.
     pub fn delete(&mut self, force: bool) -> Result<Plan, Error> {
         let plan = self.plan_delete(force)?;
-        Apply::new(&mut self.net.kernel, None).run_all(plan.changes())?;
+        Apply::new(&mut self.net.kernel, None, Instant::now()).run_all(plan.changes())?;
         Ok(plan)
     }
 }

@@ -54,7 +54,7 @@ pub enum Error {
     },
 
     /// Another process holds the vif's lock for too long.
-    #[error("lock {}: another xennet has been busy with this vif for {} s; see `fuser {0}`", .path.display(), .waited.as_secs())]
+    #[error("lock {}: another xennet has held it for {} s; see `fuser {0}`", .path.display(), .waited.as_secs())]
     Locked {
         /// The lock file.
         path: PathBuf,

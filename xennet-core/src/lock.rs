@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 
-/// How long another process may take: its own deadline for the link, and room for hooks.
-const PATIENCE: Duration = Duration::from_secs(35);
-
 /// Holds the lock of one vif until dropped. The kernel releases it if the process dies, so it cannot go stale.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -20,11 +17,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock called `name` below `dir`, which is made if need be.
-    pub(crate) fn take(dir: &Path, name: &str) -> Result<Self, Error> {
+    /// Takes the lock called `name` below `dir`, which is made if need be; an error when somebody holds it until the
+    /// deadline.
+    pub(crate) fn take(dir: &Path, name: &str, deadline: Instant) -> Result<Self, Error> {
         let path = dir.join(format!("{name}.lock"));
         let failed = |doing, source| Error::File { doing, path: path.clone(), source };
-        let deadline = Instant::now() + PATIENCE;
+        let began = Instant::now();
         loop {
             let file = match open(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -42,7 +40,7 @@ impl Lock {
                     sleep(Duration::from_millis(1));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Locked { path, waited: PATIENCE });
+                    return Err(Error::Locked { path, waited: began.elapsed() });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed("take the lock", error)),
             }
@@ -86,7 +84,9 @@ mod tests {
                 let (dir, inside) = (dir.clone(), Arc::clone(&inside));
                 std::thread::spawn(move || {
                     for turn in 0..50 {
-                        let lock = Lock::take(&dir, "vif3.0").unwrap();
+                        let lock =
+                            Lock::take(&dir, "vif3.0", Instant::now() + Duration::from_mins(1))
+                                .unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two held the lock");
                         std::thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);

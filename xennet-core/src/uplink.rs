@@ -1,13 +1,14 @@
 //! The uplink of a bridge whose VLANs xennet keeps, because `xennet.toml` says so.
 
 use std::path::Path;
+use std::time::Instant;
 
 use crate::Error;
 use crate::config::NetworkConfig;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::lock::Lock;
 use crate::plan::{PlanError, UplinkSnapshot};
-use crate::types::{IfName, Link, VlanRange};
+use crate::types::{IfName, Link};
 
 /// A bridge, and the port whose VLANs follow those of all others.
 #[derive(Debug, Clone)]
@@ -24,8 +25,8 @@ impl Uplink {
     }
 
     /// One at a time per bridge: who reckons up the users of a VLAN must not miss one that is just coming.
-    pub(crate) fn lock(&self, run_dir: &Path) -> Result<Lock, Error> {
-        Lock::take(run_dir, &format!("{}.uplink", self.bridge.name))
+    pub(crate) fn lock(&self, run_dir: &Path, deadline: Instant) -> Result<Lock, Error> {
+        Lock::take(run_dir, &format!("{}.uplink", self.bridge.name), deadline)
     }
 
     /// The VLANs of the uplink, and of everybody else in the bridge but `vif`.
@@ -39,16 +40,23 @@ impl Uplink {
         let uplink = ports.iter().find(|port| port.name == self.name).ok_or_else(|| {
             PlanError::NoUplink { bridge: self.bridge.name.clone(), uplink: self.name.clone() }
         })?;
-        let (mut vlans, mut others): (Vec<VlanRange>, Vec<VlanRange>) = Default::default();
-        for (index, ranges) in kernel.all_vlans()? {
-            if index == uplink.index {
-                vlans.extend(ranges);
-            } else if Some(index) != vif
-                && (index == bridge || ports.iter().any(|port| port.index == index))
-            {
-                others.extend(ranges);
-            }
+        let (link, of_bridge) = (uplink.reference(), |index| {
+            index == bridge || ports.iter().any(|port| port.index == index)
+        });
+        let mut seen =
+            UplinkSnapshot { link, vlans: Vec::new(), others: Vec::new(), vif: Vec::new() };
+        for (index, ranges) in
+            kernel.all_vlans()?.into_iter().filter(|(index, _)| of_bridge(*index))
+        {
+            let whose = if index == uplink.index {
+                &mut seen.vlans
+            } else if Some(index) == vif {
+                &mut seen.vif
+            } else {
+                &mut seen.others
+            };
+            whose.extend(ranges);
         }
-        Ok(UplinkSnapshot { link: uplink.reference(), vlans, others })
+        Ok(seen)
     }
 }

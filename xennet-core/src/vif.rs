@@ -1,5 +1,7 @@
 mod look;
 
+use std::time::{Duration, Instant};
+
 use crate::apply::Apply;
 use crate::config::VifConfig;
 use crate::kernel::Kernel;
@@ -8,6 +10,10 @@ use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
 use crate::types::{Device, Link, LinkSet, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error};
+
+/// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
+/// for taking everything back, and for telling why.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One vif of a guest, or the tap of its emulated NIC.
 #[derive(Debug)]
@@ -88,11 +94,12 @@ impl<'n> Vif<'n> {
     /// tells XenStore `connected`. What is already so is left alone.
     ///
     /// When anything fails, all that was done is taken back, and the error is told to XenStore as well
-    /// (`hotplug-error`, and `hotplug-status` = `error`).
+    /// (`hotplug-error`, and `hotplug-status` = `error` unless the vif was, and still is, `connected`).
     pub fn online(&mut self) -> Result<Plan, Error> {
-        let lock = self.lock().inspect_err(|error| self.report(error))?;
+        let deadline = Instant::now() + PATIENCE;
+        let lock = self.lock(deadline).inspect_err(|error| self.report(error))?;
         // Reported before the lock is given back, or it could come after another's `connected`.
-        let plugged = self.plug().inspect_err(|error| self.report(error));
+        let plugged = self.plug(deadline).inspect_err(|error| self.report(error));
         if plugged.is_err() {
             lock.remove();
         }
@@ -101,17 +108,24 @@ impl<'n> Vif<'n> {
 
     /// Unplugs the vif. That its interface, its bridge, its backend or XenStore itself is gone is no error.
     pub fn offline(&mut self) -> Result<Plan, Error> {
-        let lock = self.lock()?;
+        let deadline = Instant::now() + PATIENCE;
+        let lock = match self.lock(deadline) {
+            // Where no lock can be made, nobody else has one either.
+            Err(Error::File { .. }) => None,
+            lock => Some(lock?),
+        };
         let (config, mut seen) = self.look_leniently()?;
         let uplink = self.uplink(&config, &seen);
         let _uplink_lock =
-            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
         // What cannot be seen cannot be tidied up.
         let _ = self.look_at_uplink(&config, &mut seen);
         let plan = self.target.offline(&config, &seen);
-        let done =
-            Apply::new(&mut self.net.kernel, self.net.store.as_mut()).run_all(plan.changes());
-        lock.remove();
+        let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut(), deadline);
+        let done = apply.run_all(plan.changes());
+        if let Some(lock) = lock {
+            lock.remove();
+        }
         done.map(|()| plan)
     }
 
@@ -143,19 +157,29 @@ impl<'n> Vif<'n> {
             let (message, status) =
                 (format!("{backend}/hotplug-error"), format!("{backend}/hotplug-status"));
             let text = error.to_string();
-            // Whoever waits for the status finds the reason already there.
-            let _ = store.write_many(&[(&message, cut(&text).as_bytes()), (&status, b"error")]);
+            let mut values = vec![(message, cut(&text).as_bytes())];
+            // A vif that works, and that was left as it is, goes on working: netback would not connect it again.
+            let undone = !matches!(error, Error::HalfUndone { .. } | Error::Vanished { .. });
+            if !(undone
+                && store.read(&status).is_ok_and(|status| status.as_deref() == Some(b"connected")))
+            {
+                // Whoever waits for the status finds the reason already there.
+                values.push((status, b"error"));
+            }
+            let _ = store.write_many(&values);
         }
     }
 
-    fn plug(&mut self) -> Result<Plan, Error> {
+    fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
-        let link = self.await_link(&config)?;
+        let link = self.await_link(&config, deadline)?;
         let index = link.index;
-        self.join(&config, link, store).map_err(|error| match self.net.kernel.link_at(index) {
-            // Whatever was refused, this is why.
-            Ok(None) => Error::Vanished { link: self.target.name.clone() },
-            _ => error,
+        self.join(&config, link, store, deadline).map_err(|error| {
+            match self.net.kernel.link_at(index) {
+                // Whatever was refused, this is why.
+                Ok(None) => Error::Vanished { link: self.target.name.clone() },
+                _ => error,
+            }
         })
     }
 
@@ -164,16 +188,17 @@ impl<'n> Vif<'n> {
         config: &VifConfig,
         link: Link,
         store: Option<VifStore>,
+        deadline: Instant,
     ) -> Result<Plan, Error> {
         let index = link.index;
         let mut seen = self.look(config, Some(link), store)?;
         let uplink = self.uplink(config, &seen);
         let _uplink_lock =
-            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir)).transpose()?;
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
         self.look_at_uplink(config, &mut seen)?;
         let plan = self.target.online(config, &seen)?;
 
-        let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut());
+        let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut(), deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
             let after =
                 look_again(apply.kernel(), &self.target, config, seen, uplink.as_ref(), index)?;
@@ -201,8 +226,8 @@ impl<'n> Vif<'n> {
         Ok(())
     }
 
-    fn lock(&self) -> Result<Lock, Error> {
-        Lock::take(&self.net.run_dir, self.target.name.as_str())
+    fn lock(&self, deadline: Instant) -> Result<Lock, Error> {
+        Lock::take(&self.net.run_dir, self.target.name.as_str(), deadline)
     }
 }
 

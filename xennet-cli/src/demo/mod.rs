@@ -7,6 +7,7 @@ mod guest;
 mod namespace;
 mod ping;
 
+use std::io::{Write, stdout};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,12 +50,15 @@ pub(crate) fn run() -> Result<(), Failure> {
             format!("{error}; run it as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"),
         )
     })?;
-    println!("A dom0 with two guests, in network namespaces of this process.\n{PICTURE}");
+    writeln!(
+        stdout(),
+        "A dom0 with two guests, in network namespaces of this process.\n{PICTURE}"
+    )?;
 
     let mut store = xenstore()?;
     let mut net = Dom0Network::with_store(None)?;
     net.bridge(name(BRIDGE)).create(&BridgeConfig::new(name(BRIDGE)))?;
-    println!("dom0       bridge {BRIDGE} made");
+    writeln!(stdout(), "dom0       bridge {BRIDGE} made")?;
 
     let foo = boot(&mut store, "foo", 1)?;
     let bar = boot(&mut store, "bar", 2)?;
@@ -65,10 +69,11 @@ pub(crate) fn run() -> Result<(), Failure> {
 
     for (what, target) in [("IPv4", bar.v4), ("IPv6", bar.v6)] {
         let time = foo.ping(target).map_err(|error| failed("ping bar from foo", error))?;
-        println!(
+        writeln!(
+            stdout(),
             "foo        {what} ping to bar, {target}: answered in {:.3} ms",
             time.as_secs_f64() * 1e3
-        );
+        )?;
     }
 
     for guest in [&foo, &bar] {
@@ -81,7 +86,10 @@ pub(crate) fn run() -> Result<(), Failure> {
             format!("{} is still a port of {BRIDGE}", port.name),
         ));
     }
-    println!("dom0       {BRIDGE} has no ports left, and nothing of this outlives the demo");
+    writeln!(
+        stdout(),
+        "dom0       {BRIDGE} has no ports left, and nothing of this outlives the demo"
+    )?;
     Ok(())
 }
 
@@ -130,7 +138,10 @@ fn boot(store: &mut XenStore, who: &'static str, domid: u16) -> Result<Guest, Fa
             keys.iter().try_for_each(|(path, value)| transaction.write(path, value.as_bytes()))
         })
         .map_err(xennet_core::Error::from)?;
-    println!("{who:<10} domain {domid} started; netback made {vif}, libxl wrote {backend}");
+    writeln!(
+        stdout(),
+        "{who:<10} domain {domid} started; netback made {vif}, libxl wrote {backend}"
+    )?;
     Ok(guest)
 }
 
@@ -162,9 +173,10 @@ fn hotplug(id: VifId, command: &str) -> Result<(), Failure> {
             format!("vif-bridge {command} for vif{id} ended with {status}"),
         ));
     }
-    println!(
+    writeln!(
+        stdout(),
         "xl         vif-bridge {command} type_if=vif for vif{id}: {took:.1} ms, process and all"
-    );
+    )?;
     Ok(())
 }
 

@@ -41,10 +41,19 @@ impl NetworkConfig {
             let at = error.span().map_or(0, |span| span.start);
             ConfigError::at(text, at, error.message().replace('\n', ", "))
         })?;
-        for bridge in &config.bridges {
+        for (n, bridge) in config.bridges.iter().enumerate() {
+            let quoted = format!("\"{}\"", bridge.name);
+            if config.bridges.iter().take(n).any(|other| other.name == bridge.name) {
+                let at = text.rfind(&quoted).unwrap_or(0);
+                return Err(ConfigError::at(
+                    text,
+                    at,
+                    format!("bridge {}: described twice", bridge.name),
+                ));
+            }
             if bridge.manage_uplink_vlans && bridge.uplink.is_none() {
                 let name = &bridge.name;
-                let at = text.find(&format!("\"{name}\"")).unwrap_or(0);
+                let at = text.find(&quoted).unwrap_or(0);
                 let message = format!("bridge {name}: manage_uplink_vlans needs an uplink as well");
                 return Err(ConfigError::at(text, at, message));
             }

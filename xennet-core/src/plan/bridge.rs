@@ -33,25 +33,57 @@ impl BridgeConfig {
         Self { name, settings, mac: None, mtu: None }
     }
 
-    /// What makes the bridge, or takes up the one that is there: an administrator's bridge keeps its settings.
+    /// What makes the bridge, or takes up the one that is there: an administrator's bridge keeps its settings, and it is
+    /// an error when they contradict what is asked for here.
     pub fn create(&self, seen: &BridgeSnapshot) -> Result<Plan, PlanError> {
         let up =
             |link, was| Change::LinkSet { link, set: LinkSet::Up(true), was: LinkSet::Up(was) };
-        match &seen.link {
-            None => Ok([
-                Change::LinkAdd {
-                    name: self.name.clone(),
-                    kind: LinkKind::Bridge(self.settings.clone()),
-                    mac: self.mac,
-                    mtu: self.mtu,
-                },
-                up(self.reference(), false),
-            ]
-            .into_iter()
-            .collect()),
-            Some(link) if link.bridge.is_none() => Err(not_a_bridge(link)),
-            Some(link) if !link.up => Ok([up(link.reference(), false)].into_iter().collect()),
-            Some(_) => Ok(Plan::default()),
+        let Some(link) = &seen.link else {
+            return Ok(self.make().chain([up(self.reference(), false)]).collect());
+        };
+        let settings = link.bridge.as_ref().ok_or_else(|| not_a_bridge(link))?;
+        self.agrees(link, settings)?;
+        Ok((!link.up).then(|| up(link.reference(), false)).into_iter().collect())
+    }
+
+    fn make(&self) -> impl Iterator<Item = Change> {
+        // A bridge keeps its MTU only once it has been changed: of itself it follows its smallest port's.
+        let other = |mtu: Mtu| Mtu::new(mtu.bytes() ^ 1).unwrap_or(mtu);
+        let add = Change::LinkAdd {
+            name: self.name.clone(),
+            kind: LinkKind::Bridge(self.settings.clone()),
+            mac: self.mac,
+            mtu: self.mtu.map(other),
+        };
+        let pin = self.mtu.map(|mtu| Change::LinkSet {
+            link: self.reference(),
+            set: LinkSet::Mtu(mtu),
+            was: LinkSet::Mtu(other(mtu)),
+        });
+        [add].into_iter().chain(pin)
+    }
+
+    /// An error when a bridge that exists is not what is asked for: it is not ours to change.
+    fn agrees(&self, link: &Link, settings: &BridgeInfo) -> Result<(), PlanError> {
+        let differs = |setting: String, command: String| {
+            Err(PlanError::BridgeDiffers { name: self.name.clone(), setting, command })
+        };
+        let of_bridge = |words: &str| format!("ip link set dev {} type bridge {words}", self.name);
+        let of_link = |words: &str| format!("ip link set dev {} {words}", self.name);
+        match (self.mac, self.mtu) {
+            _ if self.settings.vlan_filtering && !settings.vlan_filtering => {
+                differs("vlan_filtering 0".into(), of_bridge("vlan_filtering 1"))
+            }
+            _ if self.settings.stp && !settings.stp => {
+                differs("stp_state 0".into(), of_bridge("stp_state 1"))
+            }
+            (Some(mac), _) if link.mac != Some(mac) => {
+                differs("another address".into(), of_link(&format!("address {mac}")))
+            }
+            (_, Some(mtu)) if link.mtu != mtu.bytes() => {
+                differs(format!("mtu {}", link.mtu), of_link(&format!("mtu {mtu}")))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -89,6 +89,17 @@ pub enum PlanError {
         uplink: IfName,
     },
 
+    /// A bridge of that name exists and is set otherwise.
+    #[error("bridge {name}: exists with {setting}, and was left alone; change it with `{command}`")]
+    BridgeDiffers {
+        /// The bridge.
+        name: IfName,
+        /// What it is set to.
+        setting: String,
+        /// What would change that.
+        command: String,
+    },
+
     /// A bridge still has ports.
     #[error("bridge {name}: still has ports ({}); take them out first, or use --force", list(.ports))]
     HasPorts {
@@ -109,7 +120,7 @@ impl PlanError {
             | Self::NoBridges
             | Self::NoUplink { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } => libc::EINVAL,
-            Self::NameTaken { .. } => libc::EEXIST,
+            Self::NameTaken { .. } | Self::BridgeDiffers { .. } => libc::EEXIST,
             Self::NotVlanAware { .. } => libc::EOPNOTSUPP,
             Self::HasPorts { .. } => libc::EBUSY,
         }

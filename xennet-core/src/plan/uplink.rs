@@ -17,6 +17,8 @@ pub struct UplinkSnapshot {
     pub vlans: Vec<VlanRange>,
     /// The VLANs that the bridge itself and its other ports are in, without the vif that is planned for.
     pub others: Vec<VlanRange>,
+    /// The VLANs that this vif is in, where it is a port of the bridge already.
+    pub vif: Vec<VlanRange>,
 }
 
 impl UplinkSnapshot {
@@ -48,7 +50,7 @@ mod tests {
     fn lines(uplink: &str, others: &[&str], vif: &[VlanRange]) -> Vec<String> {
         let link = LinkRef { index: Some(2), name: "eth0".parse().unwrap() };
         let others = others.iter().flat_map(|spec| ranges(spec)).collect();
-        let seen = UplinkSnapshot { link, vlans: ranges(uplink), others };
+        let seen = UplinkSnapshot { link, vlans: ranges(uplink), others, vif: Vec::new() };
         seen.reconcile(vif).iter().map(ToString::to_string).collect()
     }
 

@@ -31,6 +31,9 @@ pub struct VifSnapshot {
     pub addresses: Vec<Address>,
     /// What it is a port of.
     pub master: Option<Link>,
+    /// Whether the port that it is now, of another bridge, has VLANs or settings that are lost when it leaves: then a
+    /// move that fails ends with the vif back in its old bridge, but down.
+    pub lossy: bool,
     /// The VLANs that it is in, where it is a port already; only looked at when `vlan` is set.
     pub vlans: Vec<VlanRange>,
     /// The interfaces that [`VifTarget::bridge_names`] names, as far as they exist; all bridges when it names none.
@@ -65,6 +68,12 @@ impl VifTarget {
     pub fn final_name(&self, config: &VifConfig) -> Result<IfName, ParseError> {
         match (&config.vifname, self.device) {
             (None, _) => Ok(self.name.clone()),
+            (Some(name), _) if *name == self.name => Ok(name.clone()),
+            (Some(name), _) if VifId::from_if_name(name.as_str()).is_ok() => Err(ParseError::new(
+                "vifname",
+                name.as_str(),
+                "a name that is not another vif's own",
+            )),
             (Some(name), Device::Vif) => Ok(name.clone()),
             (Some(name), Device::Tap) => format!("{name}-emu").parse().map_err(|_| {
                 ParseError::new(
@@ -305,7 +314,7 @@ impl Wanted<'_> {
         for address in v4.into_iter().rev().chain(v6) {
             to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
         }
-        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(true));
+        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(!seen.lossy));
         let named = |name: &IfName, alias: &str| LinkSet::Name {
             name: name.clone(),
             alias: alias.to_owned(),
@@ -346,7 +355,8 @@ impl Wanted<'_> {
         }
         if let Some(uplink) = &seen.uplink {
             let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
-            to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(&joined)));
+            let stays = if master { &joined } else { &uplink.vif };
+            to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(stays)));
         }
         to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
     }

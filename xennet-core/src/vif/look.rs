@@ -10,7 +10,7 @@ use crate::Error;
 use crate::config::VifConfig;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::{VifSnapshot, VifStore, VifTarget};
-use crate::types::{IfName, Link, VlanRange};
+use crate::types::{IfName, Link, PortFlags, VlanRange};
 use crate::uplink::Uplink;
 
 impl Vif<'_> {
@@ -52,11 +52,17 @@ impl Vif<'_> {
     }
 
     /// The vif's interface, once there is one.
-    pub(super) fn await_link(&mut self, config: &VifConfig) -> Result<Link, Error> {
+    pub(super) fn await_link(
+        &mut self,
+        config: &VifConfig,
+        deadline: Instant,
+    ) -> Result<Link, Error> {
         if let Some(link) = self.find(config)? {
             return Ok(link);
         }
-        self.net.kernel.wait_link(&self.target.name, Instant::now() + self.net.link_wait)?;
+        let until =
+            Instant::now().checked_add(self.net.link_wait).unwrap_or(deadline).min(deadline);
+        self.net.kernel.wait_link(&self.target.name, until)?;
         Ok(self.find(config)?.ok_or_else(|| self.target.no_link())?)
     }
 
@@ -99,8 +105,26 @@ impl Vif<'_> {
             },
         };
         let vlans = vlans(kernel, config, link.as_ref(), &bridges)?;
+        let lossy = match (&link, &master) {
+            (Some(link), Some(master))
+                if bridges.iter().all(|bridge| bridge.index != master.index) =>
+            {
+                lossy(kernel, link, master)?
+            }
+            _ => false,
+        };
         let hooks = hooks(&self.net.hook_dir)?;
-        Ok(VifSnapshot { link, addresses, master, vlans, bridges, uplink: None, hooks, store })
+        Ok(VifSnapshot {
+            link,
+            addresses,
+            master,
+            lossy,
+            vlans,
+            bridges,
+            uplink: None,
+            hooks,
+            store,
+        })
     }
 
     /// The managed uplink of the bridge that is meant.
@@ -182,6 +206,14 @@ pub(super) fn vlans(
         Some(port) => Ok(kernel.vlans(&port.reference())?),
         None => Ok(Vec::new()),
     }
+}
+
+/// Whether a port, when it leaves this bridge and comes back, is no longer what it was.
+fn lossy(kernel: &mut Kernel, link: &Link, master: &Link) -> Result<bool, Error> {
+    let as_joined =
+        PortFlags::LEARNING | PortFlags::FLOOD | PortFlags::MCAST_FLOOD | PortFlags::BCAST_FLOOD;
+    let plain = master.bridge.as_ref().is_some_and(|bridge| !bridge.vlan_filtering);
+    Ok(!plain || kernel.port(link.index)?.is_some_and(|port| port.flags != as_joined))
 }
 
 /// The executables `*.hook` of a directory, by name.
