@@ -37,13 +37,12 @@ const ANSWER_MAX: usize = 1024 * 1024;
 impl Connection {
     /// Connects to a socket or opens a device, by what the file is; the errno when that fails.
     pub(super) fn open(path: &Path, timeout: Duration) -> Result<Self, i32> {
-        let stream =
-            dial(path, timeout).map(Stream::Socket).or_else(|e| match fs::metadata(path) {
-                Ok(file) if !file.file_type().is_socket() => {
-                    File::options().read(true).write(true).open(path).map(Stream::Device)
-                }
-                _ => Err(e),
-            });
+        let stream = dial(path, timeout).map(Stream::Socket).or_else(|e| {
+            if fs::metadata(path)?.file_type().is_socket() {
+                return Err(e);
+            }
+            File::options().read(true).write(true).open(path).map(Stream::Device)
+        });
         let stream = stream.map_err(|e| number(&e))?;
         Ok(Self { stream, timeout, decoder: Decoder::new(ANSWER_MAX) })
     }
