@@ -435,5 +435,5 @@ fn where_nothing_is_nothing_answers() {
         )
     );
     let long = Path::new("/").join("x".repeat(200));
-    assert_eq!(XenStore::connect(&long).unwrap_err().errno(), libc::ENAMETOOLONG);
+    assert_eq!(XenStore::connect(&long).unwrap_err().errno(), libc::ENOENT);
 }

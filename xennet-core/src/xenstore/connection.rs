@@ -191,7 +191,6 @@ fn limit(socket: &Socket, timeout: Duration) -> io::Result<()> {
 }
 
 fn number(error: &io::Error) -> i32 {
-    // Without a number: a path too long for a socket's address.
     // The one error that is not the system's own: the path does not fit into a socket's address.
     error.raw_os_error().unwrap_or(libc::ENAMETOOLONG)
 }
