@@ -14,10 +14,10 @@ same() {
 # fails COMMAND...: the command fails, as it should.
 fails() { if "$@"; then echo "'$*' succeeded" >&2; return 1; fi; }
 
-# wait_for COMMAND...: until the command succeeds; a minute of the machine's time at most.
+# wait_for COMMAND...: until the command succeeds; half a minute of the machine's time at most.
 wait_for() {
     local -; set +x
-    local end=$((SECONDS + ${LIMIT:-60}))
+    local end=$((SECONDS + ${LIMIT:-30}))
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || { echo "waited in vain for: $*" >&2; return 1; }
         sleep 0.1
