@@ -159,8 +159,17 @@ fn makes_shows_lists_and_deletes_bridges() {
     assert_eq!((&link["mtu"], &link["address"]), (&json!(9000), &json!("02:00:00:00:00:09")));
     assert_eq!(link["linkinfo"]["info_data"]["stp_state"], 1);
     assert!(link["flags"].as_array().unwrap().contains(&json!("UP")));
-    // One that exists keeps its settings.
-    silent(&dom0.xennet("bridge create xenbr9 --mtu 1400"));
+    // One that exists keeps its settings: whoever asks for others is told.
+    silent(&dom0.xennet("bridge create xenbr9"));
+    failed(&dom0.xennet("bridge create xenbr9 --mtu 1400"), 1, "`ip link set dev xenbr9 mtu 1400`");
+    failed(
+        &dom0.xennet("bridge create xenbr9 --vlan-filtering"),
+        1,
+        "exists with vlan_filtering 0",
+    );
+    // A smaller port does not take the bridge down with it.
+    dom0.netns.veth("small", "peer");
+    dom0.netns.ip("link set small master xenbr9");
     assert_eq!(dom0.netns.link("xenbr9")["mtu"], 9000);
 
     let show = dom0.xennet("bridge show xenbr0").stdout;

@@ -156,7 +156,7 @@ fn a_vif_that_disappears_between_any_two_steps() {
                 continue;
             }
             assert_eq!(plugged, 0, "request {n} fails, an earlier one did not");
-            let words: &[&str] = if n < 3 {
+            let words: &[&str] = if n < 2 {
                 &["vif1.0: no such interface"]
             } else {
                 &["vif1.0: the interface went away"]

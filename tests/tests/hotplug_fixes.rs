@@ -241,6 +241,50 @@ fn a_vif_whose_mtu_grows_gets_ipv6_and_an_address_of_dom0() {
 }
 
 #[test]
+fn a_repair_that_fails_takes_the_status_of_a_working_vif() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    let before = dom0.links();
+    dom0.store.tool("xenstore-write", &["backend/vif/1/0/bridge", "typo"]);
+    failed(&dom0.online(Script::Ours, VIF), "bridge typo: no such interface");
+    assert_eq!(before, dom0.links());
+    assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"));
+    assert!(dom0.key(VIF, "hotplug-error").unwrap().contains("bridge typo"));
+    dom0.store.tool("xenstore-write", &["backend/vif/1/0/bridge", "xenbr0"]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    assert_eq!(dom0.key(VIF, "hotplug-error"), None);
+}
+
+#[test]
+fn a_failed_move_opens_a_port_that_was_isolated() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    dom0.netns.make_bridge("xenbr1");
+    dom0.hook("fail.hook", "exit 1");
+    for (isolated, up) in [("off", "true"), ("on", "false")] {
+        dom0.netns.bridge(&format!("link set dev vif1.0 isolated {isolated}"));
+        dom0.netns.ip("link set dev vif1.0 up");
+        let outcome = dom0.xennet("vif online 1.0 bridge=xenbr1");
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let links = dom0.links();
+        assert_eq!(links["link vif1.0 master"], "xenbr0");
+        assert_eq!(links["link vif1.0 up"], up, "isolated {isolated}");
+    }
+}
+
+#[test]
+fn a_vif_is_given_the_name_of_another_vif() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[("vifname", "vif2.0")]);
+    failed(
+        &dom0.online(Script::Ours, VIF),
+        "vifname \"vif2.0\": expected a name that is not another vif's own",
+    );
+}
+
+#[test]
 fn a_vifname_that_is_taken_cuts_another_guest_off() {
     let dom0 = Dom0::new();
     dom0.boot(OTHER, &[("vifname", "web")]);
