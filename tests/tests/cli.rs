@@ -171,6 +171,7 @@ fn makes_shows_lists_and_deletes_bridges() {
     dom0.netns.veth("small", "peer");
     dom0.netns.ip("link set small master xenbr9");
     assert_eq!(dom0.netns.link("xenbr9")["mtu"], 9000);
+    dom0.netns.ip("link delete small");
 
     let show = dom0.xennet("bridge show xenbr0").stdout;
     let expected =
