@@ -276,7 +276,9 @@ impl Dom0 {
             .env("vif", format!("vif{id}"))
             .env("XENSTORED_PATH", self.store.socket())
             .env("XENNET_RUN_DIR", self.run_dir())
-            .env("XENNET_HOOK_DIR", self.hook_dir());
+            .env("XENNET_HOOK_DIR", self.hook_dir())
+            // This machine's own decides nothing here.
+            .env("XENNET_CONFIG", self.dir().join("xennet.toml"));
         if args.contains(&"type_if=tap") {
             command.env("INTERFACE", format!("vif{id}-emu"));
         }
@@ -292,6 +294,7 @@ impl Dom0 {
             .env("XENSTORED_PATH", self.store.socket())
             .env("XENNET_RUN_DIR", self.run_dir())
             .env("XENNET_HOOK_DIR", self.hook_dir())
+            .env("XENNET_CONFIG", self.dir().join("xennet.toml"))
             .stdin(Stdio::null());
         let began = Instant::now();
         let output = command.output().unwrap_or_else(|e| panic!("xennet {words}: {e}"));

@@ -241,6 +241,19 @@ fn a_vif_whose_mtu_grows_gets_ipv6_and_an_address_of_dom0() {
 }
 
 #[test]
+fn a_mistake_in_the_configuration_is_told_to_nobody_and_keeps_a_vif_from_leaving() {
+    let dom0 = Dom0::new();
+    dom0.boot(VIF, &[]);
+    fs::write(dom0.dir().join("xennet.toml"), "[[bridge]]\nnam = \"xenbr0\"\n").unwrap();
+    let before = dom0.state();
+    assert_eq!(dom0.xennet("--dry-run hotplug online XENBUS_PATH=backend/vif/1/0").code, Some(1));
+    assert_eq!(before, dom0.state(), "a dry run tells nobody");
+    failed(&dom0.online(Script::Ours, VIF), "xennet.toml: line 2, column 1: unknown field `nam`");
+    assert!(dom0.key(VIF, "hotplug-error").unwrap().contains("xennet.toml: line 2"));
+    dom0.offline(Script::Ours, VIF).succeeded();
+}
+
+#[test]
 fn a_repair_that_fails_takes_the_status_of_a_working_vif() {
     let dom0 = Dom0::new();
     dom0.boot(VIF, &[]);
