@@ -120,8 +120,10 @@ fn veth_info(peer: &IfName, netns: Option<BorrowedFd<'_>>) -> Vec<LinkInfo> {
 #[cfg(test)]
 #[cfg(target_endian = "little")]
 mod tests {
+    use std::os::fd::AsFd;
+
     use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
-    use netlink_packet_route::RouteNetlinkMessage::{GetLink, NewLink, SetLink};
+    use netlink_packet_route::RouteNetlinkMessage::{DelLink, GetLink, NewLink, SetLink};
 
     use super::*;
     use crate::kernel::request::sent;
@@ -156,6 +158,27 @@ mod tests {
             sent(GetLink(filter_message(LinkFilter::Master(7))), NLM_F_DUMP),
             "30000000 12000103 00000000 00000000 \
              00000000 00000000 00000000 00000000 08000a00 07000000 08001d00 08000000"
+        );
+    }
+
+    #[test]
+    fn makes_a_pair_of_which_one_lies_elsewhere() {
+        let elsewhere = std::io::stdin();
+        let message = veth_message(&name("vif1.0"), &name("eth0"), elsewhere.as_fd());
+        assert_eq!(
+            sent(NewLink(message), NLM_F_CREATE | NLM_F_EXCL),
+            "68000000 10000106 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0b000300 76696631 2e300000 3c001200 \
+             09000100 76657468 00000000 2c000200 28000100 00000000 00000000 00000000 \
+             00000000 09000300 65746830 00000000 08001c00 00000000"
+        );
+    }
+
+    #[test]
+    fn removes_by_index() {
+        assert_eq!(
+            sent(DelLink(link_message(7, vec![])), 0),
+            "20000000 11000100 00000000 00000000 00000000 07000000 00000000 00000000"
         );
     }
 
