@@ -404,6 +404,9 @@ fn write(plan: &mut Plan, path: String, value: &str, was: Option<&Vec<u8>>) {
 
 pub(super) fn describe(link: &Link) -> String {
     match (&link.kind, &link.parent) {
+        (Some(kind), _) if kind.starts_with(['a', 'e', 'i', 'o', 'u']) => {
+            format!("an {kind} interface")
+        }
         (Some(kind), _) => format!("a {kind} interface"),
         (None, Some(parent)) => format!("the interface of device {parent}"),
         (None, None) => "an interface".to_owned(),
