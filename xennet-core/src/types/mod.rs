@@ -12,6 +12,7 @@ mod link;
 mod mac_addr;
 mod mtu;
 mod neighbour;
+mod nft;
 mod parse_bytes;
 mod parse_error;
 mod port;
@@ -30,6 +31,11 @@ pub use link::{AddrGenMode, BridgeInfo, Link, LinkKind, LinkRef, LinkSet};
 pub use mac_addr::MacAddr;
 pub use mtu::Mtu;
 pub use neighbour::Neighbour;
+pub use nft::{
+    NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCounter, NftElement, NftExpr, NftFamily,
+    NftHook, NftHookPoint, NftKey, NftMeta, NftPolicy, NftRegister, NftRule, NftSet, NftTable,
+    NftValue, NftVerdict,
+};
 pub use parse_bytes::parse_bytes;
 pub use parse_error::ParseError;
 pub use port::{Port, PortFlags, PortSet, PortState};

@@ -1,0 +1,146 @@
+/// A step of a rule: loads something into a register, compares a register, or acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NftExpr {
+    /// Loads what the kernel knows of the packet. `meta`
+    Meta {
+        /// What.
+        key: NftMeta,
+        /// Where to.
+        register: NftRegister,
+    },
+    /// Loads bytes of the packet; the rule ends where it has none there.
+    Payload {
+        /// From where `offset` counts.
+        base: NftBase,
+        /// In bytes.
+        offset: u32,
+        /// In bytes.
+        length: u32,
+        /// Where to.
+        register: NftRegister,
+    },
+    /// Loads whether an IPv6 packet has an extension header (one byte, 1 or 0), or bytes of it. `exthdr`
+    ExtHdr {
+        /// The header's protocol number, 44 for a fragment header.
+        header: u8,
+        /// From its beginning, in bytes.
+        offset: u32,
+        /// In bytes.
+        length: u32,
+        /// Whether to load only that it is there.
+        present: bool,
+        /// Where to.
+        register: NftRegister,
+    },
+    /// Masks a register in place. `&` and `^`; both have the same length.
+    Bitwise {
+        /// Which.
+        register: NftRegister,
+        /// Kept bits.
+        mask: Vec<u8>,
+        /// Flipped bits.
+        xor: Vec<u8>,
+    },
+    /// Ends the rule unless the comparison holds.
+    Cmp {
+        /// The left side.
+        register: NftRegister,
+        /// The comparison.
+        op: NftCmp,
+        /// The right side, in the order of bytes that the register has.
+        data: Vec<u8>,
+    },
+    /// Ends the rule unless the key that begins in the register is in the set.
+    Lookup {
+        /// The set.
+        set: String,
+        /// Where the key begins.
+        register: NftRegister,
+        /// Unless it is *not* in the set.
+        inverted: bool,
+    },
+    /// Counts the packet. What it has counted is only ever read.
+    Counter(NftCounter),
+    /// Decides.
+    Verdict(NftVerdict),
+}
+
+/// One of the sixteen registers of four bytes, by its number; what is longer takes the following ones too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "it is its number")]
+pub struct NftRegister(pub u8);
+
+/// What the kernel knows of a packet beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NftMeta {
+    /// The protocol inside the frame, and inside its VLAN tag: an Ethertype of two bytes, in network order.
+    Protocol,
+    /// The interface that it came in by: a name of 16 bytes.
+    IifName,
+    /// That interface's type (`ARPHRD_*`): two bytes, in the machine's order.
+    IifType,
+    /// The bridge that it came in by: a name of 16 bytes. In the bridge family, and not in every kernel.
+    BridgeName,
+    /// The protocol behind IPv4's or IPv6's headers: one byte.
+    L4Proto,
+    /// 2 for IPv4, 10 for IPv6: one byte.
+    NfProto,
+}
+
+/// From where a payload's offset counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there is no other header that xennet looks into")]
+pub enum NftBase {
+    /// The Ethernet header.
+    Link,
+    /// The header of IPv4, IPv6 or ARP.
+    Network,
+    /// The header behind it; a later fragment has none.
+    Transport,
+}
+
+/// A comparison, of bytes from first to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there are no other comparisons")]
+pub enum NftCmp {
+    /// `==`
+    Eq,
+    /// `!=`
+    Neq,
+    /// `<`
+    Lt,
+    /// `<=`
+    Lte,
+    /// `>`
+    Gt,
+    /// `>=`
+    Gte,
+}
+
+/// Packets and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a counter counts these two")]
+pub struct NftCounter {
+    /// How many.
+    pub packets: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+}
+
+/// What a rule decides.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NftVerdict {
+    /// Let it pass this table.
+    Accept,
+    /// Drop it.
+    Drop,
+    /// Go on behind the rule that jumped here.
+    Return,
+    /// Go on in that chain, and come back.
+    Jump(String),
+    /// Go on in that chain, and do not come back.
+    Goto(String),
+}

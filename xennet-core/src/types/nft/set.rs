@@ -1,0 +1,108 @@
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::NftCounter;
+use crate::types::IfName;
+
+/// A set, whose elements a rule looks its key up in. `nft list sets`
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
+pub struct NftSet {
+    /// Its name, unique in its table.
+    pub name: String,
+    /// What its elements consist of: one part, or several in concatenation.
+    pub key: Vec<NftKey>,
+    /// Whether each element counts the packets that hit it (Linux 5.7).
+    pub counter: bool,
+}
+
+/// A part of an element's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NftKey {
+    /// An interface's or a bridge's name.
+    IfName,
+    /// An Ethernet address.
+    EtherAddr,
+    /// An IPv4 address.
+    Ipv4Addr,
+    /// An IPv6 address.
+    Ipv6Addr,
+}
+
+/// An element of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
+pub struct NftElement {
+    /// A value for each part of the set's key.
+    pub key: Vec<NftValue>,
+    /// What it says of itself, in at most 127 bytes.
+    pub comment: Option<String>,
+    /// What it has counted; only ever read.
+    pub counter: Option<NftCounter>,
+}
+
+/// One part of an element.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NftValue {
+    /// An interface's or a bridge's name.
+    IfName(IfName),
+    /// An Ethernet address: any, for a key need not be a unicast one.
+    EtherAddr([u8; 6]),
+    /// An IPv4 address.
+    Ipv4Addr(Ipv4Addr),
+    /// An IPv6 address.
+    Ipv6Addr(Ipv6Addr),
+}
+
+impl NftElement {
+    /// An element without a comment.
+    pub fn new(key: impl IntoIterator<Item = NftValue>) -> Self {
+        Self { key: key.into_iter().collect(), comment: None, counter: None }
+    }
+
+    /// The same element with a comment.
+    #[must_use]
+    pub fn comment(mut self, comment: impl Into<String>) -> Self {
+        self.comment = Some(comment.into());
+        self
+    }
+}
+
+impl NftKey {
+    /// How many bytes a value of it has, without the padding to four that it gets in a concatenation.
+    pub fn length(self) -> u32 {
+        match self {
+            Self::IfName | Self::Ipv6Addr => 16,
+            Self::EtherAddr => 6,
+            Self::Ipv4Addr => 4,
+        }
+    }
+}
+
+impl fmt::Display for NftElement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, value) in self.key.iter().enumerate() {
+            write!(f, "{}{value}", if n == 0 { "" } else { " . " })?;
+        }
+        match &self.comment {
+            Some(comment) => write!(f, " comment \"{comment}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for NftValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IfName(name) => write!(f, "\"{name}\""),
+            Self::EtherAddr(octets) => {
+                let octets = octets.map(|octet| format!("{octet:02x}"));
+                f.write_str(&octets.join(":"))
+            }
+            Self::Ipv4Addr(addr) => addr.fmt(f),
+            Self::Ipv6Addr(addr) => addr.fmt(f),
+        }
+    }
+}
