@@ -20,11 +20,13 @@ mod route_decode;
 mod socket;
 mod sysctl;
 mod vlan;
+mod xtables;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
 pub use route::RouteFilter;
 pub use sysctl::{Family, sysctl, sysctl_set};
+pub use xtables::legacy_forward_drops;
 
 use socket::Socket;
 
