@@ -6,6 +6,7 @@
 mod bridge;
 mod change;
 mod error;
+pub mod guard;
 mod uplink;
 mod vif;
 mod vlan;

@@ -1,0 +1,176 @@
+use std::collections::BTreeSet;
+
+use super::rules;
+use crate::types::{
+    NftChain, NftFamily, NftHook, NftHookPoint, NftKey, NftPolicy, NftRule, NftSet, NftTable,
+};
+
+/// What the guard's table looks like: sets, chains and rules follow from these four.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
+pub struct GuardLayout {
+    /// [`NftFamily::Bridge`] for vifs on a bridge, [`NftFamily::Inet`] for routed ones.
+    pub family: NftFamily,
+    /// Whether an address has an owner in each bridge, rather than in the whole host: in family bridge, and where the
+    /// kernel knows `meta ibrname`.
+    pub bridge_names: bool,
+    /// The lengths of IPv4 prefixes that are looked up, /32 among them.
+    pub lengths4: BTreeSet<u8>,
+    /// The lengths of IPv6 prefixes that are looked up, /128 among them.
+    pub lengths6: BTreeSet<u8>,
+}
+
+impl GuardLayout {
+    /// The table's name, in either family.
+    pub const TABLE: &'static str = "xennet";
+
+    /// The layout without any prefixes shorter than an address.
+    pub fn new(family: NftFamily, bridge_names: bool) -> Self {
+        Self {
+            family,
+            bridge_names: bridge_names && family == NftFamily::Bridge,
+            lengths4: [Version::V4.bits()].into(),
+            lengths6: [Version::V6.bits()].into(),
+        }
+    }
+
+    /// The layout of a table that is there, by what it says of itself and by its sets; none when it is not the guard's.
+    pub fn of(table: &NftTable, sets: &[NftSet]) -> Option<Self> {
+        let rest = table.comment.as_deref()?.strip_prefix(COMMENT)?;
+        if table.name != Self::TABLE {
+            return None;
+        }
+        let mut layout = Self::new(table.family, rest != HOST_WIDE);
+        for set in sets {
+            if let Some(bits) = set.name.strip_prefix("ip4_").and_then(|n| n.parse().ok()) {
+                layout.lengths4.insert(Version::V4.bits().min(bits));
+            }
+            if let Some(bits) = set.name.strip_prefix("ip6_").and_then(|n| n.parse().ok()) {
+                layout.lengths6.insert(Version::V6.bits().min(bits));
+            }
+        }
+        Some(layout)
+    }
+
+    /// What the table says of itself. The kernel keeps a table's first comment for as long as the table lives.
+    pub fn comment(&self) -> String {
+        let host_wide = self.family == NftFamily::Bridge && !self.bridge_names;
+        format!("{COMMENT}{}", if host_wide { HOST_WIDE } else { "" })
+    }
+
+    /// All its sets.
+    pub fn sets(&self) -> Vec<NftSet> {
+        let mut sets = vec![
+            set("ports", [NftKey::IfName], true),
+            set("dropped", [NftKey::IfName], true),
+            set("macs", [NftKey::IfName, NftKey::EtherAddr], false),
+        ];
+        sets.extend(
+            ["any_address", "any_protocol", "dhcp_servers", "routers"]
+                .map(|name| set(name, [NftKey::IfName], false)),
+        );
+        for version in [Version::V4, Version::V6] {
+            for length in self.lengths(version) {
+                sets.push(Self::own_set(version, length));
+                sets.push(self.owned_set(version, length));
+            }
+        }
+        sets
+    }
+
+    /// All its chains.
+    pub fn chains(&self) -> Vec<NftChain> {
+        let base = |name: &str, point| NftChain {
+            name: name.to_owned(),
+            hook: Some(NftHook {
+                kind: "filter".to_owned(),
+                point,
+                priority: PRIORITY,
+                policy: NftPolicy::Accept,
+            }),
+        };
+        let mut chains = vec![base("prerouting", NftHookPoint::Prerouting)];
+        if self.family == NftFamily::Bridge {
+            chains.push(base("input", NftHookPoint::Input));
+        }
+        for rule in self.rules() {
+            if !chains.iter().any(|chain| chain.name == rule.chain) {
+                chains.push(NftChain { name: rule.chain, hook: None });
+            }
+        }
+        chains
+    }
+
+    /// All its rules, chain by chain, in their order.
+    pub fn rules(&self) -> Vec<NftRule> {
+        rules::rules(self)
+    }
+
+    /// The lengths of one version's prefixes, longest first: the closest prefix decides.
+    pub(super) fn lengths(&self, version: Version) -> impl Iterator<Item = u8> {
+        match version {
+            Version::V4 => &self.lengths4,
+            Version::V6 => &self.lengths6,
+        }
+        .iter()
+        .rev()
+        .copied()
+    }
+
+    /// The set of the prefixes of that length that a port may speak from.
+    pub(super) fn own_set(version: Version, length: u8) -> NftSet {
+        set(&format!("ip{}_{length}", version.digit()), [NftKey::IfName, version.key()], false)
+    }
+
+    /// The set of the prefixes of that length that have an owner.
+    pub(super) fn owned_set(&self, version: Version, length: u8) -> NftSet {
+        let name = format!("owned{}_{length}", version.digit());
+        if self.bridge_names {
+            set(&name, [NftKey::IfName, version.key()], false)
+        } else {
+            set(&name, [version.key()], false)
+        }
+    }
+}
+
+/// Before all others: what the guard drops shall reach nobody, and `br_netfilter` (0) may have rewritten it by then.
+const PRIORITY: i32 = -300;
+
+const COMMENT: &str = "xennet guard 1";
+
+const HOST_WIDE: &str = ", addresses owned host-wide";
+
+/// IPv4 or IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    V4,
+    V6,
+}
+
+impl Version {
+    /// The length of an address.
+    pub(super) fn bits(self) -> u8 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
+
+    fn digit(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+
+    fn key(self) -> NftKey {
+        match self {
+            Self::V4 => NftKey::Ipv4Addr,
+            Self::V6 => NftKey::Ipv6Addr,
+        }
+    }
+}
+
+fn set<const N: usize>(name: &str, key: [NftKey; N], counter: bool) -> NftSet {
+    NftSet { name: name.to_owned(), key: key.into(), counter }
+}

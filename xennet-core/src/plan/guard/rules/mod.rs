@@ -1,0 +1,113 @@
+//! What the guard's chains say.
+//!
+//! Never may a rule that lets a packet through be the last word on bytes that it did not see: an expression that
+//! cannot read ends its rule only. And a packet of several fragments has its transport header in the first one; Linux
+//! 6.1 reads some bytes of the later ones in its place, so these are always told apart first.
+
+mod address;
+mod arp;
+mod ip4;
+mod ip6;
+mod nd;
+mod others;
+mod rule;
+
+use address::Address;
+use rule::{Field, Rule};
+
+use super::GuardLayout;
+use crate::types::{NftCmp, NftFamily, NftRule, NftVerdict};
+
+/// All rules, in the order of their chains.
+pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
+    let bridged = layout.family == NftFamily::Bridge;
+    let mut rules = entry(layout.family);
+    rules.extend(bound(layout.family));
+    rules.extend(ip4::rules(layout));
+    rules.extend(ip6::rules(layout));
+    rules.extend(nd::rules(layout));
+    if bridged {
+        rules.extend(arp::rules(layout));
+    }
+    rules.extend(others::rules(layout));
+    rules.extend(refused(layout.family));
+    rules
+}
+
+/// The chain that ends in a drop, and counts it for the port.
+const REFUSED: &str = "refused";
+const OTHERS: &str = "others";
+
+const ICMP: u8 = 1;
+const IGMP: u8 = 2;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP6: u8 = 58;
+
+/// Who is guarded, and with which Ethernet address.
+fn entry(family: NftFamily) -> Vec<NftRule> {
+    const LINK_GROUP: &str = "a frame for bridges themselves, such as spanning tree";
+    let rule = |chain| Rule::new(family, chain);
+    // 01:80:c2:00:00:00 to 0f: never forwarded by a bridge, but understood by it (STP, LACP, 802.1X, LLDP, ...). With
+    // STP off, the first one is forwarded like any other frame; the rest is only seen at the input hook.
+    let link_group = |rule: Rule| {
+        rule.masked(
+            Field::ETHER_DESTINATION,
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xf0],
+            NftCmp::Eq,
+            &[0x01, 0x80, 0xc2, 0, 0, 0],
+        )
+    };
+    let mut rules = vec![
+        rule("prerouting").port_in("ports").goto("guarded", "a guarded port"),
+        rule("prerouting").goto(OTHERS, "a port without a guard"),
+    ];
+    if family == NftFamily::Bridge {
+        rules.push(link_group(rule("input")).port_in("ports").refuse(LINK_GROUP));
+        rules.push(link_group(rule("guarded")).refuse(LINK_GROUP));
+    }
+    rules.extend([
+        rule("guarded")
+            .port_with(Field::ETHER_SOURCE, None, "macs")
+            .goto("bound", "its own Ethernet address"),
+        rule("guarded").refuse("an Ethernet address that is not its own"),
+    ]);
+    rules
+}
+
+/// Which protocol it speaks. One VLAN tag is off the packet by now; what is behind another one cannot be judged.
+fn bound(family: NftFamily) -> Vec<NftRule> {
+    let rule = || Rule::new(family, "bound");
+    let mut rules = vec![
+        rule().port_in("any_address").goto(OTHERS, "any address but those of others"),
+        rule().ip4().goto("ip4", "IPv4"),
+        rule().ip6().goto("ip6", "IPv6"),
+    ];
+    if family == NftFamily::Bridge {
+        const TAG: &str = "a VLAN tag behind a VLAN tag";
+        rules.extend([
+            rule().arp().goto("arp", "ARP"),
+            rule().protocol(0x8100).refuse(TAG),
+            rule().protocol(0x88a8).refuse(TAG),
+            // 4 is the kernel's own number for a frame that has a length in the place of its Ethertype. Not all hosts
+            // ignore IP behind a SNAP header (CVE-2021-27854, CVE-2021-27862).
+            rule()
+                .protocol(4)
+                .is(Field::network(0, 2), &[0xaa, 0xaa])
+                .refuse("a protocol behind a SNAP header"),
+        ]);
+    }
+    rules.extend([
+        rule().port_in("any_protocol").accept("neither IPv4, IPv6 nor ARP"),
+        rule().refuse("neither IPv4, IPv6 nor ARP"),
+    ]);
+    rules
+}
+
+fn refused(family: NftFamily) -> [NftRule; 2] {
+    let rule = || Rule::new(family, REFUSED);
+    let mut drop = rule().verdict(NftVerdict::Drop, "");
+    // What the rule says that sent the packet here is the reason.
+    drop.comment = None;
+    [rule().port_in("dropped").no_verdict(), drop]
+}
