@@ -1,4 +1,9 @@
-use super::{GuardLevel, GuardPolicy};
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::table::Table;
+use super::{ConfigError, GuardLevel, GuardPolicy};
 
 /// What an administrator decides for the ports of a bridge, or for those of one guest.
 ///
@@ -54,6 +59,21 @@ impl PortPolicy {
         }
     }
 
+    /// The keys of it that a table has.
+    pub(super) fn read(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+        let allowed = |permission: Permission| permission == Permission::Allow;
+        Ok(Self {
+            guard: table.optional("guard")?,
+            isolated: table.optional("isolated")?,
+            reserve: table.optional("reserve")?,
+            dhcp_server: table.optional("dhcp_server")?.map(allowed),
+            router: table.optional("router")?.map(allowed),
+            iptables: table
+                .optional("firewall")?
+                .map(|firewall: Firewall| firewall == Firewall::Iptables),
+        })
+    }
+
     /// What it comes to for a vif that has addresses of its own, or has none.
     pub fn guard(&self, has_addresses: bool) -> GuardPolicy {
         let unsaid = if has_addresses { GuardLevel::Strict } else { GuardLevel::Off };
@@ -64,6 +84,68 @@ impl PortPolicy {
             reserve: self.reserve.unwrap_or(false),
         }
     }
+}
+
+impl fmt::Display for GuestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Uuid(uuid) => uuid.fmt(f),
+        }
+    }
+}
+
+impl GuestPolicy {
+    /// A guest about which nothing is decided.
+    pub fn new(guest: GuestName) -> Self {
+        Self { guest, port: PortPolicy::default() }
+    }
+
+    pub(super) fn read(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+        let (name, uuid): (Option<String>, Option<String>) =
+            (table.optional("name")?, table.optional("uuid")?);
+        let port = PortPolicy::read(table)?;
+        table.finish()?;
+        let guest = match (name, uuid) {
+            (Some(name), None) => GuestName::Name(name),
+            (None, Some(uuid)) if is_uuid(&uuid) => GuestName::Uuid(uuid.to_ascii_lowercase()),
+            (None, Some(uuid)) => {
+                let expected = "expected a UUID as 6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e";
+                return Err(table.wrong("uuid", format!("guest {uuid:?}: {expected}")));
+            }
+            (None, None) => return Err(table.wrong("name", "[[guest]] needs a name or a uuid")),
+            (Some(name), Some(_)) => {
+                return Err(
+                    table.wrong("uuid", format!("guest {name:?}: a name or a uuid, not both"))
+                );
+            }
+        };
+        Ok(Self { guest, port })
+    }
+}
+
+/// `"allow"` or `"deny"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Permission {
+    Allow,
+    Deny,
+}
+
+/// `firewall`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Firewall {
+    Iptables,
+    None,
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(n, byte)| match n {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 #[cfg(test)]
