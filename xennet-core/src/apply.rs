@@ -123,6 +123,7 @@ impl<'a> Apply<'a> {
             },
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
+            Change::Nft { .. } => unreachable!("no plan has one yet"),
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
                 return run_hook(hook, self.deadline.min(*began + HOOK_TIME));

@@ -1,9 +1,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::types::{Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, VlanRange};
+use crate::types::{
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, VlanRange,
+};
 
-/// One step, with what is needed to take it back. Prints as one line in the words of `ip` and `xenstore-write`.
+/// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
 ///
 /// Each is a single request: a netlink request of several attributes is not atomic (the kernel keeps what came before
 /// the one that failed), so a change that could fail halfway would leave nobody knowing where.
@@ -64,6 +66,13 @@ pub enum Change {
         link: LinkRef,
         /// The VLANs, and how the port was in them.
         vlans: VlanRange,
+    },
+    /// `nft -f`: all its commands, or none.
+    Nft {
+        /// What to do.
+        batch: NftBatch,
+        /// What takes it back.
+        undo: NftBatch,
     },
     /// Runs an administrator's hook.
     Hook(Hook),
@@ -129,6 +138,7 @@ impl Change {
             Self::VlanDelete { link, vlans } => {
                 Self::VlanAdd { link: link.clone(), vlans: *vlans, was: None }
             }
+            Self::Nft { batch, undo } => Self::Nft { batch: undo.clone(), undo: batch.clone() },
             Self::StoreWrite { path, value, was: None } => {
                 Self::StoreRemove { path: path.clone(), was: value.clone().into() }
             }
@@ -176,6 +186,7 @@ impl fmt::Display for Change {
             Self::VlanDelete { link, vlans } => {
                 write!(f, "vlan del dev {} vid {}", link.name, ids(*vlans))
             }
+            Self::Nft { batch, .. } => write!(f, "nft {batch}"),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),
