@@ -140,7 +140,7 @@ impl GuardEntry {
             return elements;
         }
         let link_local = IpNet::from(IpAddr::from(link_local(self.mac)));
-        let prefixes: BTreeSet<IpNet> = self.prefixes().chain([link_local]).collect();
+        let prefixes: BTreeSet<IpNet> = self.prefixes().into_iter().chain([link_local]).collect();
         for prefix in &prefixes {
             let set = GuardLayout::own_set(version(*prefix), prefix.prefix_len());
             elements.push((set, NftElement::new([name(), value(prefix.addr())])));
@@ -158,11 +158,17 @@ impl GuardEntry {
         elements
     }
 
-    /// The addresses that it is held to, as prefixes: whole ones, and single addresses.
-    fn prefixes(&self) -> impl Iterator<Item = IpNet> {
+    /// The addresses that it is held to, as prefixes: whole ones, and single addresses, each once.
+    fn prefixes(&self) -> Vec<IpNet> {
+        let mut prefixes = Vec::new();
         let held = self.policy.level >= GuardLevel::Ip;
-        let prefix = |ip: &IpNet| if ip.trunc() == *ip { *ip } else { IpNet::from(ip.addr()) };
-        self.ip.iter().filter(move |_| held).map(prefix)
+        for ip in self.ip.iter().filter(|_| held) {
+            let prefix = if ip.trunc() == *ip { *ip } else { IpNet::from(ip.addr()) };
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+        }
+        prefixes
     }
 }
 
