@@ -127,6 +127,7 @@ impl<'a> Apply<'a> {
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
             Change::IptablesInsert(rule) => return iptables(&rule.command("-I")),
             Change::IptablesDelete(rule) => return iptables(&rule.command("-D")),
+            Change::Nft { .. } => unreachable!("no plan has one yet"),
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
                 return run_hook(hook, self.deadline.min(*began + HOOK_TIME));

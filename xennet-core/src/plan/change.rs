@@ -2,9 +2,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::IptablesRule;
-use crate::types::{Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, PortSet, VlanRange};
+use crate::types::{
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, VlanRange,
+};
 
-/// One step, with what is needed to take it back. Prints as one line in the words of `ip` and `xenstore-write`.
+/// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
 ///
 /// Each is a single request: a netlink request of several attributes is not atomic (the kernel keeps what came before
 /// the one that failed), so a change that could fail halfway would leave nobody knowing where.
@@ -79,6 +81,13 @@ pub enum Change {
     IptablesInsert(IptablesRule),
     /// `iptables -D FORWARD ...`
     IptablesDelete(IptablesRule),
+    /// `nft -f`: all its commands, or none.
+    Nft {
+        /// What to do.
+        batch: NftBatch,
+        /// What takes it back.
+        undo: NftBatch,
+    },
     /// Runs an administrator's hook.
     Hook(Hook),
     /// `xenstore-write PATH VALUE`
@@ -148,6 +157,7 @@ impl Change {
             }
             Self::IptablesInsert(rule) => Self::IptablesDelete(rule.clone()),
             Self::IptablesDelete(rule) => Self::IptablesInsert(rule.clone()),
+            Self::Nft { batch, undo } => Self::Nft { batch: undo.clone(), undo: batch.clone() },
             Self::StoreWrite { path, value, was: None } => {
                 Self::StoreRemove { path: path.clone(), was: value.clone().into() }
             }
@@ -200,6 +210,7 @@ impl fmt::Display for Change {
             }
             Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
             Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),
+            Self::Nft { batch, .. } => write!(f, "nft {batch}"),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),

@@ -1,4 +1,4 @@
-use crate::types::{IfName, ParseError};
+use crate::types::{IfName, NftFamily, ParseError};
 
 /// Why no plan leads from what there is to what is wanted. Says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +100,20 @@ pub enum PlanError {
         command: String,
     },
 
+    /// A table has the name of the guard's, and is not the guard's.
+    #[error(
+        "nft table {family} {table}: says \"{comment}\" of itself, so it is not this xennet's guard; it was left \
+         alone, delete it with `nft delete table {family} {table}`"
+    )]
+    ForeignTable {
+        /// The table's family.
+        family: NftFamily,
+        /// Its name.
+        table: String,
+        /// Its comment.
+        comment: String,
+    },
+
     /// A bridge still has ports.
     #[error("bridge {name}: still has ports ({}); take them out first, or use --force", list(.ports))]
     HasPorts {
@@ -120,7 +134,9 @@ impl PlanError {
             | Self::NoBridges
             | Self::NoUplink { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } => libc::EINVAL,
-            Self::NameTaken { .. } | Self::BridgeDiffers { .. } => libc::EEXIST,
+            Self::NameTaken { .. } | Self::BridgeDiffers { .. } | Self::ForeignTable { .. } => {
+                libc::EEXIST
+            }
             Self::NotVlanAware { .. } => libc::EOPNOTSUPP,
             Self::HasPorts { .. } => libc::EBUSY,
         }

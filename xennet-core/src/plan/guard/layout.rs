@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use super::rules;
 use crate::types::{
-    NftChain, NftFamily, NftHook, NftHookPoint, NftKey, NftPolicy, NftRule, NftSet, NftTable,
+    IfName, NftChain, NftElement, NftFamily, NftHook, NftHookPoint, NftKey, NftPolicy, NftRule,
+    NftSet, NftTable, NftValue,
 };
 
 /// What the guard's table looks like: sets, chains and rules follow from these four.
@@ -36,11 +37,15 @@ impl GuardLayout {
 
     /// The layout of a table that is there, by what it says of itself and by its sets; none when it is not the guard's.
     pub fn of(table: &NftTable, sets: &[NftSet]) -> Option<Self> {
-        let rest = table.comment.as_deref()?.strip_prefix(COMMENT)?;
+        let bridge_names = match table.comment.as_deref()?.strip_prefix(COMMENT)? {
+            "" => true,
+            HOST_WIDE => false,
+            _ => return None,
+        };
         if table.name != Self::TABLE {
             return None;
         }
-        let mut layout = Self::new(table.family, rest != HOST_WIDE);
+        let mut layout = Self::new(table.family, bridge_names);
         for set in sets {
             if let Some(bits) = set.name.strip_prefix("ip4_").and_then(|n| n.parse().ok()) {
                 layout.lengths4.insert(Version::V4.bits().min(bits));
@@ -61,14 +66,14 @@ impl GuardLayout {
     /// All its sets.
     pub fn sets(&self) -> Vec<NftSet> {
         let mut sets = vec![
-            set("ports", [NftKey::IfName], true),
-            set("dropped", [NftKey::IfName], true),
-            set("macs", [NftKey::IfName, NftKey::EtherAddr], false),
+            by_port("ports", true),
+            by_port("dropped", true),
+            macs(),
+            by_port("any_address", false),
+            by_port("any_protocol", false),
+            by_port("dhcp_servers", false),
+            by_port("routers", false),
         ];
-        sets.extend(
-            ["any_address", "any_protocol", "dhcp_servers", "routers"]
-                .map(|name| set(name, [NftKey::IfName], false)),
-        );
         for version in [Version::V4, Version::V6] {
             for length in self.lengths(version) {
                 sets.push(Self::own_set(version, length));
@@ -106,6 +111,13 @@ impl GuardLayout {
         rules::rules(self)
     }
 
+    /// The element that says what was set up for a port, in its comment; that is its [`GuardEntry::record`].
+    ///
+    /// [`GuardEntry::record`]: super::GuardEntry::record
+    pub fn port(port: &IfName) -> (NftSet, NftElement) {
+        (by_port("ports", true), NftElement::new([NftValue::IfName(port.clone())]))
+    }
+
     /// The lengths of one version's prefixes, longest first: the closest prefix decides.
     pub(super) fn lengths(&self, version: Version) -> impl Iterator<Item = u8> {
         match version {
@@ -119,16 +131,16 @@ impl GuardLayout {
 
     /// The set of the prefixes of that length that a port may speak from.
     pub(super) fn own_set(version: Version, length: u8) -> NftSet {
-        set(&format!("ip{}_{length}", version.digit()), [NftKey::IfName, version.key()], false)
+        set(&format!("ip{}_{length}", version.digit()), [NftKey::IfName, version.key()])
     }
 
     /// The set of the prefixes of that length that have an owner.
     pub(super) fn owned_set(&self, version: Version, length: u8) -> NftSet {
         let name = format!("owned{}_{length}", version.digit());
         if self.bridge_names {
-            set(&name, [NftKey::IfName, version.key()], false)
+            set(&name, [NftKey::IfName, version.key()])
         } else {
-            set(&name, [version.key()], false)
+            set(&name, [version.key()])
         }
     }
 }
@@ -171,6 +183,16 @@ impl Version {
     }
 }
 
-fn set<const N: usize>(name: &str, key: [NftKey; N], counter: bool) -> NftSet {
-    NftSet { name: name.to_owned(), key: key.into(), counter }
+/// A set of ports.
+pub(super) fn by_port(name: &str, counter: bool) -> NftSet {
+    NftSet { name: name.to_owned(), key: vec![NftKey::IfName], counter }
+}
+
+/// The Ethernet addresses of each port.
+pub(super) fn macs() -> NftSet {
+    set("macs", [NftKey::IfName, NftKey::EtherAddr])
+}
+
+fn set<const N: usize>(name: &str, key: [NftKey; N]) -> NftSet {
+    NftSet { name: name.to_owned(), key: key.into(), counter: false }
 }

@@ -7,7 +7,19 @@
 //! A rule that cannot read what it looks for ends without an effect; so the rules are laid out such that whatever
 //! cannot be read ends in a drop.
 
+mod entry;
+mod explain;
+mod frame;
 mod layout;
+mod packet;
+mod plan;
 mod rules;
 
+pub use entry::GuardEntry;
+pub use explain::{Explanation, explain};
+pub use frame::{Ethernet, Frame, Packet, Payload};
 pub use layout::GuardLayout;
+pub use plan::{GuardSnapshot, belongs, remove};
+
+#[cfg(test)]
+mod tests;

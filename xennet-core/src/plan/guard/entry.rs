@@ -1,0 +1,229 @@
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv6Net};
+
+use super::GuardLayout;
+use super::layout::{Version, by_port, macs};
+use crate::config::{GuardLevel, GuardPolicy};
+use crate::types::{
+    Device, IfName, IpList, MacAddr, NftElement, NftFamily, NftSet, NftValue, ParseError, VifId,
+};
+
+/// What the guard shall hold one port to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
+pub struct GuardEntry {
+    /// The port, by its final name.
+    pub port: IfName,
+    /// The vif that the addresses belong to.
+    pub owner: VifId,
+    /// Whether the port makes its addresses the vif's own, so that nobody else may use them: not for a tap, which only
+    /// shares the addresses of its vif.
+    pub claims: bool,
+    /// The bridge that it is a port of; none when it is routed.
+    pub bridge: Option<IfName>,
+    /// The guest's Ethernet address.
+    pub mac: MacAddr,
+    /// The guest's addresses. One with host bits (`10.0.0.5/24`) is itself alone; one without (`10.0.0.0/24`) is the
+    /// whole prefix.
+    pub ip: IpList,
+    /// What it may do.
+    pub policy: GuardPolicy,
+}
+
+impl GuardEntry {
+    /// The family whose table guards it.
+    pub fn family(&self) -> NftFamily {
+        if self.bridge.is_some() { NftFamily::Bridge } else { NftFamily::Inet }
+    }
+
+    /// The layout that it needs: `layout`, with the lengths of its prefixes.
+    #[must_use]
+    pub fn layout(&self, mut layout: GuardLayout) -> GuardLayout {
+        for prefix in self.prefixes() {
+            let lengths = match version(prefix) {
+                Version::V4 => &mut layout.lengths4,
+                Version::V6 => &mut layout.lengths6,
+            };
+            lengths.insert(prefix.prefix_len());
+        }
+        layout
+    }
+
+    /// What is set up, in words, for people and to know later what to take away again: at most 127 bytes, and with `…`
+    /// at its end when there was more to say.
+    ///
+    /// `strict vif3.0 00:16:3e:01:02:03 bridge xenbr0 10.0.0.5 2001:db8::/64`
+    pub fn record(&self) -> String {
+        let device = if self.claims { "" } else { "-emu" };
+        let mut words = vec![
+            self.policy.level.to_string(),
+            format!("vif{}{device}", self.owner),
+            self.mac.to_string(),
+        ];
+        words.extend(self.bridge.iter().map(|bridge| format!("{BRIDGE} {bridge}")));
+        let GuardPolicy { dhcp_server, router, reserve, level: _ } = self.policy;
+        for (word, set) in [(DHCP_SERVER, dhcp_server), (ROUTER, router), (RESERVE, reserve)] {
+            words.extend(set.then(|| word.to_owned()));
+        }
+        for prefix in self.prefixes() {
+            if prefix.prefix_len() == prefix.max_prefix_len() {
+                words.push(prefix.addr().to_string());
+            } else {
+                words.push(prefix.to_string());
+            }
+        }
+        let mut record = words.join(" ");
+        if record.len() > LONGEST_RECORD {
+            // At a word's end, for half an address could be taken for a whole one.
+            while record.len() + 1 + CUT.len() > LONGEST_RECORD && words.len() > 1 {
+                words.pop();
+                record = words.join(" ");
+            }
+            record = format!("{record} {CUT}");
+        }
+        record
+    }
+
+    /// Reads a record back: the result has the same [`elements`](Self::elements). An error when it was cut.
+    pub fn from_record(port: IfName, record: &str) -> Result<Self, ParseError> {
+        let wrong = |expected| ParseError::new("guard record", record, expected);
+        let whole = "level, vif, mac, and what else was set up";
+        let mut words = record.split(' ').peekable();
+        let level = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
+        let vif = words.next().and_then(|word| VifId::from_if_name(word).ok());
+        let (owner, device) = vif.ok_or_else(|| wrong(whole))?;
+        let mac = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
+        let mut bridge = None;
+        if words.next_if_eq(&BRIDGE).is_some() {
+            let name = words.next().and_then(|word| word.parse().ok());
+            bridge = Some(name.ok_or_else(|| wrong(whole))?);
+        }
+        let mut flag = |word| words.next_if_eq(&word).is_some();
+        let policy = GuardPolicy {
+            level,
+            dhcp_server: flag(DHCP_SERVER),
+            router: flag(ROUTER),
+            reserve: flag(RESERVE),
+        };
+        let rest: Vec<&str> = words.collect();
+        if rest.last() == Some(&CUT) {
+            return Err(wrong("a record that was not cut"));
+        }
+        let ip = rest.join(" ").parse().map_err(|_| wrong(whole))?;
+        Ok(Self { port, owner, claims: device == Device::Vif, bridge, mac, ip, policy })
+    }
+
+    /// Its elements, each with its set; none when the port is not guarded at all.
+    pub fn elements(&self, layout: &GuardLayout) -> Vec<(NftSet, NftElement)> {
+        let GuardPolicy { level, dhcp_server, router, .. } = self.policy;
+        if level == GuardLevel::Off {
+            return Vec::new();
+        }
+        let name = || NftValue::IfName(self.port.clone());
+        let (ports, port) = GuardLayout::port(&self.port);
+        let mut elements = vec![
+            (ports, port.comment(self.record())),
+            (by_port("dropped", true), NftElement::new([name()])),
+            (macs(), NftElement::new([name(), NftValue::EtherAddr(self.mac.octets())])),
+        ];
+        for (set, wanted) in [
+            ("any_address", level == GuardLevel::Mac),
+            ("any_protocol", level == GuardLevel::Ip),
+            ("dhcp_servers", level >= GuardLevel::Ip && dhcp_server),
+            ("routers", level >= GuardLevel::Ip && router),
+        ] {
+            elements.extend(wanted.then(|| (by_port(set, false), NftElement::new([name()]))));
+        }
+        if level < GuardLevel::Ip {
+            return elements;
+        }
+        let link_local = IpNet::from(IpAddr::from(link_local(self.mac)));
+        let prefixes: BTreeSet<IpNet> = self.prefixes().into_iter().chain([link_local]).collect();
+        for prefix in &prefixes {
+            let set = GuardLayout::own_set(version(*prefix), prefix.prefix_len());
+            elements.push((set, NftElement::new([name(), value(prefix.addr())])));
+        }
+        if !self.claims {
+            return elements;
+        }
+        let bridge = self.bridge.as_ref().filter(|_| layout.bridge_names);
+        for prefix in prefixes.into_iter().filter(can_be_owned) {
+            let set = layout.owned_set(version(prefix), prefix.prefix_len());
+            let key =
+                bridge.cloned().map(NftValue::IfName).into_iter().chain([value(prefix.addr())]);
+            elements.push((set, NftElement::new(key).comment(owned_by(self.owner))));
+        }
+        elements
+    }
+
+    /// The addresses that it is held to, as prefixes: whole ones, and single addresses, each once.
+    fn prefixes(&self) -> Vec<IpNet> {
+        let mut prefixes = Vec::new();
+        let held = self.policy.level >= GuardLevel::Ip;
+        for ip in self.ip.iter().filter(|_| held) {
+            let prefix = if ip.trunc() == *ip { *ip } else { IpNet::from(ip.addr()) };
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+        }
+        prefixes
+    }
+}
+
+/// What an owned address says of itself.
+pub(super) fn owned_by(owner: VifId) -> String {
+    format!("vif{owner}")
+}
+
+/// What it says while its owner is gone.
+pub(super) fn reserved_for(owner: VifId) -> String {
+    format!("reserved vif{owner}")
+}
+
+const BRIDGE: &str = "bridge";
+const DHCP_SERVER: &str = "dhcp-server";
+const ROUTER: &str = "router";
+const RESERVE: &str = "reserve";
+const CUT: &str = "…";
+
+/// The kernel keeps 256 bytes with an element, but `nft` shows no longer comment.
+const LONGEST_RECORD: usize = 127;
+
+/// Everybody needs "no address" and the link-local ones, so these are nobody's, nor is a prefix with any of them in it.
+fn can_be_owned(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(prefix) => !prefix.contains(&Ipv4Addr::UNSPECIFIED),
+        IpNet::V6(prefix) => {
+            let link_local = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+            !prefix.contains(&Ipv6Addr::UNSPECIFIED)
+                && !prefix.contains(&link_local)
+                && !link_local.contains(prefix)
+        }
+    }
+}
+
+/// The address that a guest makes of its Ethernet address (RFC 4291, appendix A).
+fn link_local(mac: MacAddr) -> Ipv6Addr {
+    let [first, vendor @ .., serial2, serial1, serial0] = mac.octets();
+    let [vendor1, vendor0] = vendor;
+    let mut octets =
+        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, vendor1, vendor0, 0xff, 0xfe, 0, 0, 0];
+    octets[13..].copy_from_slice(&[serial2, serial1, serial0]);
+    octets.into()
+}
+
+fn version(prefix: IpNet) -> Version {
+    match prefix {
+        IpNet::V4(_) => Version::V4,
+        IpNet::V6(_) => Version::V6,
+    }
+}
+
+fn value(address: IpAddr) -> NftValue {
+    match address {
+        IpAddr::V4(address) => NftValue::Ipv4Addr(address),
+        IpAddr::V6(address) => NftValue::Ipv6Addr(address),
+    }
+}

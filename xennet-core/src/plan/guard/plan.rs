@@ -1,0 +1,231 @@
+use super::entry::{owned_by, reserved_for};
+use super::{GuardEntry, GuardLayout};
+use crate::config::GuardLevel;
+use crate::plan::{Change, PlanError};
+use crate::types::{
+    IfName, NftBatch, NftChain, NftCommand, NftCounter, NftElement, NftExpr, NftFamily, NftRule,
+    NftSet, NftTable, NftValue, VifId,
+};
+
+/// What there is of the guard's table in one family, and of one port in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
+pub struct GuardSnapshot {
+    /// The ruleset's generation when all this was read.
+    pub generation: u32,
+    /// The table; none when there is none.
+    pub table: Option<NftTable>,
+    /// Its sets.
+    pub sets: Vec<NftSet>,
+    /// Its chains.
+    pub chains: Vec<NftChain>,
+    /// Its rules, chain by chain in their order.
+    pub rules: Vec<NftRule>,
+    /// Whether the kernel knows `meta ibrname`; only a new table asks.
+    pub bridge_names: bool,
+    /// The elements that there are of those that are wanted, and of those that the port's old record (or that of its
+    /// old name) speaks of.
+    pub present: Vec<(NftSet, NftElement)>,
+}
+
+impl GuardSnapshot {
+    /// How the table is laid out, or would be if it were made now; an error when it is not the guard's.
+    pub fn layout(&self, family: NftFamily) -> Result<GuardLayout, PlanError> {
+        let Some(table) = &self.table else {
+            return Ok(GuardLayout::new(family, self.bridge_names));
+        };
+        GuardLayout::of(table, &self.sets).ok_or_else(|| PlanError::ForeignTable {
+            family,
+            table: table.name.clone(),
+            comment: table.comment.clone().unwrap_or_default(),
+        })
+    }
+}
+
+impl GuardEntry {
+    /// What makes the port guarded in this way, and in no other; none when it is already.
+    ///
+    /// The table, and chains that are not as they should be, come in the same batch: there is no moment in between.
+    pub fn install(&self, seen: &GuardSnapshot) -> Result<Option<Change>, PlanError> {
+        if self.policy.level == GuardLevel::Off {
+            return Ok(remove(self.family(), self.owner, false, &seen.present));
+        }
+        let layout = self.layout(seen.layout(self.family())?);
+        let commands = structure(&layout, seen);
+        let generation = (!commands.is_empty()).then_some(seen.generation);
+        // A set of another shape is made anew, and what was in it is gone.
+        let sets = layout.sets();
+        let present: Vec<_> = seen
+            .present
+            .iter()
+            .filter(|(set, _)| sets.contains(set) && seen.sets.contains(set))
+            .collect();
+        let wanted = self.elements(&layout);
+        let same = |a: &(NftSet, NftElement), b: &(NftSet, NftElement)| {
+            a.0.name == b.0.name && a.1.key == b.1.key
+        };
+        let mut edit = Edit::default();
+        for old in &present {
+            match wanted.iter().find(|new| same(old, new)) {
+                Some(new) if new.1.comment == old.1.comment => {}
+                // The kernel keeps an element's first comment, so that another one needs another element.
+                Some(_) => edit.delete.push((*old).clone()),
+                None if !is_owned(&old.0) || is_of(&old.1, self.owner) => {
+                    edit.delete.push((*old).clone());
+                }
+                None => {}
+            }
+        }
+        for new in wanted {
+            if !present.iter().any(|old| same(old, &new) && old.1.comment == new.1.comment) {
+                edit.add.push(new);
+            }
+        }
+        Ok(edit.change(layout.family, generation, commands))
+    }
+}
+
+/// What takes a port's guard away, and its vif's addresses with it; with `reserve`, these stay reserved for it. None
+/// when there is nothing.
+pub fn remove(
+    family: NftFamily,
+    owner: VifId,
+    reserve: bool,
+    present: &[(NftSet, NftElement)],
+) -> Option<Change> {
+    let mut edit = Edit::default();
+    for (set, element) in present {
+        let delete = (set.clone(), element.clone());
+        if !is_owned(set) {
+            edit.delete.push(delete);
+            continue;
+        }
+        let reserved = element.comment == Some(reserved_for(owner));
+        if is_of(element, owner) && !(reserve && reserved) {
+            edit.delete.push(delete);
+            if reserve {
+                let key = element.key.iter().cloned();
+                edit.add.push((set.clone(), NftElement::new(key).comment(reserved_for(owner))));
+            }
+        }
+    }
+    edit.change(family, None, Vec::new())
+}
+
+/// Whether an element is one of these ports', or an address of that vif's: for who has to look through whole sets,
+/// because a record was cut.
+pub fn belongs(set: &NftSet, element: &NftElement, ports: &[IfName], owner: Option<VifId>) -> bool {
+    if is_owned(set) {
+        return owner.is_some_and(|owner| is_of(element, owner));
+    }
+    matches!(element.key.first(), Some(NftValue::IfName(name)) if ports.contains(name))
+}
+
+/// Whether it is a set of addresses that have an owner, rather than one of ports and what is theirs.
+fn is_owned(set: &NftSet) -> bool {
+    set.name.starts_with("owned")
+}
+
+/// Whether an owned address is that vif's.
+fn is_of(element: &NftElement, owner: VifId) -> bool {
+    element.comment == Some(owned_by(owner)) || element.comment == Some(reserved_for(owner))
+}
+
+/// Elements to take away, and elements to put in.
+#[derive(Default)]
+struct Edit {
+    delete: Vec<(NftSet, NftElement)>,
+    add: Vec<(NftSet, NftElement)>,
+}
+
+impl Edit {
+    fn change(
+        self,
+        family: NftFamily,
+        generation: Option<u32>,
+        mut commands: Vec<NftCommand>,
+    ) -> Option<Change> {
+        commands.extend(self.commands());
+        if commands.is_empty() {
+            return None;
+        }
+        let back = Self { delete: self.add, add: self.delete };
+        let batch = |generation, commands| NftBatch {
+            family,
+            table: GuardLayout::TABLE.to_owned(),
+            generation,
+            commands,
+        };
+        // Sets, chains and rules stay: they hold for all ports alike.
+        Some(Change::Nft { batch: batch(generation, commands), undo: batch(None, back.commands()) })
+    }
+
+    /// First what goes: an element whose comment changes is in both.
+    fn commands(&self) -> Vec<NftCommand> {
+        let delete = by_set(&self.delete)
+            .into_iter()
+            .map(|(set, elements)| NftCommand::ElementsDelete { set, elements });
+        let add = by_set(&self.add)
+            .into_iter()
+            .map(|(set, elements)| NftCommand::ElementsAdd { set, elements });
+        delete.chain(add).collect()
+    }
+}
+
+fn by_set(elements: &[(NftSet, NftElement)]) -> Vec<(NftSet, Vec<NftElement>)> {
+    let mut sets: Vec<(NftSet, Vec<NftElement>)> = Vec::new();
+    for (set, element) in elements {
+        let element = NftElement { counter: None, ..element.clone() };
+        match sets.iter_mut().find(|(other, _)| other.name == set.name) {
+            Some((_, elements)) => elements.push(element),
+            None => sets.push((set.clone(), vec![element])),
+        }
+    }
+    sets
+}
+
+/// What makes table, sets, chains and rules as they should be; nothing when they are. Elements stay, but for those of a
+/// set that has another shape.
+fn structure(layout: &GuardLayout, seen: &GuardSnapshot) -> Vec<NftCommand> {
+    let (sets, chains, rules) = (layout.sets(), layout.chains(), layout.rules());
+    let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
+    if awake
+        && sets.iter().all(|set| seen.sets.contains(set))
+        && chains.len() == seen.chains.len()
+        && chains.iter().all(|chain| {
+            seen.chains.contains(chain) && rules_of(&rules, chain) == rules_of(&seen.rules, chain)
+        })
+    {
+        return Vec::new();
+    }
+    let mut commands = vec![NftCommand::TableAdd { comment: Some(layout.comment()) }];
+    let flush = |chain: &NftChain| NftCommand::ChainFlush { chain: chain.name.clone() };
+    commands.extend(seen.chains.iter().map(flush));
+    let gone = seen.chains.iter().filter(|chain| !chains.contains(chain));
+    commands.extend(gone.map(|chain| NftCommand::ChainDelete { chain: chain.name.clone() }));
+    let differs = |set: &&NftSet| sets.iter().any(|new| new.name == set.name && new != *set);
+    let gone = seen.sets.iter().filter(differs);
+    commands.extend(gone.map(|set| NftCommand::SetDelete { set: set.name.clone() }));
+    let new = sets.into_iter().filter(|set| !seen.sets.contains(set));
+    commands.extend(new.map(NftCommand::SetAdd));
+    let new = chains.into_iter().filter(|chain| !seen.chains.contains(chain));
+    commands.extend(new.map(NftCommand::ChainAdd));
+    commands.extend(rules.into_iter().map(NftCommand::RuleAdd));
+    commands
+}
+
+/// The rules of one chain, with nothing counted yet.
+fn rules_of(rules: &[NftRule], chain: &NftChain) -> Vec<NftRule> {
+    let uncounted = |expression: &NftExpr| match expression {
+        NftExpr::Counter(_) => NftExpr::Counter(NftCounter::default()),
+        other => other.clone(),
+    };
+    rules
+        .iter()
+        .filter(|rule| rule.chain == chain.name)
+        .map(|rule| NftRule {
+            expressions: rule.expressions.iter().map(uncounted).collect(),
+            ..rule.clone()
+        })
+        .collect()
+}

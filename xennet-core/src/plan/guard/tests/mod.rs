@@ -1,0 +1,6 @@
+mod bypass;
+mod entry;
+mod fixture;
+mod plan;
+mod rules;
+mod verdicts;

@@ -1,0 +1,380 @@
+//! From what there is to what is wanted.
+
+use super::fixture::*;
+use crate::config::{GuardLevel, GuardPolicy};
+use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs, remove};
+use crate::plan::{Change, PlanError};
+use crate::types::{
+    NftBatch, NftCommand, NftCounter, NftElement, NftExpr, NftFamily, NftSet, NftTable, VifId,
+};
+
+/// A table in the kernel, as far as batches change it; it refuses what the kernel would refuse.
+#[derive(Debug, Clone, Default)]
+struct Kernel {
+    seen: GuardSnapshot,
+}
+
+impl Kernel {
+    fn new() -> Self {
+        Self { seen: GuardSnapshot { generation: 7, bridge_names: true, ..Default::default() } }
+    }
+
+    fn apply(&mut self, batch: &NftBatch) {
+        let GuardSnapshot { table, sets, chains, rules, present, .. } = &mut self.seen;
+        let at = |present: &[(NftSet, NftElement)], set: &NftSet, element: &NftElement| {
+            present.iter().position(|(s, e)| s == set && e.key == element.key)
+        };
+        for command in &batch.commands {
+            match command.clone() {
+                NftCommand::TableAdd { comment } => {
+                    let (family, name) = (batch.family, batch.table.clone());
+                    let new = NftTable { family, name, comment, dormant: false };
+                    table.get_or_insert(new).dormant = false;
+                }
+                NftCommand::SetAdd(set) => sets.push(set),
+                NftCommand::SetDelete { set } => {
+                    assert!(rules.iter().all(|rule| !format!("{rule:?}").contains(&set)));
+                    sets.retain(|other| other.name != set);
+                    present.retain(|(other, _)| other.name != set);
+                }
+                NftCommand::ChainAdd(chain) => chains.push(chain),
+                NftCommand::ChainFlush { chain } => rules.retain(|rule| rule.chain != chain),
+                NftCommand::ChainDelete { chain } => chains.retain(|other| other.name != chain),
+                NftCommand::RuleAdd(rule) => {
+                    assert!(chains.iter().any(|chain| chain.name == rule.chain));
+                    rules.push(rule);
+                }
+                NftCommand::ElementsAdd { set, elements } => {
+                    assert!(sets.contains(&set), "{set:?}");
+                    for element in elements {
+                        assert_eq!(at(present, &set, &element), None, "{element}");
+                        let counter = set.counter.then(NftCounter::default);
+                        present.push((set.clone(), NftElement { counter, ..element }));
+                    }
+                }
+                NftCommand::ElementsDelete { set, elements } => {
+                    for element in elements {
+                        present.remove(at(present, &set, &element).expect("ENOENT"));
+                    }
+                }
+                NftCommand::TableDelete => unreachable!(),
+            }
+        }
+    }
+
+    /// Plans, makes, and sees that there is nothing left to do.
+    fn install(&mut self, entry: &GuardEntry) -> NftBatch {
+        let (batch, _) = batches(entry.install(&self.seen_by(entry)).unwrap().unwrap());
+        self.apply(&batch);
+        assert_eq!(entry.install(&self.seen_by(entry)), Ok(None));
+        batch
+    }
+
+    /// Only what was asked for: what is wanted, and what the port's record says.
+    fn seen_by(&self, entry: &GuardEntry) -> GuardSnapshot {
+        let layout = self.seen.layout(entry.family()).unwrap();
+        let mut asked = entry.elements(&layout);
+        let (ports, port) = GuardLayout::port(&entry.port);
+        let old = self.seen.present.iter().find(|(s, e)| *s == ports && e.key == port.key);
+        if let Some(record) = old.and_then(|(_, element)| element.comment.as_deref()) {
+            asked.extend(
+                GuardEntry::from_record(entry.port.clone(), record).unwrap().elements(&layout),
+            );
+        }
+        let mut seen = self.seen.clone();
+        seen.present.retain(|(s, e)| {
+            asked.iter().any(|(set, element)| set.name == s.name && element.key == e.key)
+        });
+        seen
+    }
+
+    fn shown(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .seen
+            .present
+            .iter()
+            .map(|(set, element)| format!("{} {element}", set.name))
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+fn batches(change: Change) -> (NftBatch, NftBatch) {
+    match change {
+        Change::Nft { batch, undo } => (batch, undo),
+        other => panic!("{other}"),
+    }
+}
+
+/// Without the record of `vif1.0`, and what it may speak from.
+fn owned(kernel: &Kernel) -> Vec<String> {
+    kernel.shown().into_iter().filter(|line| line.starts_with("owned")).collect()
+}
+
+fn small(level: GuardLevel) -> GuardEntry {
+    GuardEntry { ip: "10.0.0.5".parse().unwrap(), ..entry(level) }
+}
+
+#[test]
+fn the_first_vif_brings_the_table() {
+    let mut kernel = Kernel::new();
+    let batch = kernel.install(&small(GuardLevel::Strict));
+    assert_eq!(batch.generation, Some(7));
+    assert!(
+        batch.to_string().starts_with("add table bridge xennet; add set bridge xennet ports; ")
+    );
+    assert_eq!(kernel.seen.table.as_ref().unwrap().comment.as_deref(), Some("xennet guard 1"));
+}
+
+#[test]
+fn the_next_one_brings_its_elements_only() {
+    let mut kernel = Kernel::new();
+    kernel.install(&entry(GuardLevel::Strict));
+    let next = GuardEntry { ip: "10.0.0.6".parse().unwrap(), ..neighbour() };
+    let change = next.install(&kernel.seen_by(&next)).unwrap().unwrap();
+    assert!(change.is_kernel());
+    assert_eq!(
+        change.to_string(),
+        "nft add element bridge xennet ports { \"vif2.0\" comment \"strict vif2.0 00:16:3e:00:00:02 bridge xenbr0 \
+         10.0.0.6\" }; add element bridge xennet dropped { \"vif2.0\" }; \
+         add element bridge xennet macs { \"vif2.0\" . 00:16:3e:00:00:02 }; \
+         add element bridge xennet ip4_32 { \"vif2.0\" . 10.0.0.6 }; \
+         add element bridge xennet ip6_128 { \"vif2.0\" . fe80::216:3eff:fe00:2 }; \
+         add element bridge xennet owned4_32 { \"xenbr0\" . 10.0.0.6 comment \"vif2.0\" }"
+    );
+    assert_eq!(batches(change).0.generation, None);
+}
+
+#[test]
+fn an_undo_gives_back_what_was_there() {
+    let mut kernel = Kernel::new();
+    kernel.install(&entry(GuardLevel::Strict));
+    let before = kernel.shown();
+    for wanted in [entry(GuardLevel::Mac), small(GuardLevel::Ip), entry(GuardLevel::Off)] {
+        let change = wanted.install(&kernel.seen_by(&wanted)).unwrap().unwrap();
+        let (batch, _) = batches(change.clone());
+        let (undo, again) = batches(change.undo().unwrap());
+        assert_eq!(again, batch);
+        kernel.apply(&batch);
+        assert_ne!(kernel.shown(), before);
+        kernel.apply(&undo);
+        assert_eq!(kernel.shown(), before);
+    }
+}
+
+#[test]
+fn what_is_no_longer_wanted_goes() {
+    let mut kernel = Kernel::new();
+    kernel.install(&entry(GuardLevel::Strict));
+    kernel.install(&small(GuardLevel::Ip));
+    let mut fresh = Kernel::new();
+    fresh.install(&small(GuardLevel::Ip));
+    assert_eq!(kernel.shown(), fresh.shown());
+}
+
+#[test]
+fn a_port_that_joins_another_bridge_takes_its_addresses_along() {
+    let mut kernel = Kernel::new();
+    kernel.install(&small(GuardLevel::Strict));
+    kernel.install(&GuardEntry {
+        bridge: Some("xenbr1".parse().unwrap()),
+        ..small(GuardLevel::Strict)
+    });
+    assert_eq!(owned(&kernel), ["owned4_32 \"xenbr1\" . 10.0.0.5 comment \"vif1.0\""]);
+}
+
+#[test]
+fn a_vif_that_was_renamed_leaves_nothing_under_its_old_name() {
+    let mut kernel = Kernel::new();
+    kernel.install(&small(GuardLevel::Strict));
+    let renamed = GuardEntry { port: "web".parse().unwrap(), ..small(GuardLevel::Strict) };
+    let (batch, _) = batches(renamed.install(&kernel.seen).unwrap().unwrap());
+    kernel.apply(&batch);
+    let left = kernel.shown();
+    assert!(left.iter().any(|line| line.starts_with("macs \"web\"")), "{left:?}");
+    assert!(left.iter().all(|line| !line.contains("\"vif1.0\" ")), "{left:?}");
+}
+
+#[test]
+fn the_last_one_plugged_owns_an_address() {
+    let mut kernel = Kernel::new();
+    kernel.install(&small(GuardLevel::Strict));
+    let heir = GuardEntry { ip: "10.0.0.5".parse().unwrap(), ..neighbour() };
+    kernel.install(&heir);
+    assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
+    // It is not the first one's to take away any more.
+    let seen = kernel.seen_by(&small(GuardLevel::Strict));
+    let (batch, _) = batches(
+        remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &seen.present).unwrap(),
+    );
+    kernel.apply(&batch);
+    assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
+}
+
+#[test]
+fn a_reserved_address_waits_for_its_owner_or_an_heir() {
+    let id = VifId { domid: 1, devid: 0 };
+    let mut kernel = Kernel::new();
+    let wanted = small(GuardLevel::Strict);
+    kernel.install(&wanted);
+    let change = remove(NftFamily::Bridge, id, true, &kernel.seen_by(&wanted).present).unwrap();
+    let before = kernel.shown();
+    let (batch, undo) = batches(change);
+    kernel.apply(&batch);
+    assert_eq!(kernel.shown(), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"reserved vif1.0\""]);
+    assert_eq!(remove(NftFamily::Bridge, id, true, &kernel.seen_by(&wanted).present), None);
+    let mut undone = kernel.clone();
+    undone.apply(&undo);
+    assert_eq!(undone.shown(), before);
+    kernel.install(&GuardEntry { ip: "10.0.0.5".parse().unwrap(), ..neighbour() });
+    assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
+}
+
+#[test]
+fn removing_leaves_nothing_and_others_alone() {
+    let mut kernel = Kernel::new();
+    let next = GuardEntry { ip: "10.0.0.6".parse().unwrap(), ..neighbour() };
+    kernel.install(&next);
+    let before = kernel.shown();
+    kernel.install(&entry(GuardLevel::Strict));
+    let present = kernel.seen_by(&entry(GuardLevel::Strict)).present;
+    let (batch, _) =
+        batches(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &present).unwrap());
+    kernel.apply(&batch);
+    assert_eq!(kernel.shown(), before);
+    assert_eq!(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &[]), None);
+}
+
+#[test]
+fn a_whole_dump_tells_whose_an_element_is() {
+    let mut kernel = Kernel::new();
+    let next = GuardEntry { ip: "10.0.0.6".parse().unwrap(), ..neighbour() };
+    kernel.install(&next);
+    let before = kernel.shown();
+    kernel.install(&entry(GuardLevel::Strict));
+    let (port, owner) = (entry(GuardLevel::Strict).port, VifId { domid: 1, devid: 0 });
+    let ours: Vec<_> = kernel
+        .seen
+        .present
+        .iter()
+        .filter(|(set, element)| belongs(set, element, std::slice::from_ref(&port), Some(owner)))
+        .cloned()
+        .collect();
+    let (batch, _) = batches(remove(NftFamily::Bridge, owner, false, &ours).unwrap());
+    kernel.apply(&batch);
+    assert_eq!(kernel.shown(), before);
+}
+
+#[test]
+fn a_new_prefix_length_brings_its_sets_and_keeps_the_elements() {
+    let mut kernel = Kernel::new();
+    kernel.install(&small(GuardLevel::Strict));
+    let before = kernel.shown();
+    let next = GuardEntry { ip: "10.9.0.0/16".parse().unwrap(), ..neighbour() };
+    let batch = kernel.install(&next);
+    assert_eq!(batch.generation, Some(7));
+    assert!(kernel.seen.sets.iter().any(|set| set.name == "ip4_16"));
+    assert!(before.iter().all(|line| kernel.shown().contains(line)));
+    // The first one's plans do not take the other's lengths away.
+    assert_eq!(
+        small(GuardLevel::Strict).install(&kernel.seen_by(&small(GuardLevel::Strict))),
+        Ok(None)
+    );
+}
+
+#[test]
+fn what_somebody_has_changed_is_put_right() {
+    let wanted = small(GuardLevel::Strict);
+    let mut whole = Kernel::new();
+    whole.install(&wanted);
+    let damage: [(&str, fn(&mut GuardSnapshot)); 7] = [
+        ("a rule is gone", |seen| drop(seen.rules.remove(9))),
+        ("a rule is somebody's", |seen| seen.rules[3].comment = Some("let all pass".into())),
+        ("rules are in another order", |seen| seen.rules.swap(0, 1)),
+        ("a chain has another priority", |seen| seen.chains[0].hook.as_mut().unwrap().priority = 0),
+        ("a chain too many", |seen| {
+            seen.chains.push(crate::types::NftChain { name: "more".into(), hook: None });
+        }),
+        ("the table sleeps", |seen| seen.table.as_mut().unwrap().dormant = true),
+        ("an element is gone", |seen| drop(seen.present.remove(2))),
+    ];
+    for (what, damage) in damage {
+        let mut kernel = whole.clone();
+        damage(&mut kernel.seen);
+        kernel.install(&wanted);
+        let mut rules = [kernel.seen.rules, whole.seen.rules.clone()];
+        rules.iter_mut().for_each(|rules| rules.sort_by(|a, b| a.chain.cmp(&b.chain)));
+        assert_eq!(rules[0], rules[1], "{what}");
+        assert_eq!(kernel.seen.chains.len(), whole.seen.chains.len(), "{what}");
+        assert!(!kernel.seen.table.unwrap().dormant, "{what}");
+    }
+}
+
+#[test]
+fn a_set_of_another_shape_is_made_anew() {
+    let wanted = small(GuardLevel::Strict);
+    let mut kernel = Kernel::new();
+    kernel.install(&wanted);
+    let whole = kernel.shown();
+    let old = kernel.seen.sets.iter_mut().find(|set| set.name == "macs").unwrap();
+    old.key.pop();
+    let old = old.clone();
+    kernel
+        .seen
+        .present
+        .iter_mut()
+        .filter(|(set, _)| set.name == "macs")
+        .for_each(|(set, _)| *set = old.clone());
+    kernel.install(&wanted);
+    assert_eq!(kernel.shown(), whole);
+}
+
+#[test]
+fn what_was_counted_is_no_difference() {
+    let wanted = small(GuardLevel::Strict);
+    let mut kernel = Kernel::new();
+    kernel.install(&wanted);
+    let counted = NftCounter { packets: 3, bytes: 300 };
+    for rule in &mut kernel.seen.rules {
+        for expression in &mut rule.expressions {
+            if let NftExpr::Counter(counter) = expression {
+                *counter = counted;
+            }
+        }
+    }
+    for (_, element) in &mut kernel.seen.present {
+        element.counter = Some(counted);
+    }
+    assert_eq!(wanted.install(&kernel.seen_by(&wanted)), Ok(None));
+}
+
+#[test]
+fn a_table_keeps_its_kind_of_owners() {
+    let mut kernel = Kernel::new();
+    kernel.seen.bridge_names = false;
+    kernel.install(&small(GuardLevel::Strict));
+    kernel.seen.bridge_names = true;
+    kernel.install(&GuardEntry { ip: "10.0.0.6".parse().unwrap(), ..neighbour() });
+    assert_eq!(
+        owned(&kernel),
+        ["owned4_32 10.0.0.5 comment \"vif1.0\"", "owned4_32 10.0.0.6 comment \"vif2.0\""]
+    );
+}
+
+#[test]
+fn a_table_of_somebody_elses_is_left_alone() {
+    let wanted = small(GuardLevel::Strict);
+    let mut kernel = Kernel::new();
+    kernel.install(&wanted);
+    kernel.seen.table.as_mut().unwrap().comment = Some("mine".to_owned());
+    let error = wanted.install(&kernel.seen).unwrap_err();
+    assert!(matches!(error, PlanError::ForeignTable { .. }));
+    assert_eq!(
+        error.to_string(),
+        "nft table bridge xennet: says \"mine\" of itself, so it is not this xennet's guard; it was left alone, \
+         delete it with `nft delete table bridge xennet`"
+    );
+    let off = GuardEntry { policy: GuardPolicy::default(), ..wanted };
+    assert_eq!(off.install(&GuardSnapshot { present: Vec::new(), ..kernel.seen }), Ok(None));
+}

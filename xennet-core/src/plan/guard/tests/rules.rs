@@ -1,0 +1,82 @@
+//! What the rules look like.
+
+use super::fixture::*;
+use crate::config::GuardLevel;
+use crate::plan::guard::GuardLayout;
+use crate::types::{NftExpr, NftFamily, NftVerdict};
+
+fn layouts() -> impl Iterator<Item = GuardLayout> {
+    [(NftFamily::Bridge, true), (NftFamily::Bridge, false), (NftFamily::Inet, false)]
+        .into_iter()
+        .map(|(family, names)| {
+            neighbour().layout(entry(GuardLevel::Ip).layout(GuardLayout::new(family, names)))
+        })
+}
+
+#[test]
+fn a_chain_ends_in_a_rule_that_asks_for_nothing() {
+    // Those of the ports without a guard, and what the kernel's own way through the hooks goes on behind.
+    let open = ["others", "others_ip4", "others_ip6", "others_arp", "others_nd", "input"];
+    for layout in layouts() {
+        let rules = layout.rules();
+        for chain in layout.chains() {
+            let last = rules.iter().rfind(|rule| rule.chain == chain.name).unwrap();
+            let asks = !matches!(
+                last.expressions.as_slice(),
+                [NftExpr::Verdict(_)] | [NftExpr::Counter(_), NftExpr::Verdict(_)]
+            );
+            assert_eq!(asks, open.contains(&chain.name.as_str()), "{last:?}");
+        }
+    }
+}
+
+#[test]
+fn rules_use_sets_and_chains_that_there_are() {
+    for layout in layouts() {
+        let (sets, chains) = (layout.sets(), layout.chains());
+        for rule in layout.rules() {
+            assert!(chains.iter().any(|chain| chain.name == rule.chain));
+            assert!(rule.comment.as_ref().is_none_or(|comment| comment.len() <= 127));
+            assert_eq!(rule.comment.is_none(), rule.chain == "refused", "{rule:?}");
+            for expression in &rule.expressions {
+                match expression {
+                    NftExpr::Lookup { set, .. } => assert!(sets.iter().any(|s| s.name == *set)),
+                    NftExpr::Verdict(NftVerdict::Goto(to) | NftVerdict::Jump(to)) => {
+                        assert!(chains.iter().any(|chain| chain.name == *to), "{to}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_refusal_counts() {
+    for rule in layouts().flat_map(|layout| layout.rules()) {
+        let refuses = NftExpr::Verdict(NftVerdict::Goto("refused".to_owned()));
+        if let [.., before, last] = rule.expressions.as_slice() {
+            assert_eq!(*last == refuses, matches!(before, NftExpr::Counter(_)), "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn a_layout_is_read_back_from_its_table() {
+    for layout in layouts() {
+        let table = crate::types::NftTable {
+            family: layout.family,
+            name: GuardLayout::TABLE.to_owned(),
+            comment: Some(layout.comment()),
+            dormant: false,
+        };
+        assert_eq!(GuardLayout::of(&table, &layout.sets()), Some(layout));
+        for comment in [None, Some("mine"), Some("xennet guard 2"), Some("xennet guard 10")] {
+            let comment = comment.map(str::to_owned);
+            assert_eq!(
+                GuardLayout::of(&crate::types::NftTable { comment, ..table.clone() }, &[]),
+                None
+            );
+        }
+    }
+}
