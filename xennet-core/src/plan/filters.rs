@@ -7,16 +7,22 @@ use crate::types::{IfName, NftExpr, NftFamily, NftPolicy, NftRule, NftVerdict};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FilterSnapshot {
-    /// Whether `br_netfilter` hands bridged IPv4 to IP's filters: `net.bridge.bridge-nf-call-iptables`.
-    pub bridge_nf_ipv4: bool,
-    /// The same for IPv6: `net.bridge.bridge-nf-call-ip6tables`.
-    pub bridge_nf_ipv6: bool,
+    /// What `br_netfilter` makes of bridged IPv4: `net.bridge.bridge-nf-call-iptables`.
+    pub ipv4: BridgeNetfilter,
+    /// What it makes of bridged IPv6: `net.bridge.bridge-nf-call-ip6tables`.
+    pub ipv6: BridgeNetfilter,
     /// The base chains at nftables' forward hooks.
     pub forward: Vec<ForwardChain>,
-    /// Whether the legacy iptables' FORWARD policy is DROP.
-    pub legacy_ipv4: bool,
-    /// Whether the legacy ip6tables' FORWARD policy is DROP.
-    pub legacy_ipv6: bool,
+}
+
+/// Whether IP's own filters see what crosses a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "whoever looks at the kernel makes one")]
+pub struct BridgeNetfilter {
+    /// They do.
+    pub on: bool,
+    /// The legacy iptables' FORWARD policy is DROP.
+    pub legacy_drops: bool,
 }
 
 /// A base chain at the forward hook.
@@ -59,11 +65,9 @@ impl FilterSnapshot {
     }
 
     fn dropping(&self, link: &IfName, bridge: &IfName) -> Vec<ForeignFilter> {
-        let legacy = [
-            (self.legacy_ipv4 && self.bridge_nf_ipv4, "iptables", IPV4),
-            (self.legacy_ipv6 && self.bridge_nf_ipv6, "ip6tables", IPV6),
-        ];
-        let legacy = legacy.into_iter().filter(|(drops, ..)| *drops).map(|(_, program, sysctl)| {
+        let legacy = [(self.ipv4, "iptables", IPV4), (self.ipv6, "ip6tables", IPV6)];
+        let drops = |(seen, ..): &(BridgeNetfilter, _, _)| seen.on && seen.legacy_drops;
+        let legacy = legacy.into_iter().filter(drops).map(|(_, program, sysctl)| {
             let program = format!("{program}-legacy");
             ForeignFilter {
                 exception: format!("{program} -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"),
@@ -80,12 +84,13 @@ impl FilterSnapshot {
     }
 
     fn nft(&self, forward: &ForwardChain, link: &IfName, bridge: &IfName) -> Option<ForeignFilter> {
+        let ipv4 = self.ipv4.on.then_some(IPV4);
+        let ipv6 = self.ipv6.on.then_some(IPV6);
         let sysctl = match forward.family {
             NftFamily::Bridge => None,
-            NftFamily::Ip if self.bridge_nf_ipv4 => Some(IPV4),
-            NftFamily::Ip6 if self.bridge_nf_ipv6 => Some(IPV6),
-            NftFamily::Inet if self.bridge_nf_ipv4 => Some(IPV4),
-            NftFamily::Inet if self.bridge_nf_ipv6 => Some(IPV6),
+            NftFamily::Ip => Some(ipv4?),
+            NftFamily::Ip6 => Some(ipv6?),
+            NftFamily::Inet => Some(ipv4.or(ipv6)?),
             _ => return None,
         };
         let drops = if forward.policy == NftPolicy::Drop {
@@ -154,11 +159,11 @@ mod tests {
     fn a_policy_matters_only_where_bridged_frames_come_by() {
         let docker = forward(NftFamily::Ip, "filter", "FORWARD", NftPolicy::Drop);
         let mut seen = FilterSnapshot { forward: vec![docker], ..FilterSnapshot::default() };
-        seen.legacy_ipv4 = true;
+        seen.ipv4.legacy_drops = true;
         assert_eq!(texts(&seen), [""; 0]);
-        seen.bridge_nf_ipv6 = true;
+        seen.ipv6.on = true;
         assert_eq!(texts(&seen), [""; 0]);
-        seen.bridge_nf_ipv4 = true;
+        seen.ipv4.on = true;
         assert_eq!(
             texts(&seen),
             [
@@ -180,12 +185,16 @@ mod tests {
             let rule = NftRule { chain: "filter_FORWARD".into(), expressions, comment: None };
             firewalld.last = Some(rule);
             let forward = vec![firewalld.clone()];
-            let seen = FilterSnapshot { forward, bridge_nf_ipv6: true, ..Default::default() };
+            let ipv6 = BridgeNetfilter { on: true, legacy_drops: false };
+            let seen = FilterSnapshot { ipv6, forward, ..FilterSnapshot::default() };
             texts(&seen).len()
         };
         let other = |name: &str| NftExpr::Other { name: name.into() };
         assert_eq!(last(vec![other("reject")]), 1);
-        assert_eq!(last(vec![NftExpr::Counter(Default::default()), other("reject")]), 1);
+        assert_eq!(
+            last(vec![NftExpr::Counter(crate::types::NftCounter::default()), other("reject")]),
+            1
+        );
         assert_eq!(last(vec![NftExpr::Verdict(NftVerdict::Drop)]), 1);
         assert_eq!(last(vec![other("match"), NftExpr::Verdict(NftVerdict::Drop)]), 0);
         assert_eq!(last(vec![NftExpr::Verdict(NftVerdict::Accept)]), 0);

@@ -17,7 +17,7 @@ mod warning;
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
 pub use error::PlanError;
-pub use filters::{FilterSnapshot, ForeignFilter, ForwardChain};
+pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
 pub use uplink::UplinkSnapshot;
 pub use vif::{VifSnapshot, VifStore, VifTarget};

@@ -7,6 +7,7 @@ mod explain;
 mod expr;
 mod find;
 mod message;
+mod probe;
 mod query;
 mod rule;
 mod set;

@@ -181,7 +181,13 @@ impl<'a> Walk<'a> {
                 });
                 (found != *inverted).then_some(())
             }
+            NftExpr::Immediate { register, data } => self.store(*register, data),
             NftExpr::Counter(_) | NftExpr::Verdict(_) => Some(()),
+            // The guard's rules have none of these; a rule that does is somebody else's, and says nothing here.
+            NftExpr::Ct { .. }
+            | NftExpr::Masquerade
+            | NftExpr::Nat { .. }
+            | NftExpr::Other { .. } => None,
         }
     }
 
@@ -190,6 +196,8 @@ impl<'a> Walk<'a> {
         Some(match key {
             NftMeta::Protocol => short(&self.packet.protocol.to_be_bytes()),
             NftMeta::IifName => (name(&self.frame.port), 16),
+            // Where it goes is not decided yet.
+            NftMeta::OifName => return None,
             NftMeta::IifType => short(&1_u16.to_ne_bytes()),
             NftMeta::BridgeName => (self.frame.bridge.as_ref().map_or([0; 16], name), 16),
             NftMeta::L4Proto => short(&[self.packet.transport?.protocol]),
@@ -241,6 +249,7 @@ fn bytes(value: &NftValue) -> Vec<u8> {
         }
         NftValue::Ipv4Addr(address) => address.octets().to_vec(),
         NftValue::Ipv6Addr(address) => address.octets().to_vec(),
+        NftValue::Other(bytes) => bytes.clone(),
     }
 }
 
