@@ -5,5 +5,6 @@ pub mod embedded_store;
 pub mod faulty_store;
 pub mod hotplug;
 pub mod netns;
+pub mod nft;
 pub mod strace;
 pub mod xenstored;

@@ -11,6 +11,9 @@ mod query;
 mod rule;
 mod set;
 mod table;
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests;
 mod userdata;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
