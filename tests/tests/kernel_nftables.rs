@@ -159,13 +159,7 @@ fn guard_rules() -> Vec<NftCommand> {
             [
                 &protocol([0x86, 0xdd])[..],
                 &[
-                    NftExpr::ExtHdr {
-                        header: 44,
-                        offset: 0,
-                        length: 1,
-                        present: true,
-                        register: NftRegister(0),
-                    },
+                    fragment_header(),
                     compare(NftCmp::Eq, &[1]),
                     NftExpr::Counter(NftCounter::default()),
                     NftExpr::Verdict(NftVerdict::Drop),
@@ -213,6 +207,10 @@ fn guard_rules() -> Vec<NftCommand> {
             ],
         ),
     ]
+}
+
+fn fragment_header() -> NftExpr {
+    NftExpr::ExtHdr { header: 44, offset: 0, length: 1, present: true, register: NftRegister(0) }
 }
 
 const NAT: &str = r#"table inet xennat {
