@@ -11,7 +11,7 @@ use xennet_core::plan::Plan;
 use xennet_core::{Dom0Network, Error};
 
 use crate::log::complain;
-use crate::{bridge, demo, hotplug, vif};
+use crate::{bridge, demo, guard, hotplug, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
 #[derive(Parser, Debug)]
@@ -51,6 +51,9 @@ enum Command {
     /// Make, remove and show bridges
     #[command(subcommand)]
     Bridge(bridge::Command),
+    /// Show, check and restore what keeps guests to their own addresses
+    #[command(subcommand)]
+    Guard(guard::Command),
     /// Show it at work: two guests on a bridge, in namespaces of their own, without Xen
     Demo,
 }
@@ -89,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Hotplug { args } => called(args, &options),
         Command::Vif(command) => vif::run(command, &options),
         Command::Bridge(command) => bridge::run(command, &options),
+        Command::Guard(command) => guard::run(command, &options),
         Command::Demo => demo::run(),
     };
     let (code, text) = match done {

@@ -3,6 +3,7 @@
 mod args;
 mod bridge;
 mod demo;
+mod guard;
 mod hotplug;
 mod log;
 mod vif;

@@ -35,5 +35,6 @@ pub mod xenstore;
 
 pub use bridge::Bridge;
 pub use error::Error;
+pub use guard::{Guard, GuardFault, GuardTable, GuardedPort};
 pub use network::Dom0Network;
 pub use vif::{Vif, VifStatus};

@@ -8,7 +8,7 @@ use crate::kernel::{Kernel, LinkFilter, Nftables};
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
 use crate::xenstore::XenStore;
-use crate::{Bridge, Error, Vif};
+use crate::{Bridge, Error, Guard, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
@@ -93,6 +93,15 @@ impl Dom0Network {
     /// The tap of an emulated NIC of an HVM guest.
     pub fn tap(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
         Vif::new(self, id, Device::Tap)
+    }
+
+    pub(crate) fn port(&mut self, id: VifId, device: Device) -> Result<Vif<'_>, ParseError> {
+        Vif::new(self, id, device)
+    }
+
+    /// The guard of all vifs.
+    pub fn guard(&mut self) -> Guard<'_> {
+        Guard::new(self)
     }
 
     /// One bridge, which need not exist yet.

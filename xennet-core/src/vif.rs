@@ -175,6 +175,35 @@ impl<'n> Vif<'n> {
         Ok(plan)
     }
 
+    /// Whether it is in use: a vif that XenStore calls connected, or a tap that is there.
+    pub(crate) fn is_plugged(&mut self) -> Result<bool, Error> {
+        let status = match self.status() {
+            Err(Error::NoBackend { .. }) => return Ok(false),
+            status => status?,
+        };
+        let connected =
+            status.store.is_some_and(|store| store.hotplug_status.as_deref() == Some(b"connected"));
+        Ok(connected && status.link.is_some_and(|link| link.master.is_some()))
+    }
+
+    /// What an [`online`](Self::online) would now change of the guard. Touches nothing.
+    pub(crate) fn plan_guard(&mut self) -> Result<Plan, Error> {
+        let plan = self.plan_online()?;
+        let of_guard = |change: &&Change| matches!(change, Change::Nft { .. });
+        Ok(plan.changes().iter().filter(of_guard).cloned().collect())
+    }
+
+    /// Does what [`plan_guard`](Self::plan_guard) says, and nothing else.
+    pub(crate) fn restore_guard(&mut self) -> Result<Plan, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let _lock = self.lock(deadline)?;
+        again_while_overtaken(|| {
+            let plan = self.plan_guard()?;
+            Apply::new(self.net, deadline).run(plan.changes())?;
+            Ok(plan)
+        })
+    }
+
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;

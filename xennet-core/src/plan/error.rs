@@ -98,6 +98,13 @@ pub enum PlanError {
         vif: IfName,
     },
 
+    /// The guard still guards vifs.
+    #[error("guard: it still guards {}; unplug them first, or use --force", list(.ports))]
+    StillGuarded {
+        /// Their interfaces.
+        ports: Vec<IfName>,
+    },
+
     /// A bridge of that name exists and is set otherwise.
     #[error("bridge {name}: exists with {setting}, and was left alone; change it with `{command}`")]
     BridgeDiffers {
@@ -147,7 +154,7 @@ impl PlanError {
                 libc::EEXIST
             }
             Self::NotVlanAware { .. } => libc::EOPNOTSUPP,
-            Self::HasPorts { .. } => libc::EBUSY,
+            Self::HasPorts { .. } | Self::StillGuarded { .. } => libc::EBUSY,
         }
     }
 }

@@ -115,6 +115,14 @@ impl GuardEntry {
         Ok(Self { port, owner, claims: device == Device::Vif, bridge, mac, ip, policy })
     }
 
+    /// Whose vif a record is about, and whether its addresses shall stay reserved; a record that was cut will do.
+    pub fn owner_of(record: &str) -> Option<(VifId, bool)> {
+        let mut words = record.split(' ');
+        let _level: GuardLevel = words.next()?.parse().ok()?;
+        let (owner, _) = VifId::from_if_name(words.next()?).ok()?;
+        Some((owner, words.any(|word| word == RESERVE)))
+    }
+
     /// Its elements, each with its set; none when the port is not guarded at all.
     pub fn elements(&self, layout: &GuardLayout) -> Vec<(NftSet, NftElement)> {
         let GuardPolicy { level, dhcp_server, router, .. } = self.policy;

@@ -1,0 +1,252 @@
+mod look;
+
+pub(crate) use look::{look, look_again};
+
+use std::time::Instant;
+
+use crate::apply::{self, Apply};
+use crate::kernel::Nftables;
+use crate::plan::guard::{Explanation, Frame, GuardEntry, GuardLayout, explain, remove};
+use crate::plan::{Change, Plan, PlanError};
+use crate::types::{
+    Device, IfName, NftBatch, NftChain, NftCommand, NftCounter, NftElement, NftFamily, NftRule,
+    NftSet, NftValue, VifId,
+};
+use crate::{Dom0Network, Error};
+
+/// The guard of all vifs: what no guest may do, whatever it is plugged into.
+///
+/// A vif's own part comes and goes with [`Vif::online`](crate::Vif::online) and [`Vif::offline`](crate::Vif::offline).
+/// The table stays when its last vif goes: empty, it costs a packet one look-up, and the next vif finds it ready.
+#[derive(Debug)]
+pub struct Guard<'n> {
+    net: &'n mut Dom0Network,
+}
+
+/// The guard's table in one family, as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GuardTable {
+    /// Its family: `bridge` for vifs on a bridge, `inet` for those that are routed.
+    pub family: NftFamily,
+    /// What it says of itself, its version among it.
+    pub comment: String,
+    /// Its chains.
+    pub chains: Vec<NftChain>,
+    /// Its rules, with what they have counted.
+    pub rules: Vec<NftRule>,
+    /// All elements, each with its set.
+    pub elements: Vec<(NftSet, NftElement)>,
+}
+
+/// What the guard holds one port to, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GuardedPort {
+    /// The port.
+    pub port: IfName,
+    /// What was set up for it, in words.
+    pub record: String,
+    /// What it sent, dropped or not.
+    pub sent: NftCounter,
+    /// What was dropped of that.
+    pub dropped: NftCounter,
+    /// Its elements in the other sets: what it may speak from, and what it may do.
+    pub allowed: Vec<(NftSet, NftElement)>,
+}
+
+/// What the guard of one port lacks, or has too much.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct GuardFault {
+    /// The interface.
+    pub port: IfName,
+    /// What would put it right; an error when nothing can be planned.
+    pub repair: Result<Plan, Error>,
+}
+
+const FAMILIES: [NftFamily; 2] = [NftFamily::Bridge, NftFamily::Inet];
+
+impl<'n> Guard<'n> {
+    pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
+        Self { net }
+    }
+
+    /// The guard's tables as the kernel has them; none when nothing is guarded. `nft list table bridge xennet`
+    pub fn tables(&mut self) -> Result<Vec<GuardTable>, Error> {
+        let nft = apply::nft(&mut self.net.nft)?;
+        let mut tables = Vec::new();
+        for family in FAMILIES {
+            if let Some(table) = nft.table(family, GuardLayout::TABLE)? {
+                tables.push(GuardTable {
+                    family,
+                    comment: table.comment.unwrap_or_default(),
+                    chains: nft.chains(family, GuardLayout::TABLE)?,
+                    rules: nft.rules(family, GuardLayout::TABLE)?,
+                    elements: elements(nft, family)?,
+                });
+            }
+        }
+        Ok(tables)
+    }
+
+    /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is
+    /// left of vifs that are gone. Empty when all is as it should be.
+    pub fn check(&mut self) -> Result<Vec<GuardFault>, Error> {
+        let mut faults = Vec::new();
+        for (id, device) in self.plugged()? {
+            let mut vif = self.net.port(id, device)?;
+            let repair = vif.plan_guard();
+            if !repair.as_ref().is_ok_and(Plan::is_empty) {
+                faults.push(GuardFault { port: id.if_name(device)?, repair });
+            }
+        }
+        for (port, plan) in self.leftovers()? {
+            faults.push(GuardFault { port, repair: Ok(plan) });
+        }
+        Ok(faults)
+    }
+
+    /// Puts right what [`check`](Self::check) finds, without touching anything else of a vif, and says what was done.
+    ///
+    /// Goes on when one vif fails; the first error is returned in the end.
+    pub fn restore(&mut self) -> Result<Plan, Error> {
+        let mut done = Vec::new();
+        let mut failed = Ok(());
+        for (id, device) in self.plugged()? {
+            match self.net.port(id, device)?.restore_guard() {
+                Ok(plan) => done.extend(plan.changes().iter().cloned()),
+                Err(error) => failed = failed.and(Err(error)),
+            }
+        }
+        for (_, plan) in self.leftovers()? {
+            match Apply::new(self.net, Instant::now()).run(plan.changes()) {
+                Ok(()) => done.extend(plan.changes().iter().cloned()),
+                Err(error) => failed = failed.and(Err(error)),
+            }
+        }
+        failed.map(|()| done.into_iter().collect())
+    }
+
+    /// What [`remove`](Self::remove) would do. Touches nothing.
+    pub fn plan_remove(&mut self, force: bool) -> Result<Plan, Error> {
+        let tables = self.tables()?;
+        let ports: Vec<IfName> =
+            tables.iter().flat_map(GuardTable::ports).map(|port| port.port).collect();
+        if !ports.is_empty() && !force {
+            return Err(PlanError::StillGuarded { ports }.into());
+        }
+        let delete = |table: &GuardTable| {
+            let batch = |commands| NftBatch {
+                family: table.family,
+                table: GuardLayout::TABLE.to_owned(),
+                generation: None,
+                commands,
+            };
+            Change::Nft { batch: batch(vec![NftCommand::TableDelete]), undo: batch(Vec::new()) }
+        };
+        Ok(tables.iter().map(delete).collect())
+    }
+
+    /// Takes the guard away, tables and all: guests are then held to nothing. With vifs that it guards, only by `force`.
+    /// `nft delete table bridge xennet`
+    pub fn remove(&mut self, force: bool) -> Result<Plan, Error> {
+        let plan = self.plan_remove(force)?;
+        Apply::new(self.net, Instant::now()).run_all(plan.changes())?;
+        Ok(plan)
+    }
+
+    /// What the kernel's own rules make of a frame: whether it passes, and by which rule.
+    pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
+        let family = if frame.bridge.is_some() { NftFamily::Bridge } else { NftFamily::Inet };
+        let tables = self.tables()?;
+        let table = tables.iter().find(|table| table.family == family);
+        Ok(match table {
+            Some(table) => explain(&table.chains, &table.rules, &table.elements, frame),
+            None => explain(&[], &[], &[], frame),
+        })
+    }
+
+    /// The vifs and taps that should be guarded if anything is.
+    fn plugged(&mut self) -> Result<Vec<(VifId, Device)>, Error> {
+        if self.net.store.is_none() {
+            let words =
+                "guard: only XenStore says which addresses a guest has; do without --no-store";
+            return Err(Error::Usage(words.to_owned()));
+        }
+        let mut plugged = Vec::new();
+        for id in self.net.vifs()? {
+            for device in [Device::Vif, Device::Tap] {
+                if self.net.port(id, device)?.is_plugged()? {
+                    plugged.push((id, device));
+                }
+            }
+        }
+        Ok(plugged)
+    }
+
+    /// What is left of ports whose vif XenStore no longer knows.
+    fn leftovers(&mut self) -> Result<Vec<(IfName, Plan)>, Error> {
+        let vifs = self.net.vifs()?;
+        let mut plans = Vec::new();
+        for table in self.tables()? {
+            for port in table.ports() {
+                // A record that is not ours says nothing, and then nothing is known to be left over.
+                let Some((owner, reserve)) = GuardEntry::owner_of(&port.record) else { continue };
+                if vifs.contains(&owner) {
+                    continue;
+                }
+                let ports = std::slice::from_ref(&port.port);
+                let nft = apply::nft(&mut self.net.nft)?;
+                let seen = look(nft, table.family, None, ports, owner)?;
+                let change = remove(table.family, owner, reserve, &seen.present);
+                plans.push((port.port, change.into_iter().collect()));
+            }
+        }
+        Ok(plans)
+    }
+}
+
+impl GuardTable {
+    /// Every port that it guards.
+    pub fn ports(&self) -> Vec<GuardedPort> {
+        let name = |element: &NftElement| match element.key.first() {
+            Some(NftValue::IfName(name)) => Some(name.clone()),
+            _ => None,
+        };
+        let count = |set: &str, port: &IfName| {
+            let (_, found) = self.elements.iter().find(|(other, element)| {
+                other.name == set && name(element).as_ref() == Some(port)
+            })?;
+            found.counter
+        };
+        let guarded = |element: &NftElement| {
+            let port = name(element)?;
+            let (ports, _) = GuardLayout::port(&port);
+            let allowed = self.elements.iter().filter(|(set, element)| {
+                let counts = [ports.name.as_str(), "dropped"].contains(&set.name.as_str());
+                !counts && !set.name.starts_with("owned") && name(element).as_ref() == Some(&port)
+            });
+            Some(GuardedPort {
+                record: element.comment.clone().unwrap_or_default(),
+                sent: element.counter.unwrap_or_default(),
+                dropped: count("dropped", &port).unwrap_or_default(),
+                allowed: allowed.cloned().collect(),
+                port,
+            })
+        };
+        let ports = self.elements.iter().filter(|(set, _)| set.name == "ports");
+        let mut ports: Vec<_> = ports.filter_map(|(_, element)| guarded(element)).collect();
+        ports.sort_by(|one, other| one.port.cmp(&other.port));
+        ports
+    }
+}
+
+fn elements(nft: &mut Nftables, family: NftFamily) -> Result<Vec<(NftSet, NftElement)>, Error> {
+    let mut all = Vec::new();
+    for set in nft.sets(family, GuardLayout::TABLE)? {
+        let elements = nft.elements(family, GuardLayout::TABLE, &set)?;
+        all.extend(elements.into_iter().map(|element| (set.clone(), element)));
+    }
+    Ok(all)
+}
