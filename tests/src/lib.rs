@@ -6,4 +6,5 @@ pub mod faulty_store;
 pub mod hotplug;
 pub mod netns;
 pub mod strace;
+pub mod tap;
 pub mod xenstored;

@@ -1,4 +1,4 @@
-//! A network namespace per test, with `ip` and `bridge` as the judges of what happened in it.
+//! A network namespace per test, with `ip`, `bridge` and `nft` as the judges of what happened in it.
 #![expect(
     clippy::missing_panics_doc,
     clippy::indexing_slicing,
@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::marker::PhantomData;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
@@ -57,6 +57,32 @@ impl Netns {
     /// What `bridge -details -json` says.
     pub fn bridge_json(&self, words: &str) -> Value {
         json("bridge", words)
+    }
+
+    /// Has `nft` carry out a ruleset's text; panics with what it said when it fails.
+    pub fn nft(&self, text: &str) {
+        let output = nft_file(text);
+        assert!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Has `nft` carry out a ruleset's text; whether it succeeded.
+    pub fn try_nft(&self, text: &str) -> bool {
+        nft_file(text).status.success()
+    }
+
+    /// What `nft` says.
+    pub fn nft_text(&self, words: &str) -> String {
+        run("nft", words.split_whitespace())
+    }
+
+    /// What `nft -json` says, without the line on its version.
+    pub fn nft_json(&self, words: &str) -> Vec<Value> {
+        let text = run("nft", ["-j"].into_iter().chain(words.split_whitespace()));
+        let mut told: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("nft -j {words}: {error}: {text}"));
+        let Value::Array(mut objects) = told["nftables"].take() else { panic!("{told}") };
+        objects.retain(|object| object.get("metainfo").is_none());
+        objects
     }
 
     /// What `ip` says of one interface.
@@ -144,12 +170,26 @@ fn json(program: &str, words: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{program} {words}: {error}: {text}"))
 }
 
+fn nft_file(text: &str) -> Output {
+    let mut nft = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("nft (nftables): {error}: run tests/setup"));
+    let mut stdin = nft.stdin.take().expect("it was asked for");
+    stdin.write_all(text.as_bytes()).expect("nft reads all before it does anything");
+    drop(stdin);
+    nft.wait_with_output().expect("our own child ends")
+}
+
 fn run<'a>(program: &str, words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<_> = words.collect();
     let output = Command::new(program)
         .args(&words)
         .output()
-        .unwrap_or_else(|error| panic!("{program} (iproute2): {error}"));
+        .unwrap_or_else(|error| panic!("{program}: {error}: run tests/setup"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {}: {stderr}", words.join(" "));
     String::from_utf8_lossy(&output.stdout).into_owned()

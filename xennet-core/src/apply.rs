@@ -1,12 +1,12 @@
 //! The only step with effects: makes the changes of a plan, and takes them back when one fails.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::kernel::Kernel;
-use crate::plan::{Change, Hook};
+use crate::plan::{Change, Hook, IptablesRule};
 use crate::types::LinkSet;
 use crate::xenstore::XenStore;
 
@@ -90,6 +90,7 @@ impl<'a> Apply<'a> {
                 | Change::AddressDelete { .. }
                 | Change::VlanAdd { .. }
                 | Change::VlanDelete { .. }
+                | Change::PortSet { .. }
         );
         if let Some(undo) = refused.undo().filter(|_| setting) {
             let _ = self.make(&undo);
@@ -123,6 +124,9 @@ impl<'a> Apply<'a> {
             },
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
+            Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
+            Change::IptablesInsert(rule) => return iptables(&rule.command("-I")),
+            Change::IptablesDelete(rule) => return iptables(&rule.command("-D")),
             Change::Nft { .. } => unreachable!("no plan has one yet"),
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
@@ -144,6 +148,33 @@ impl<'a> Apply<'a> {
         // Without XenStore there is nobody to tell, and plans then hold no such change.
         self.store.as_deref_mut().map_or(Ok(()), write).map_err(Error::from)
     }
+}
+
+/// Runs the `iptables` command, which waits for its own lock no longer than it was told.
+fn iptables(command: &[String]) -> Result<(), Error> {
+    let output = run(command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', ", ");
+    Err(Error::Command {
+        command: command.join(" "),
+        outcome: format!("{}: {said}", output.status),
+    })
+}
+
+/// Whether a rule is there. `iptables -C`
+pub(crate) fn iptables_has(rule: &IptablesRule) -> Result<bool, Error> {
+    Ok(run(&rule.command("-C"))?.status.success())
+}
+
+fn run(command: &[String]) -> Result<Output, Error> {
+    let (program, words) = command.split_first().expect("a command begins with its program");
+    Command::new(program).args(words).stdin(Stdio::null()).output().map_err(|error| {
+        let outcome =
+            format!("cannot be run: {error}; install it, or drop firewall = \"iptables\"");
+        Error::Command { command: command.join(" "), outcome }
+    })
 }
 
 fn run_hook(hook: &Hook, deadline: Instant) -> Result<(), Error> {

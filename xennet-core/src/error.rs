@@ -71,6 +71,15 @@ pub enum Error {
         outcome: String,
     },
 
+    /// A command that the configuration asks for failed.
+    #[error("{command}: {outcome}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// What became of it.
+        outcome: String,
+    },
+
     /// A file could not be used.
     #[error("{doing} {}: {source}", .path.display())]
     File {
@@ -115,7 +124,7 @@ impl Error {
             Self::XenStore(error) => error.errno(),
             Self::NoBackend { .. } => libc::ENOENT,
             Self::Vanished { .. } => libc::ENODEV,
-            Self::Ignored { .. } | Self::Hook { .. } => libc::EIO,
+            Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } => libc::EBUSY,
             Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,

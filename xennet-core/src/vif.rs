@@ -49,7 +49,8 @@ impl<'n> Vif<'n> {
         device: Device,
     ) -> Result<Self, ParseError> {
         let target = VifTarget::new(id, device)?;
-        Ok(Self { net, target, defaults: VifConfig::default(), overrides: Vec::new() })
+        let defaults = net.config.vif.clone();
+        Ok(Self { net, target, defaults, overrides: Vec::new() })
     }
 
     /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.

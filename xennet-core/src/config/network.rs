@@ -1,5 +1,8 @@
-use serde::Deserialize;
-
+use super::table::Table;
+use super::{
+    BridgePolicy, ConfigError, GuestName, GuestPolicy, HostAddresses, NatPolicy, RoutedPolicy,
+    VifConfig,
+};
 use crate::types::IfName;
 
 /// What an administrator decides for the whole host: `/etc/xen/xennet.toml`.
@@ -8,56 +11,75 @@ use crate::types::IfName;
 /// [[bridge]]
 /// name = "xenbr0"
 /// uplink = "eth0"
-/// manage_uplink_vlans = true
+/// addresses = "inherit"
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NetworkConfig {
     /// What holds for each bridge; nothing for one that is not named.
-    #[serde(default, rename = "bridge")]
     pub bridges: Vec<BridgePolicy>,
+    /// What holds for guests that are reached by routes.
+    pub routed: Vec<RoutedPolicy>,
+    /// What holds for guests that share the host's address.
+    pub nat: Vec<NatPolicy>,
+    /// What holds for single guests, whatever their bridges have.
+    pub guests: Vec<GuestPolicy>,
+    /// Whether the host forwards packets.
+    pub forwarding: Forwarding,
+    /// What holds for every vif about which nobody says otherwise.
+    pub vif: VifConfig,
 }
 
-/// What an administrator decides for one bridge: `[[bridge]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Whether the host forwards packets: `[forwarding]`. None leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct BridgePolicy {
-    /// The bridge.
-    pub name: IfName,
-    /// The port through which it reaches the world.
-    pub uplink: Option<IfName>,
-    /// Whether the uplink carries exactly the VLANs that the bridge's other ports are in: a VLAN comes with its first
-    /// user and goes with its last. The uplink's untagged VLANs stay the administrator's.
-    #[serde(default)]
-    pub manage_uplink_vlans: bool,
+pub struct Forwarding {
+    /// `net.ipv4.ip_forward`
+    pub ipv4: Option<bool>,
+    /// `net.ipv6.conf.all.forwarding`
+    pub ipv6: Option<bool>,
 }
 
 impl NetworkConfig {
-    /// Reads the text of `xennet.toml`. An unknown key or a bad value is an error that names its line and column.
+    /// Reads the text of `xennet.toml`. An unknown key, a bad value or two that contradict each other are an error that
+    /// names its line and column.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            ConfigError::at(text, at, error.message().replace('\n', ", "))
-        })?;
-        for (n, bridge) in config.bridges.iter().enumerate() {
-            let quoted = format!("\"{}\"", bridge.name);
-            if config.bridges.iter().take(n).any(|other| other.name == bridge.name) {
-                let at = text.rfind(&quoted).unwrap_or(0);
-                return Err(ConfigError::at(
-                    text,
-                    at,
-                    format!("bridge {}: described twice", bridge.name),
-                ));
-            }
-            if bridge.manage_uplink_vlans && bridge.uplink.is_none() {
-                let name = &bridge.name;
-                let at = text.find(&quoted).unwrap_or(0);
-                let message = format!("bridge {name}: manage_uplink_vlans needs an uplink as well");
-                return Err(ConfigError::at(text, at, message));
-            }
+        let mut root = Table::parse(text)?;
+        let mut config = Self::default();
+        for mut table in root.tables("bridge")? {
+            let bridge = BridgePolicy::read(&mut table)?;
+            config.check_bridge(&bridge).map_err(|(key, words)| table.wrong(key, words))?;
+            config.bridges.push(bridge);
         }
+        for mut table in root.tables("routed")? {
+            let routed = RoutedPolicy::read(&mut table)?;
+            config.check_routed(&routed).map_err(|words| table.wrong("uplink", words))?;
+            config.routed.push(routed);
+        }
+        for mut table in root.tables("nat")? {
+            let nat = NatPolicy::read(&mut table)?;
+            config.check_nat(&nat).map_err(|(key, words)| table.wrong(key, words))?;
+            config.nat.push(nat);
+        }
+        for mut table in root.tables("guest")? {
+            let guest = GuestPolicy::read(&mut table)?;
+            if config.guest(&guest.guest).is_some() {
+                let key = if matches!(guest.guest, GuestName::Name(_)) { "name" } else { "uuid" };
+                let words = format!("guest {}: described twice", guest.guest);
+                return Err(table.wrong(key, words));
+            }
+            config.guests.push(guest);
+        }
+        if let Some(mut table) = root.table("forwarding")? {
+            config.forwarding =
+                Forwarding { ipv4: table.optional("ipv4")?, ipv6: table.optional("ipv6")? };
+            table.finish()?;
+            config.check_forwarding().map_err(|(key, words)| table.wrong(key, words))?;
+        }
+        if let Some(mut table) = root.table("vif")? {
+            config.vif = defaults(&mut table)?;
+        }
+        root.finish()?;
         Ok(config)
     }
 
@@ -65,74 +87,126 @@ impl NetworkConfig {
     pub fn bridge(&self, name: &IfName) -> Option<&BridgePolicy> {
         self.bridges.iter().find(|bridge| bridge.name == *name)
     }
-}
 
-/// Where the text of a configuration is wrong, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-#[non_exhaustive]
-pub struct ConfigError {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl ConfigError {
-    fn at(text: &str, offset: usize, message: String) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        Self { line: before.matches('\n').count() + 1, column, message }
+    /// What holds for a guest of that name or UUID.
+    pub fn guest(&self, guest: &GuestName) -> Option<&GuestPolicy> {
+        self.guests.iter().find(|policy| policy.guest == *guest)
     }
+
+    /// Whether guests need the host to forward packets: IPv4, and IPv6.
+    pub fn forwards(&self) -> (bool, bool) {
+        let routed = self.routed.iter().flat_map(|routed| &routed.prefixes);
+        let nets: Vec<_> = self.nat.iter().flat_map(|nat| &nat.subnets).chain(routed).collect();
+        let any = self.routed.iter().any(|routed| routed.prefixes.is_empty());
+        (
+            any || nets.iter().any(|net| net.addr().is_ipv4()),
+            any || nets.iter().any(|net| net.addr().is_ipv6()),
+        )
+    }
+
+    fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
+        let name = &bridge.name;
+        if self.bridge(name).is_some() {
+            return Err(("name", format!("bridge {name}: described twice")));
+        }
+        for other in &self.bridges {
+            if other.uplink.is_some() && other.uplink == bridge.uplink {
+                let words = format!("bridge {name}: {} has this uplink already", other.name);
+                return Err(("uplink", words));
+            }
+            if bridge.uplink.as_ref() == Some(&other.name) || other.uplink.as_ref() == Some(name) {
+                return Err(("uplink", format!("bridge {name}: a bridge is no port of another")));
+            }
+            let taken = statics(bridge).find(|net| statics(other).any(|o| o.addr() == net.addr()));
+            if let Some(net) = taken {
+                let words = format!("bridge {name}: {} has {} already", other.name, net.addr());
+                return Err(("addresses", words));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_routed(&self, routed: &RoutedPolicy) -> Result<(), String> {
+        let uplink = &routed.uplink;
+        if self.routed.iter().any(|other| other.uplink == *uplink) {
+            return Err(format!("routed {uplink}: described twice"));
+        }
+        match self.port_of(uplink) {
+            Some(bridge) => Err(format!(
+                "routed {uplink}: it is a port of {bridge}, so the way out is {bridge}"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_nat(&self, nat: &NatPolicy) -> Result<(), (&'static str, String)> {
+        let name = &nat.name;
+        if self.nat.iter().any(|other| other.name == *name) {
+            return Err(("name", format!("nat {name}: described twice")));
+        }
+        let taken = |bridge: &IfName| {
+            self.bridge(bridge).is_some()
+                || self.nat.iter().any(|other| other.bridge.as_ref() == Some(bridge))
+        };
+        if let Some(bridge) = nat.bridge.as_ref().filter(|bridge| taken(bridge)) {
+            return Err(("bridge", format!("nat {name}: {bridge} is described already")));
+        }
+        if let Some((uplink, bridge)) =
+            nat.uplink.as_ref().and_then(|uplink| Some((uplink, self.port_of(uplink)?)))
+        {
+            let words = format!("nat {name}: {uplink} is a port of {bridge}: name {bridge}");
+            return Err(("uplink", words));
+        }
+        for other in &self.nat {
+            if let Some(port) =
+                nat.forward.iter().find(|one| other.forward.iter().any(|o| o.clashes(one)))
+            {
+                let words =
+                    format!("nat {name}: port {} leads to {} already", port.port, other.name);
+                return Err(("forward", words));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_forwarding(&self) -> Result<(), (&'static str, String)> {
+        let needed = self.forwards();
+        for (key, set, needed) in
+            [("ipv4", self.forwarding.ipv4, needed.0), ("ipv6", self.forwarding.ipv6, needed.1)]
+        {
+            if set == Some(false) && needed {
+                return Err((key, format!("{key}: [[routed]] and [[nat]] cannot do without it")));
+            }
+        }
+        Ok(())
+    }
+
+    fn port_of(&self, uplink: &IfName) -> Option<&IfName> {
+        let holds = |bridge: &&BridgePolicy| bridge.uplink.as_ref() == Some(uplink);
+        self.bridges.iter().find(holds).map(|bridge| &bridge.name)
+    }
+}
+
+fn statics(bridge: &BridgePolicy) -> impl Iterator<Item = &ipnet::IpNet> {
+    match &bridge.addresses {
+        Some(HostAddresses::Static(addresses)) => addresses.iter(),
+        _ => [].iter(),
+    }
+}
+
+/// `[vif]`: the keys that more than one vif can have.
+fn defaults(table: &mut Table<'_>) -> Result<VifConfig, ConfigError> {
+    const ITS_OWN: [&str; 4] = ["vifname", "mac", "ip", "frontend"];
+    let mut config = VifConfig::default();
+    for key in VifConfig::KEYS.into_iter().filter(|key| !ITS_OWN.contains(key)) {
+        if let Some(value) = table.plain(key)? {
+            let set = config.set(key, value.as_bytes());
+            set.map_err(|error| table.wrong(key, error.to_string()))?;
+        }
+    }
+    table.finish()?;
+    Ok(config)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn reads_a_bridge_and_nothing() {
-        let text = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\nmanage_uplink_vlans = true\n";
-        let config = NetworkConfig::from_toml(text).unwrap();
-        let policy = config.bridge(&"xenbr0".parse().unwrap()).unwrap();
-        assert!(policy.manage_uplink_vlans);
-        assert_eq!(policy.uplink.as_ref().unwrap().as_str(), "eth0");
-        assert_eq!(config.bridge(&"xenbr1".parse().unwrap()), None);
-        assert_eq!(NetworkConfig::from_toml("# nothing yet\n"), Ok(NetworkConfig::default()));
-    }
-
-    #[test]
-    fn an_error_names_its_line_and_column() {
-        for (text, words) in [
-            (
-                "[[bridge]]\nnam = \"xenbr0\"\n",
-                "line 2, column 1: unknown field `nam`, expected one of `name`",
-            ),
-            (
-                "[[bridge]]\nname = \"a/b\"\n",
-                "line 2, column 8: interface name \"a/b\": expected no \"/\"",
-            ),
-            ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),
-            ("\n\n[[bridge]\n", "line 3, column"),
-            (
-                "[[bridge]]\nname = \"b\"\nmanage_uplink_vlans = true\n",
-                "line 2, column 8: bridge b: manage_uplink_vlans needs an uplink",
-            ),
-        ] {
-            let error = NetworkConfig::from_toml(text).unwrap_err().to_string();
-            assert!(error.contains(words), "{text:?}: {error}");
-            assert!(!error.contains('\n'), "{error:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "\\PC*|(\\[\\[bridge\\]\\]\n(name = \"[a-z/]{0,9}\"\n|[a-z_]+ = .*\n)*)") {
-            let _ = NetworkConfig::from_toml(&text);
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@ use netlink_packet_core::{
     NLMSG_OVERRUN,
 };
 
-use super::attributes::{attributes, text, u16, u32};
+use super::attributes::{attributes, find, text, u16, u32};
 use super::error::{Error, ErrorKind};
 
 /// What is known so far of the answer to one request: datagrams go in, and in the end the outcome comes out.
@@ -94,18 +94,18 @@ pub(super) fn notifications(datagram: &[u8], wanted: u16) -> impl Iterator<Item 
 }
 
 #[derive(Debug)]
-struct Message<'a> {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    port: u32,
-    body: &'a [u8],
+pub(super) struct Message<'a> {
+    pub(super) kind: u16,
+    pub(super) flags: u16,
+    pub(super) sequence: u32,
+    pub(super) port: u32,
+    pub(super) body: &'a [u8],
 }
 
 const HEADER: usize = 16;
 
 /// The messages of a datagram; a last None says that what remains is none.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = Option<Message<'_>>> {
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Option<Message<'_>>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -133,7 +133,7 @@ fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
 }
 
 /// The attributes that follow the status of an `NLMSG_ERROR` or `NLMSG_DONE`.
-fn extended_ack<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+pub(super) fn extended_ack<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     if message.flags & NLM_F_ACK_TLVS == 0 {
         return None;
     }
@@ -152,16 +152,25 @@ fn extended_ack<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
 
 /// The kernel's words; failing these, the attribute of the request that it points at.
 fn words(tlvs: &[u8], request: &[u8]) -> Option<String> {
-    let find = |wanted| attributes(tlvs).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-    if let Some(message) = find(NLMSGERR_ATTR_MSG) {
-        return Some(text(message));
+    if let Some(words) = kernel_words(tlvs) {
+        return Some(words);
     }
-    if let Some(missing) = find(NLMSGERR_ATTR_MISS_TYPE).and_then(u32) {
+    if let Some(missing) = find(tlvs, NLMSGERR_ATTR_MISS_TYPE).and_then(u32) {
         return Some(format!("attribute {missing} is missing"));
     }
-    let offset = usize::try_from(find(NLMSGERR_ATTR_OFFS).and_then(u32)?).ok()?;
+    let offset = bad_attribute(tlvs)?;
     let (kind, _) = attributes(request.get(offset..)?).next()?;
     Some(format!("attribute {kind} at byte {offset} of the request"))
+}
+
+/// The kernel's words in an extended acknowledgement.
+pub(super) fn kernel_words(tlvs: &[u8]) -> Option<String> {
+    find(tlvs, NLMSGERR_ATTR_MSG).map(text)
+}
+
+/// Where in the request the attribute stands that the kernel did not like, in bytes from the message's beginning.
+pub(super) fn bad_attribute(tlvs: &[u8]) -> Option<usize> {
+    usize::try_from(find(tlvs, NLMSGERR_ATTR_OFFS).and_then(u32)?).ok()
 }
 
 const NLMSGERR_ATTR_MSG: u16 = 1;

@@ -7,6 +7,11 @@ pub(super) fn attributes(bytes: &[u8]) -> Attributes<'_> {
     Attributes { rest: bytes }
 }
 
+/// The value of the first attribute of this type.
+pub(super) fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Attributes<'a> {
     rest: &'a [u8],
@@ -41,6 +46,15 @@ pub(super) fn u16(value: &[u8]) -> Option<u16> {
 
 pub(super) fn u32(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+/// Netfilter's numbers are in network order, and so are all of its attributes' values.
+pub(super) fn be32(value: &[u8]) -> Option<u32> {
+    value.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+pub(super) fn be64(value: &[u8]) -> Option<u64> {
+    value.first_chunk().copied().map(u64::from_be_bytes)
 }
 
 pub(super) fn mac(value: &[u8]) -> Option<[u8; 6]> {

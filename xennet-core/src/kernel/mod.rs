@@ -1,4 +1,4 @@
-//! The kernel of the calling thread's network namespace, over rtnetlink: the only place that names `netlink_*`.
+//! The kernel of the calling thread's network namespace, over netlink: the only place that names `netlink_*`.
 //!
 //! Each verb that changes something is one request and one acknowledgement; each that asks is one request and its
 //! answer, filtered by the kernel, so that its cost does not grow with interfaces that it does not concern.
@@ -13,6 +13,7 @@ mod link_decode;
 mod link_encode;
 mod monitor;
 mod neighbour;
+mod nftables;
 mod port;
 mod request;
 mod route;
@@ -20,29 +21,32 @@ mod route_decode;
 mod socket;
 mod sysctl;
 mod vlan;
+mod xtables;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
+pub use nftables::Nftables;
 pub use route::RouteFilter;
 pub use sysctl::{Family, sysctl, sysctl_set};
+pub use xtables::legacy_forward_drops;
 
-use socket::Socket;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use request::Connection;
 
 /// A connection to the kernel's rtnetlink, in the network namespace that the thread was in when it was opened.
 ///
 /// It stays in that namespace if the thread leaves it; [`sysctl()`] follows the thread.
 #[derive(Debug)]
 pub struct Kernel {
-    socket: Socket,
-    /// The number of the last request; notifications bear 0, so no request does.
-    sequence: u32,
+    connection: Connection,
 }
 
 impl Kernel {
     /// Connects to the kernel; an error only when the process may not have another socket, or the kernel has no
     /// strict checking of requests (Linux 4.20).
     pub fn open() -> Result<Self, Error> {
-        let socket = Socket::open(0).map_err(|error| error.doing("open rtnetlink"))?;
-        Ok(Self { socket, sequence: 0 })
+        let connection =
+            Connection::open(NETLINK_ROUTE).map_err(|error| error.doing("open rtnetlink"))?;
+        Ok(Self { connection })
     }
 }

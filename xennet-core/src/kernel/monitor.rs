@@ -1,5 +1,7 @@
 use std::time::Instant;
 
+use netlink_sys::protocols::NETLINK_ROUTE;
+
 use super::Kernel;
 use super::answer::notifications;
 use super::error::{Error, ErrorKind};
@@ -36,7 +38,7 @@ struct LinkMonitor {
 
 impl LinkMonitor {
     fn open() -> Result<Self, Error> {
-        Ok(Self { socket: Socket::open(libc::RTMGRP_LINK.cast_unsigned())? })
+        Ok(Self { socket: Socket::open(NETLINK_ROUTE, libc::RTMGRP_LINK.cast_unsigned())? })
     }
 
     /// Waits until something may have happened to a link of this name; false when the deadline passes first.

@@ -8,10 +8,10 @@ use netlink_packet_route::RouteNetlinkMessage;
 use super::Kernel;
 use super::answer::{Answer, Expect};
 use super::error::{Error, ErrorKind};
-use super::socket::ANSWER_TIMEOUT;
+use super::socket::{ANSWER_TIMEOUT, Socket};
 
 /// What changes while it is read is read again so often: only a storm changes it each time.
-const READ_ATTEMPTS: u32 = 16;
+pub(super) const READ_ATTEMPTS: u32 = 16;
 /// `EAGAIN` asks to say it again; the kernel means that for a moment only.
 const CHANGE_ATTEMPTS: u32 = 3;
 
@@ -22,12 +22,12 @@ impl Kernel {
     pub(super) fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
         let mut request = encode(message, NLM_F_REQUEST | NLM_F_ACK | flags);
         for _ in 1..CHANGE_ATTEMPTS {
-            match self.exchange(&mut request, Expect::Ack, &mut |_| {}) {
+            match self.connection.exchange(&mut request, Expect::Ack, &mut |_| {}) {
                 Err(error) if error.errno() == libc::EAGAIN => {}
                 outcome => return outcome,
             }
         }
-        self.exchange(&mut request, Expect::Ack, &mut |_| {})
+        self.connection.exchange(&mut request, Expect::Ack, &mut |_| {})
     }
 
     /// Asks for one thing.
@@ -36,11 +36,8 @@ impl Kernel {
         message: RouteNetlinkMessage,
         decode: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, Error> {
-        let expect = Expect::One(answer_to(&message));
-        let mut request = encode(message, NLM_F_REQUEST);
-        let mut found = None;
-        self.read(&mut request, expect, &mut |body| found = body.and_then(&decode))?;
-        found.ok_or_else(|| Error::of(ErrorKind::Malformed, "an answer that says too little"))
+        let answer = answer_to(&message);
+        self.connection.ask(encode(message, NLM_F_REQUEST), answer, decode)
     }
 
     /// Asks for all that there is of something; what `decode` cannot use is left out.
@@ -55,6 +52,50 @@ impl Kernel {
 
     /// The same for a request that is already encoded; `answer` is the type of the messages that answer it.
     pub(super) fn dump_encoded<T>(
+        &mut self,
+        request: Vec<u8>,
+        answer: u16,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        self.connection.dump(request, answer, decode)
+    }
+}
+
+/// A socket, and the number of the last request on it; notifications bear 0, so no request does.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    sequence: u32,
+}
+
+impl Connection {
+    /// Connects to the kernel by this protocol (`NETLINK_*`).
+    pub(super) fn open(protocol: isize) -> Result<Self, Error> {
+        Ok(Self { socket: Socket::open(protocol, 0)?, sequence: 0 })
+    }
+
+    /// The first of so many numbers in a row, for that many requests.
+    pub(super) fn numbers(&mut self, count: u32) -> u32 {
+        let before = if self.sequence.checked_add(count).is_some() { self.sequence } else { 0 };
+        self.sequence = before.saturating_add(count);
+        before.saturating_add(1)
+    }
+
+    /// Asks for one thing; `answer` is the type of the message that answers it.
+    pub(super) fn ask<T>(
+        &mut self,
+        mut request: Vec<u8>,
+        answer: u16,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut found = None;
+        let expect = Expect::One(answer);
+        self.read(&mut request, expect, &mut |body| found = body.and_then(&decode))?;
+        found.ok_or_else(|| Error::of(ErrorKind::Malformed, "an answer that says too little"))
+    }
+
+    /// Asks for all that there is of something; what `decode` cannot use is left out.
+    pub(super) fn dump<T>(
         &mut self,
         mut request: Vec<u8>,
         answer: u16,
@@ -92,13 +133,13 @@ impl Kernel {
         expect: Expect,
         each: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Error> {
-        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        let sequence = self.numbers(1);
         if let Some(field) = request.get_mut(8..12) {
-            field.copy_from_slice(&self.sequence.to_ne_bytes());
+            field.copy_from_slice(&sequence.to_ne_bytes());
         }
         self.socket.send(request)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut answer = Answer::new(request, expect, self.sequence, self.socket.port());
+        let mut answer = Answer::new(request, expect, sequence, self.socket.port());
         let outcome = loop {
             match self.socket.receive(deadline) {
                 Ok(datagram) => match answer.take(datagram, each) {
@@ -133,7 +174,7 @@ pub(super) fn encode(message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
 }
 
 /// Whether the same question may well be answered the next time.
-fn passes(error: &Error) -> bool {
+pub(super) fn passes(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Changing | ErrorKind::Lost)
         || matches!(error.errno(), libc::EAGAIN | libc::EBUSY | libc::EINTR)
 }
@@ -161,12 +202,12 @@ mod tests {
 
     /// Leaves answers unread until the socket has no room for another.
     fn overflow(kernel: &Kernel) {
-        kernel.socket.shrink();
+        kernel.connection.socket.shrink();
         let mut message = LinkMessage::default();
         message.header.index = 1;
         let request = encode(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST);
         for _ in 0..100 {
-            kernel.socket.send(&request).unwrap();
+            kernel.connection.socket.send(&request).unwrap();
         }
     }
 

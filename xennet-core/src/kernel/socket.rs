@@ -2,12 +2,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use netlink_sys::SocketAddr;
-use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::SockRef;
 
 use super::error::{Error, ErrorKind};
 
-/// An rtnetlink socket that hears nobody but the kernel, and that never waits for ever.
+/// A netlink socket that hears nobody but the kernel, and that never waits for ever.
 pub(super) struct Socket {
     inner: netlink_sys::Socket,
     /// Our address: what the kernel sends us bears it.
@@ -18,13 +18,17 @@ pub(super) struct Socket {
 /// What the kernel fills at most in one piece of a dump, and more than any one message here.
 const BUFFER: usize = 32 * 1024;
 
+/// What any socket may send at once.
+const USUAL: usize = 64 * 1024;
+
 /// The kernel answers before `send` returns; this is for the answer that is lost.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Socket {
-    /// Opens a socket in the thread's network namespace that hears the multicast groups whose bits (`RTMGRP_*`) are set.
-    pub(super) fn open(groups: u32) -> Result<Self, Error> {
-        let mut inner = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+    /// Opens a socket of this protocol (`NETLINK_*`) in the thread's network namespace that hears the multicast groups
+    /// whose bits (`RTMGRP_*`) are set.
+    pub(super) fn open(protocol: isize, groups: u32) -> Result<Self, Error> {
+        let mut inner = netlink_sys::Socket::new(protocol)?;
         inner.set_ext_ack(true)?;
         inner.set_cap_ack(true)?;
         inner.set_netlink_get_strict_chk(true)?;
@@ -46,6 +50,17 @@ impl Socket {
         // The kernel takes zero for "for ever".
         let timeout = timeout.max(Duration::from_millis(1));
         Ok(SockRef::from(&self.inner).set_read_timeout(Some(timeout))?)
+    }
+
+    /// Makes room for a request of so many bytes: more than the socket may send at once is refused (`EMSGSIZE`).
+    pub(super) fn make_room(&self, request: usize) -> Result<(), Error> {
+        if request <= USUAL {
+            return Ok(());
+        }
+        // An administrator of the network may have any room; others have as much as net.core.wmem_max says.
+        setsockopt(&self.inner, sockopt::SndBufForce, &request)
+            .or_else(|_| setsockopt(&self.inner, sockopt::SndBuf, &request))
+            .map_err(|errno| Error::from(io::Error::from(errno)))
     }
 
     pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::IptablesRule;
 use crate::types::{
-    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, VlanRange,
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -67,6 +68,19 @@ pub enum Change {
         /// The VLANs, and how the port was in them.
         vlans: VlanRange,
     },
+    /// `ip link set dev NAME type bridge_slave ...`
+    PortSet {
+        /// The port.
+        link: LinkRef,
+        /// What it shall be.
+        set: PortSet,
+        /// What it was.
+        was: PortSet,
+    },
+    /// `iptables -I FORWARD ...`
+    IptablesInsert(IptablesRule),
+    /// `iptables -D FORWARD ...`
+    IptablesDelete(IptablesRule),
     /// `nft -f`: all its commands, or none.
     Nft {
         /// What to do.
@@ -138,6 +152,11 @@ impl Change {
             Self::VlanDelete { link, vlans } => {
                 Self::VlanAdd { link: link.clone(), vlans: *vlans, was: None }
             }
+            Self::PortSet { link, set, was } => {
+                Self::PortSet { link: link.clone(), set: was.clone(), was: set.clone() }
+            }
+            Self::IptablesInsert(rule) => Self::IptablesDelete(rule.clone()),
+            Self::IptablesDelete(rule) => Self::IptablesInsert(rule.clone()),
             Self::Nft { batch, undo } => Self::Nft { batch: undo.clone(), undo: batch.clone() },
             Self::StoreWrite { path, value, was: None } => {
                 Self::StoreRemove { path: path.clone(), was: value.clone().into() }
@@ -186,6 +205,11 @@ impl fmt::Display for Change {
             Self::VlanDelete { link, vlans } => {
                 write!(f, "vlan del dev {} vid {}", link.name, ids(*vlans))
             }
+            Self::PortSet { link, set, .. } => {
+                write!(f, "link set dev {} type bridge_slave {set}", link.name)
+            }
+            Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
+            Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),
             Self::Nft { batch, .. } => write!(f, "nft {batch}"),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),

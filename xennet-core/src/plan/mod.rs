@@ -7,6 +7,7 @@ mod bridge;
 mod change;
 mod error;
 pub mod guard;
+mod iptables;
 mod uplink;
 mod vif;
 mod vlan;
@@ -14,6 +15,7 @@ mod vlan;
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
 pub use error::PlanError;
+pub use iptables::IptablesRule;
 pub use uplink::UplinkSnapshot;
 pub use vif::{VifSnapshot, VifStore, VifTarget};
 

@@ -7,8 +7,10 @@ use super::{ParseError, parse_bytes};
 /// neither `.` nor `..`, and no `%`: the kernel takes `web%d` for "the next free `webN`".
 ///
 /// It is UTF-8, as everything that a person can type; the kernel itself does not care.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
-#[serde(try_from = "String")]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize,
+)]
+#[serde(try_from = "String", into = "String")]
 pub struct IfName(String);
 
 impl IfName {
@@ -50,6 +52,12 @@ impl TryFrom<String> for IfName {
 
     fn try_from(s: String) -> Result<Self, ParseError> {
         s.parse()
+    }
+}
+
+impl From<IfName> for String {
+    fn from(name: IfName) -> Self {
+        name.0
     }
 }
 

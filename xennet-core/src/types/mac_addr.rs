@@ -7,7 +7,10 @@ use super::ParseError;
 ///
 /// Group addresses and the all-zero address are refused: the kernel takes neither for an interface, and no
 /// guest may own one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize,
+)]
+#[serde(try_from = "String", into = "String")]
 pub struct MacAddr([u8; 6]);
 
 impl MacAddr {
@@ -51,6 +54,20 @@ impl FromStr for MacAddr {
             return Err(form());
         }
         Self::from_octets(octets)
+    }
+}
+
+impl TryFrom<String> for MacAddr {
+    type Error = ParseError;
+
+    fn try_from(s: String) -> Result<Self, ParseError> {
+        s.parse()
+    }
+}
+
+impl From<MacAddr> for String {
+    fn from(mac: MacAddr) -> Self {
+        mac.to_string()
     }
 }
 

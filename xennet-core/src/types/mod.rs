@@ -32,9 +32,9 @@ pub use mac_addr::MacAddr;
 pub use mtu::Mtu;
 pub use neighbour::Neighbour;
 pub use nft::{
-    NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCounter, NftElement, NftExpr, NftFamily,
-    NftHook, NftHookPoint, NftKey, NftMeta, NftPolicy, NftRegister, NftRule, NftSet, NftTable,
-    NftValue, NftVerdict,
+    NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCounter, NftCt, NftElement, NftExpr,
+    NftFamily, NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule,
+    NftSet, NftTable, NftValue, NftVerdict,
 };
 pub use parse_bytes::parse_bytes;
 pub use parse_error::ParseError;

@@ -5,7 +5,10 @@ use super::ParseError;
 use super::decimal::decimal;
 
 /// A maximum transmission unit in bytes, 68 to 65535: what IPv4 demands at least, and an Ethernet device takes at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize,
+)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Mtu(u16);
 
 impl Mtu {
@@ -32,6 +35,20 @@ impl FromStr for Mtu {
 
     fn from_str(s: &str) -> Result<Self, ParseError> {
         decimal(s).and_then(Self::checked).ok_or_else(|| ParseError::new(KEY, s, EXPECTED))
+    }
+}
+
+impl TryFrom<u32> for Mtu {
+    type Error = ParseError;
+
+    fn try_from(bytes: u32) -> Result<Self, ParseError> {
+        Self::new(bytes)
+    }
+}
+
+impl From<Mtu> for u32 {
+    fn from(mtu: Mtu) -> Self {
+        mtu.bytes()
     }
 }
 

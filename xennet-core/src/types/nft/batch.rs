@@ -54,12 +54,13 @@ pub struct NftBatch {
 pub enum NftCommand {
     /// `add table`: one that exists is left as it is, and waked if it is dormant.
     TableAdd {
-        /// What it shall say of itself.
+        /// What it shall say of itself; the kernel lets no table that exists say anything else.
         comment: Option<String>,
     },
     /// `delete table`: with all that is in it.
     TableDelete,
-    /// `add set`: one that exists, and is the same, is left as it is.
+    /// `add set`: one that exists, and is the same, is left as it is; before Linux 6.2, one that
+    /// is different may be too.
     SetAdd(NftSet),
     /// `delete set`: one that no rule uses.
     SetDelete {
@@ -133,7 +134,6 @@ impl fmt::Display for NftFamily {
 /// One line, as `nft` takes it; rules are only counted, for a ruleset of them is no line.
 impl fmt::Display for NftBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = format!("{} {}", self.family, self.table);
         let mut rules = 0;
         let mut separator = "";
         for command in &self.commands {
@@ -141,26 +141,39 @@ impl fmt::Display for NftBatch {
                 rules += 1;
                 continue;
             }
-            write!(f, "{separator}")?;
+            write!(f, "{separator}{}", self.words(command))?;
             separator = "; ";
-            match command {
-                NftCommand::TableAdd { .. } => write!(f, "add table {at}")?,
-                NftCommand::TableDelete => write!(f, "delete table {at}")?,
-                NftCommand::SetAdd(set) => write!(f, "add set {at} {}", set.name)?,
-                NftCommand::SetDelete { set } => write!(f, "delete set {at} {set}")?,
-                NftCommand::ChainAdd(chain) => write!(f, "add chain {at} {}", chain.name)?,
-                NftCommand::ChainFlush { chain } => write!(f, "flush chain {at} {chain}")?,
-                NftCommand::ChainDelete { chain } => write!(f, "delete chain {at} {chain}")?,
-                NftCommand::ElementsAdd { set, elements } => {
-                    write!(f, "add element {at} {} {{ {} }}", set.name, list(elements))?;
-                }
-                NftCommand::ElementsDelete { set, elements } => {
-                    write!(f, "delete element {at} {} {{ {} }}", set.name, list(elements))?;
-                }
-                NftCommand::RuleAdd(_) => {}
+        }
+        match rules {
+            0 => Ok(()),
+            _ => write!(f, "{separator}add {rules} rules to {} {}", self.family, self.table),
+        }
+    }
+}
+
+impl NftBatch {
+    /// One of its commands as `nft` takes it; of a rule, its comment.
+    pub fn words(&self, command: &NftCommand) -> String {
+        let at = format!("{} {}", self.family, self.table);
+        match command {
+            NftCommand::TableAdd { .. } => format!("add table {at}"),
+            NftCommand::TableDelete => format!("delete table {at}"),
+            NftCommand::SetAdd(set) => format!("add set {at} {}", set.name),
+            NftCommand::SetDelete { set } => format!("delete set {at} {set}"),
+            NftCommand::ChainAdd(chain) => format!("add chain {at} {}", chain.name),
+            NftCommand::ChainFlush { chain } => format!("flush chain {at} {chain}"),
+            NftCommand::ChainDelete { chain } => format!("delete chain {at} {chain}"),
+            NftCommand::RuleAdd(NftRule { chain, comment: Some(comment), .. }) => {
+                format!("add rule {at} {chain} comment \"{comment}\"")
+            }
+            NftCommand::RuleAdd(rule) => format!("add rule {at} {}", rule.chain),
+            NftCommand::ElementsAdd { set, elements } => {
+                format!("add element {at} {} {{ {} }}", set.name, list(elements))
+            }
+            NftCommand::ElementsDelete { set, elements } => {
+                format!("delete element {at} {} {{ {} }}", set.name, list(elements))
             }
         }
-        if rules > 0 { write!(f, "{separator}add {rules} rules to {at}") } else { Ok(()) }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::NftExpr;
+use super::{NftExpr, NftFamily};
 
 /// A chain of rules. `nft list chains`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +26,12 @@ pub struct NftHook {
     pub policy: NftPolicy,
 }
 
-/// A place on a packet's way. Its number is the same in all families but `netdev`.
+/// A place on a packet's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NftHookPoint {
+    /// As a device hands it over, before all else.
+    Ingress,
     /// As it comes in.
     Prerouting,
     /// On its way to this machine.
@@ -40,6 +42,8 @@ pub enum NftHookPoint {
     Output,
     /// As it goes out.
     Postrouting,
+    /// As a device takes it, after all else (Linux 5.16).
+    Egress,
 }
 
 /// What becomes of a packet that no rule decides on.
@@ -65,33 +69,42 @@ pub struct NftRule {
 }
 
 impl NftHookPoint {
-    /// The kernel's number: `NF_INET_*` and `NF_BR_*` are the same. ARP has its own (input 0, output 1, forward 2).
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Prerouting => 0,
-            Self::Input => 1,
-            Self::Forward => 2,
-            Self::Output => 3,
-            Self::Postrouting => 4,
-        }
+    /// The kernel's number for it in a family's tables (`NF_INET_*`, `NF_BR_*`, `NF_ARP_*`, `NF_NETDEV_*`); none where
+    /// packets of the family have no such place on their way.
+    pub fn number(self, family: NftFamily) -> Option<u32> {
+        let number = Self::of(family).iter().position(|point| *point == self)?;
+        u32::try_from(number).ok()
     }
 
-    /// The place of that number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        [Self::Prerouting, Self::Input, Self::Forward, Self::Output, Self::Postrouting]
-            .into_iter()
-            .find(|point| point.number() == number)
+    /// The place of that number in a family's tables.
+    pub fn from_number(number: u32, family: NftFamily) -> Option<Self> {
+        Self::of(family).get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// A family's places, in the order of their numbers.
+    fn of(family: NftFamily) -> &'static [Self] {
+        use NftHookPoint::{Egress, Forward, Ingress, Input, Output, Postrouting, Prerouting};
+        match family {
+            NftFamily::Netdev => &[Ingress, Egress],
+            NftFamily::Arp => &[Input, Output, Forward],
+            NftFamily::Inet => &[Prerouting, Input, Forward, Output, Postrouting, Ingress],
+            NftFamily::Ip | NftFamily::Ip6 | NftFamily::Bridge => {
+                &[Prerouting, Input, Forward, Output, Postrouting]
+            }
+        }
     }
 }
 
 impl fmt::Display for NftHookPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Ingress => "ingress",
             Self::Prerouting => "prerouting",
             Self::Input => "input",
             Self::Forward => "forward",
             Self::Output => "output",
             Self::Postrouting => "postrouting",
+            Self::Egress => "egress",
         })
     }
 }

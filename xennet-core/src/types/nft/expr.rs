@@ -1,3 +1,5 @@
+use super::NftFamily;
+
 /// A step of a rule: loads something into a register, compares a register, or acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,9 +66,43 @@ pub enum NftExpr {
     Counter(NftCounter),
     /// Decides.
     Verdict(NftVerdict),
+    /// Loads a value.
+    Immediate {
+        /// Where to.
+        register: NftRegister,
+        /// The value, in the order of bytes that the register shall have.
+        data: Vec<u8>,
+    },
+    /// Loads what connection tracking knows of the packet. `ct`
+    Ct {
+        /// What.
+        key: NftCt,
+        /// Where to.
+        register: NftRegister,
+    },
+    /// Gives the connection the address of the interface that it goes out by. `masquerade`
+    Masquerade,
+    /// Gives the connection another address. `snat`, `dnat`
+    Nat {
+        /// Which end of it.
+        kind: NftNat,
+        /// The address's family: `ip` or `ip6`.
+        family: NftFamily,
+        /// Where the address is.
+        address: NftRegister,
+        /// Where its new port is, if it gets one: two bytes in network order.
+        port: Option<NftRegister>,
+    },
+    /// Something that xennet's own rules do not have. It is only ever read.
+    Other {
+        /// The kernel's name for the expression.
+        name: String,
+    },
 }
 
-/// One of the sixteen registers of four bytes, by its number; what is longer takes the following ones too.
+/// One of the sixteen registers of four bytes, by its number: 0 is nft's `reg 1`, and 4 its `reg 2`.
+///
+/// What is longer takes the following ones too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "it is its number")]
 pub struct NftRegister(pub u8);
@@ -79,7 +115,9 @@ pub enum NftMeta {
     Protocol,
     /// The interface that it came in by: a name of 16 bytes.
     IifName,
-    /// That interface's type (`ARPHRD_*`): two bytes, in the machine's order.
+    /// The interface that it goes out by: a name of 16 bytes.
+    OifName,
+    /// The type of the one that it came in by (`ARPHRD_*`): two bytes, in the machine's order.
     IifType,
     /// The bridge that it came in by: a name of 16 bytes. In the bridge family, and not in every kernel.
     BridgeName,
@@ -87,6 +125,26 @@ pub enum NftMeta {
     L4Proto,
     /// 2 for IPv4, 10 for IPv6: one byte.
     NfProto,
+}
+
+/// What connection tracking knows of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NftCt {
+    /// Bits in the machine's order, four bytes: 2 established, 4 related, 8 new. `ct state`
+    State,
+    /// Bits in the machine's order, four bytes: 16 snat, 32 dnat. `ct status`
+    Status,
+}
+
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
+pub enum NftNat {
+    /// From where it comes. `snat`
+    Source,
+    /// Where it goes. `dnat`
+    Destination,
 }
 
 /// From where a payload's offset counts.

@@ -9,5 +9,7 @@ mod set;
 
 pub use batch::{NftBatch, NftCommand, NftFamily, NftTable};
 pub use chain::{NftChain, NftHook, NftHookPoint, NftPolicy, NftRule};
-pub use expr::{NftBase, NftCmp, NftCounter, NftExpr, NftMeta, NftRegister, NftVerdict};
+pub use expr::{
+    NftBase, NftCmp, NftCounter, NftCt, NftExpr, NftMeta, NftNat, NftRegister, NftVerdict,
+};
 pub use set::{NftElement, NftKey, NftSet, NftValue};

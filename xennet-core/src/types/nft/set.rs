@@ -28,13 +28,21 @@ pub enum NftKey {
     Ipv4Addr,
     /// An IPv6 address.
     Ipv6Addr,
+    /// Something that xennet's own sets do not have; or the whole key of a set that is more than a set: a map, one of
+    /// intervals, one whose elements expire, one that packets add to.
+    Other {
+        /// nft's number of the type, or types.
+        kind: u32,
+        /// How many bytes it has.
+        length: u32,
+    },
 }
 
 /// An element of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
 pub struct NftElement {
-    /// A value for each part of the set's key.
+    /// A value for each part of the set's key; none at all is what stands for all that is not in the set (`*`).
     pub key: Vec<NftValue>,
     /// What it says of itself, in at most 127 bytes.
     pub comment: Option<String>,
@@ -54,6 +62,8 @@ pub enum NftValue {
     Ipv4Addr(Ipv4Addr),
     /// An IPv6 address.
     Ipv6Addr(Ipv6Addr),
+    /// Bytes that are none of these; a name that no interface can have, too.
+    Other(Vec<u8>),
 }
 
 impl NftElement {
@@ -77,12 +87,16 @@ impl NftKey {
             Self::IfName | Self::Ipv6Addr => 16,
             Self::EtherAddr => 6,
             Self::Ipv4Addr => 4,
+            Self::Other { length, .. } => length,
         }
     }
 }
 
 impl fmt::Display for NftElement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.key.is_empty() {
+            write!(f, "*")?;
+        }
         for (n, value) in self.key.iter().enumerate() {
             write!(f, "{}{value}", if n == 0 { "" } else { " . " })?;
         }
@@ -103,6 +117,10 @@ impl fmt::Display for NftValue {
             }
             Self::Ipv4Addr(addr) => addr.fmt(f),
             Self::Ipv6Addr(addr) => addr.fmt(f),
+            Self::Other(bytes) => {
+                write!(f, "0x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
         }
     }
 }

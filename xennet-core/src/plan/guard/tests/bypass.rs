@@ -1,24 +1,21 @@
 //! What has got past such rules elsewhere, and frames that nobody thought of.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::fixture::*;
 use crate::config::GuardLevel;
-use crate::plan::guard::{Frame, GuardLayout, Packet, Payload, explain};
-use crate::types::NftFamily;
-
-fn strict() -> Table {
-    Table::new(&entry(GuardLevel::Strict))
-}
+use crate::plan::guard::{Frame, Packet, Payload};
 
 fn verdict(frame: &Frame) -> String {
-    strict().verdict(frame)
+    STRICT.verdict(frame)
 }
 
 const SOURCE: &str = "source is not its own";
 const FRAGMENTS: &str = "neighbour discovery in fragments (RFC 6980)";
 const AFAR: &str = "neighbour discovery from afar, or behind extension headers";
-const MALFORMED: &str = "malformed IPv6 headers";
+const MALFORMED: &str = "malformed IPv6, or cut off";
 
 #[test]
 fn ip4_headers_that_lie() {
@@ -32,7 +29,7 @@ fn ip4_headers_that_lie() {
     ] {
         let mut frame = good.clone();
         frame.bytes[at] = byte;
-        assert_eq!(verdict(&frame), "a malformed IPv4 header", "{why}");
+        assert_eq!(verdict(&frame), "malformed IPv4, or cut off", "{why}");
     }
 }
 
@@ -105,6 +102,8 @@ fn ip6_fragments() {
     );
     let tiny = fragment6(0, true, &cut(&udp(547, 546), 0));
     assert_eq!(verdict("2001:db8::5", tiny), "UDP without a whole header");
+    let tiny = fragment6(0, true, &Payload::Other { protocol: 132, bytes: vec![0; 7] });
+    assert_eq!(verdict("2001:db8::5", tiny), MALFORMED);
     // A fragment within a fragment.
     assert_eq!(
         verdict("2001:db8::5", fragment6(0, false, &fragment6(3, false, &na))),
@@ -174,19 +173,13 @@ fn cut_off_anywhere_nothing_passes() {
         let end = if matches!(packet, Packet::Arp { .. }) { 14 + 18 } else { whole.bytes.len() };
         for length in 0..end {
             let frame = Frame { bytes: whole.bytes[..length].to_vec(), ..whole.clone() };
-            assert!(!strict().explain(&frame).passes, "{length} bytes of {packet:?}");
+            assert!(!STRICT.explain(&frame).passes, "{length} bytes of {packet:?}");
         }
     }
 }
 
-fn table_of(
-    level: GuardLevel,
-) -> (GuardLayout, Vec<(crate::types::NftSet, crate::types::NftElement)>) {
-    let entry = entry(level);
-    let layout = entry.layout(GuardLayout::new(NftFamily::Bridge, true));
-    let elements = entry.elements(&layout);
-    (layout, elements)
-}
+static STRICT: LazyLock<Table> = LazyLock::new(|| Table::new(&entry(GuardLevel::Strict)));
+static IP: LazyLock<Table> = LazyLock::new(|| Table::new(&entry(GuardLevel::Ip)));
 
 /// Bytes that come a good way through the rules: a valid packet with a few of them changed, or cut off.
 fn nearly_valid() -> impl Strategy<Value = Vec<u8>> {
@@ -223,8 +216,7 @@ proptest! {
     fn no_frame_panics(bytes: Vec<u8>, near in nearly_valid()) {
         for bytes in [bytes, near] {
             let frame = Frame { bytes, ..mine(&arp(1, "10.0.0.5", "10.0.0.1")) };
-            let (layout, elements) = table_of(GuardLevel::Strict);
-            let _ = explain(&layout.chains(), &layout.rules(), &elements, &frame);
+            let _ = STRICT.explain(&frame);
         }
     }
 
@@ -238,8 +230,7 @@ proptest! {
             [&[0xff; 6][..], &MINE, &random].concat()
         };
         let frame = Frame { bytes, ..mine(&arp(1, "10.0.0.5", "10.0.0.1")) };
-        let (layout, elements) = table_of(if strict { GuardLevel::Strict } else { GuardLevel::Ip });
-        let explanation = explain(&layout.chains(), &layout.rules(), &elements, &frame);
+        let explanation = if strict { STRICT.explain(&frame) } else { IP.explain(&frame) };
         if explanation.passes {
             prop_assert_eq!(frame.bytes.get(6..12), Some(&MINE[..]), "{:?}", explanation);
             prop_assert!(speaks_for_itself(&frame.bytes[12..], strict), "{:?} {:?}", frame, explanation);

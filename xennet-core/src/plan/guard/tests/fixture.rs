@@ -4,7 +4,7 @@ use crate::config::{GuardLevel, GuardPolicy};
 use crate::plan::guard::{
     Ethernet, Explanation, Frame, GuardEntry, GuardLayout, Packet, Payload, explain,
 };
-use crate::types::{NftElement, NftFamily, NftSet, VifId};
+use crate::types::{NftChain, NftElement, NftFamily, NftRule, NftSet, VifId};
 
 pub(super) const MINE: [u8; 6] = [0x00, 0x16, 0x3e, 0, 0, 1];
 pub(super) const THEIRS: [u8; 6] = [0x00, 0x16, 0x3e, 0, 0, 2];
@@ -43,7 +43,8 @@ fn mac(octets: [u8; 6]) -> crate::types::MacAddr {
 
 /// The table with both guests in it.
 pub(super) struct Table {
-    layout: GuardLayout,
+    chains: Vec<NftChain>,
+    rules: Vec<NftRule>,
     elements: Vec<(NftSet, NftElement)>,
 }
 
@@ -56,11 +57,11 @@ impl Table {
         let layout = neighbour().layout(entry.layout(layout));
         let mut elements = entry.elements(&layout);
         elements.extend(neighbour().elements(&layout));
-        Self { layout, elements }
+        Self { chains: layout.chains(), rules: layout.rules(), elements }
     }
 
     pub(super) fn explain(&self, frame: &Frame) -> Explanation {
-        explain(&self.layout.chains(), &self.layout.rules(), &self.elements, frame)
+        explain(&self.chains, &self.rules, &self.elements, frame)
     }
 
     /// `passes`, or what the rule says that dropped it.

@@ -148,7 +148,11 @@ fn ip4_protocols() {
             ("a leave without a source", none(Payload::Igmp(0x17)), "passes"),
             ("an IGMP report of another", mine(&ip4("10.0.0.7", Payload::Igmp(0x16))), SOURCE),
             ("other IGMP without a source", none(Payload::Igmp(0x13)), "no source"),
-            ("any other protocol", own(Payload::Other { protocol: 132, bytes: vec![] }), "passes"),
+            (
+                "any other protocol",
+                own(Payload::Other { protocol: 132, bytes: vec![0; 8] }),
+                "passes",
+            ),
         ],
     );
 }

@@ -1,0 +1,175 @@
+use std::time::Instant;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR};
+
+use super::explain::{self, Refusal};
+use super::message::{Messages, malformed};
+use super::{Nftables, chain, element, rule, set, table};
+use crate::kernel::answer::{bad_attribute, extended_ack, kernel_words, messages};
+use crate::kernel::attributes;
+use crate::kernel::error::{Error, ErrorKind};
+use crate::kernel::socket::ANSWER_TIMEOUT;
+use crate::types::{NftBatch, NftCommand, NftElement, NftSet};
+
+impl Nftables {
+    /// Carries out a batch, all of it or nothing; one without commands is nothing. `nft -f`
+    ///
+    /// The error is the first one, and names the command (of elements, the very one) that failed. `EAGAIN` says that the
+    /// ruleset has another generation than the batch was planned for. After `ETIMEDOUT` and `ENOBUFS` it is not known
+    /// whether the batch was carried out.
+    pub fn apply(&mut self, batch: &NftBatch) -> Result<(), Error> {
+        let mut request = Request::new(batch);
+        if request.origins.is_empty() {
+            return Ok(());
+        }
+        match self.transact(&mut request) {
+            Ok(None) => Ok(()),
+            Ok(Some(refusal)) => Err(explain::error(batch, &request, refusal)),
+            Err(error) => Err(error.doing(explain::all(batch))),
+        }
+    }
+
+    /// Sends a batch; the answer is how the kernel refused it, if it did.
+    fn transact(&mut self, request: &mut Request) -> Result<Option<Refusal>, Error> {
+        let count = u32::try_from(request.messages.count()).unwrap_or(u32::MAX);
+        let first = self.connection.numbers(count);
+        request.messages.sequence(first);
+        let bytes = request.messages.bytes()?;
+        let socket = &mut self.connection.socket;
+        socket.make_room(bytes.len())?;
+        socket.send(bytes).map_err(|error| {
+            let size = format!("{} bytes are more than it may send at once", bytes.len());
+            error.explain(libc::EMSGSIZE, &size)
+        })?;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let port = socket.port();
+        let outcome = loop {
+            match socket.receive(deadline) {
+                Ok(datagram) => match request.answer(datagram, first, port) {
+                    Ok(None) => {}
+                    Ok(Some(Answer::Done)) => return Ok(None),
+                    Ok(Some(Answer::Refused(refusal))) => break Ok(Some(refusal)),
+                    Err(error) => break Err(error),
+                },
+                // Each command may have an error, and there is room for a few hundred: the first one is in it.
+                Err(error) if error.kind() == ErrorKind::Lost => {}
+                Err(error) => break Err(error),
+            }
+        };
+        socket.drain(deadline);
+        outcome
+    }
+}
+
+/// A batch as it is sent: its frame, and between that the commands' messages.
+pub(super) struct Request {
+    pub(super) messages: Messages,
+    origins: Vec<Origin>,
+}
+
+/// What a message comes from: a command, and the first of its elements that the message is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) command: usize,
+    pub(super) element: usize,
+}
+
+enum Answer {
+    Done,
+    Refused(Refusal),
+}
+
+impl Request {
+    fn new(batch: &NftBatch) -> Self {
+        let mut request = Self { messages: Messages::default(), origins: Vec::new() };
+        request.messages.frame(NFNL_MSG_BATCH_BEGIN);
+        if let Some(generation) = batch.generation {
+            request.messages.number(NFNL_BATCH_GENID, generation);
+        }
+        for (command, what) in batch.commands.iter().enumerate() {
+            request.command(command, batch, what);
+        }
+        // Only errors are told of their own accord. The last command is the last that is answered.
+        request.messages.flag_last(NLM_F_ACK);
+        request.messages.frame(NFNL_MSG_BATCH_END);
+        request
+    }
+
+    /// What a message comes from; none for the batch's frame, whose errors are the batch's own.
+    pub(super) fn origin(&self, message: usize) -> Option<Origin> {
+        self.origins.get(message.checked_sub(1)?).copied()
+    }
+
+    fn command(&mut self, index: usize, batch: &NftBatch, command: &NftCommand) {
+        let (to, family, at) = (&mut self.messages, batch.family, batch.table.as_str());
+        match command {
+            NftCommand::TableAdd { comment } => table::add(to, family, at, comment.as_deref()),
+            NftCommand::TableDelete => table::delete(to, family, at),
+            NftCommand::SetAdd(set) => set::add(to, family, at, set),
+            NftCommand::SetDelete { set } => set::delete(to, family, at, set),
+            NftCommand::ChainAdd(chain) => chain::add(to, family, at, chain),
+            NftCommand::ChainFlush { chain } => chain::flush(to, family, at, chain),
+            NftCommand::ChainDelete { chain } => chain::delete(to, family, at, chain),
+            NftCommand::RuleAdd(rule) => rule::add(to, family, at, rule),
+            NftCommand::ElementsAdd { set, elements } => {
+                let kind = (element::NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+                return self.elements(index, batch, kind, set, elements);
+            }
+            NftCommand::ElementsDelete { set, elements } => {
+                let kind = (element::NFT_MSG_DELSETELEM, 0);
+                return self.elements(index, batch, kind, set, elements);
+            }
+        }
+        self.origins.push(Origin { command: index, element: 0 });
+    }
+
+    /// As many messages as it takes, for an attribute's length has 16 bits. To delete no element is nothing: without
+    /// a list, the kernel would delete them all.
+    fn elements(
+        &mut self,
+        command: usize,
+        batch: &NftBatch,
+        kind: (u16, u16),
+        set: &NftSet,
+        elements: &[NftElement],
+    ) {
+        let mut done = 0;
+        while let Some(rest @ [_, ..]) = elements.get(done..) {
+            self.origins.push(Origin { command, element: done });
+            let to = &mut self.messages;
+            done += element::list(to, kind, batch.family, &batch.table, set, rest);
+        }
+    }
+
+    fn answer(&self, datagram: &[u8], first: u32, port: u32) -> Result<Option<Answer>, Error> {
+        for message in messages(datagram) {
+            let message = message.ok_or_else(malformed)?;
+            let position = message.sequence.checked_sub(first);
+            let position = position.and_then(|position| usize::try_from(position).ok());
+            let Some(position) = position.filter(|at| *at < self.messages.count()) else {
+                continue;
+            };
+            if message.port != port || message.kind != NLMSG_ERROR {
+                continue;
+            }
+            let errno = attributes::u32(message.body).ok_or_else(malformed)?;
+            let tlvs = extended_ack(&message).unwrap_or_default();
+            if errno != 0 {
+                return Ok(Some(Answer::Refused(Refusal {
+                    message: position,
+                    errno: errno.cast_signed().wrapping_neg(),
+                    words: kernel_words(tlvs),
+                    attribute: bad_attribute(tlvs),
+                })));
+            }
+            if position == self.origins.len() {
+                return Ok(Some(Answer::Done));
+            }
+        }
+        Ok(None)
+    }
+}
+
+const NFNL_MSG_BATCH_BEGIN: u16 = 16;
+const NFNL_MSG_BATCH_END: u16 = 17;
+const NFNL_BATCH_GENID: u16 = 1;

@@ -1,0 +1,135 @@
+use netlink_packet_core::NLM_F_DUMP;
+
+use super::message::{Messages, nf_tables};
+use super::{Nftables, chain, element, rule, set, table};
+use crate::kernel::attributes::{be32, find, u16};
+use crate::kernel::error::{Error, ErrorKind};
+use crate::kernel::request::READ_ATTEMPTS;
+use crate::types::{NftChain, NftElement, NftFamily, NftRule, NftSet, NftTable};
+
+impl Nftables {
+    /// The number that the ruleset of this network namespace has until the next batch changes it, whoever's that is.
+    pub fn generation(&mut self) -> Result<u32, Error> {
+        let mut question = Messages::default();
+        question.begin_any(NFT_MSG_GETGEN, 0);
+        let answer = nf_tables(NFT_MSG_NEWGEN);
+        let decode = |body: &[u8]| find(body.get(4..)?, NFTA_GEN_ID).and_then(be32);
+        question.into_bytes().and_then(|bytes| self.connection.ask(bytes, answer, decode)).map_err(
+            |error| {
+                error
+                    .explain(libc::EINVAL, "this kernel has no nftables (CONFIG_NF_TABLES)")
+                    .doing("nft generation")
+            },
+        )
+    }
+
+    /// A table; none if there is no such. `nft list table FAMILY NAME`
+    pub fn table(&mut self, family: NftFamily, name: &str) -> Result<Option<NftTable>, Error> {
+        let mut question = Messages::default();
+        table::get(&mut question, family, name);
+        let answer = nf_tables(table::NFT_MSG_NEWTABLE);
+        let found = question
+            .into_bytes()
+            .and_then(|bytes| self.connection.ask(bytes, answer, table::decode))
+            .map(Some);
+        none_if_missing(found)
+            .map_err(|error| error.doing(format!("nft list table {family} {name}")))
+    }
+
+    /// All tables, of all families. `nft list tables`
+    pub fn tables(&mut self) -> Result<Vec<NftTable>, Error> {
+        let mut question = Messages::default();
+        question.begin_any(table::NFT_MSG_GETTABLE, NLM_F_DUMP);
+        self.dump(question, table::NFT_MSG_NEWTABLE, table::decode)
+            .map_err(|error| error.doing("nft list tables"))
+    }
+
+    /// The sets of a table; none if there is no such table. `nft list sets table FAMILY NAME`
+    pub fn sets(&mut self, family: NftFamily, table: &str) -> Result<Vec<NftSet>, Error> {
+        let mut question = Messages::default();
+        set::get(&mut question, NLM_F_DUMP, family, table);
+        let found = self.dump(question, set::NFT_MSG_NEWSET, set::decode);
+        none_if_missing(found)
+            .map_err(|error| error.doing(format!("nft list sets table {family} {table}")))
+    }
+
+    /// The chains of a table; none if there is no such table. `nft list chains FAMILY`
+    pub fn chains(&mut self, family: NftFamily, table: &str) -> Result<Vec<NftChain>, Error> {
+        let mut question = Messages::default();
+        question.begin(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP, family);
+        // The kernel can be asked for a family's chains, and not for a table's.
+        let decode = |body: &[u8]| {
+            chain::decode(body).filter(|(_, of, _)| of == table).map(|(_, _, chain)| chain)
+        };
+        self.dump(question, chain::NFT_MSG_NEWCHAIN, decode)
+            .map_err(|error| error.doing(format!("nft list chains {family}")))
+    }
+
+    /// The chains of all families and tables that packets enter by themselves, each with its table. `nft list chains`
+    pub fn base_chains(&mut self) -> Result<Vec<(NftFamily, String, NftChain)>, Error> {
+        let mut question = Messages::default();
+        question.begin_any(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP);
+        let decode = |body: &[u8]| chain::decode(body).filter(|(_, _, chain)| chain.hook.is_some());
+        self.dump(question, chain::NFT_MSG_NEWCHAIN, decode)
+            .map_err(|error| error.doing("nft list chains"))
+    }
+
+    /// The rules of a table, those of each chain in their order, with what they have counted; none if there is no such
+    /// table. `nft list table FAMILY NAME`
+    pub fn rules(&mut self, family: NftFamily, table: &str) -> Result<Vec<NftRule>, Error> {
+        let mut question = Messages::default();
+        rule::get(&mut question, NLM_F_DUMP, family, table);
+        let found = self.dump(question, rule::NFT_MSG_NEWRULE, rule::decode);
+        none_if_missing(found)
+            .map_err(|error| error.doing(format!("nft list table {family} {table}")))
+    }
+
+    /// The elements of a set, with what they have counted; none if there is no such set. `nft list set FAMILY TABLE SET`
+    pub fn elements(
+        &mut self,
+        family: NftFamily,
+        table: &str,
+        set: &NftSet,
+    ) -> Result<Vec<NftElement>, Error> {
+        let doing =
+            |error: Error| error.doing(format!("nft list set {family} {table} {}", set.name));
+        for _ in 0..READ_ATTEMPTS {
+            let mut question = Messages::default();
+            let kind = (element::NFT_MSG_GETSETELEM, NLM_F_DUMP);
+            element::all(&mut question, kind, family, table, set);
+            // The kernel does not say of itself that elements changed while they were read. Each piece of the answer
+            // bears the ruleset's generation, though.
+            let decode = |body: &[u8]| Some((u16(body.get(2..)?)?, element::decode(body, set)?));
+            let found = self.dump(question, element::NFT_MSG_NEWSETELEM, decode);
+            let pieces = none_if_missing(found).map_err(doing)?;
+            let generation = pieces.first().map(|(generation, _)| *generation);
+            if pieces.iter().all(|(of, _)| Some(*of) == generation) {
+                return Ok(pieces.into_iter().flat_map(|(_, elements)| elements).collect());
+            }
+        }
+        Err(doing(Error::of(ErrorKind::Changing, "the set changed while it was read")))
+    }
+
+    fn dump<T>(
+        &mut self,
+        question: Messages,
+        answer: u16,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        self.connection.dump(question.into_bytes()?, nf_tables(answer), decode)
+    }
+}
+
+/// That there is no such table or set is an answer.
+pub(super) fn none_if_missing<T: Default>(found: Result<T, Error>) -> Result<T, Error> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::Refused && error.errno() == libc::ENOENT => {
+            Ok(T::default())
+        }
+        outcome => outcome,
+    }
+}
+
+const NFT_MSG_NEWGEN: u16 = 15;
+const NFT_MSG_GETGEN: u16 = 16;
+const NFTA_GEN_ID: u16 = 1;
