@@ -14,6 +14,9 @@ fn verdict(frame: &Frame) -> String {
 
 const SOURCE: &str = "source is not its own";
 const FRAGMENTS: &str = "neighbour discovery in fragments (RFC 6980)";
+const RA: &str = "an IPv6 router advertisement";
+const OPTION: &str = "an option that names an Ethernet address that is not its own";
+const LENGTH: &str = "neighbour discovery with options that cannot be judged";
 const AFAR: &str = "neighbour discovery from afar, or behind extension headers";
 const MALFORMED: &str = "malformed IPv6, or cut off";
 
@@ -63,7 +66,6 @@ fn ip4_fragments() {
 fn router_advertisements_hide_nowhere() {
     let ra = Payload::Icmp6(134);
     let verdict = |payload: &Payload| verdict(&mine(&ip6(LINK_LOCAL, payload.clone())));
-    const RA: &str = "an IPv6 router advertisement";
     assert_eq!(verdict(&behind(0, &ra)), RA);
     assert_eq!(verdict(&behind(60, &ra)), RA);
     assert_eq!(verdict(&behind(43, &behind(60, &ra))), RA);
@@ -127,16 +129,16 @@ fn neighbour_discovery_that_cannot_be_judged() {
     afar.bytes[21] = 254;
     assert_eq!(verdict(&afar), AFAR);
 
-    let (_, whole) = na.bytes();
-    let with = |options: &[u8]| {
-        let bytes = [&whole[..24], options].concat();
+    // The options of a router solicitation are judged like those of an advertisement.
+    let rs = Payload::RouterSolicitation { source_mac: None };
+    let with = |message: &Payload, fixed, options: &[u8]| {
+        let bytes = [&message.bytes().1[..fixed], options].concat();
         verdict(&own(&Payload::Other { protocol: 58, bytes }))
     };
     let [mine, theirs] = [MINE, THEIRS].map(|mac| [&[2, 1][..], &mac].concat());
     let nonce = [14, 1, 1, 2, 3, 4, 5, 6];
-    const OPTION: &str = "an option that names an Ethernet address that is not its own";
-    const LENGTH: &str = "neighbour discovery with options that cannot be judged";
     for (options, expected) in [
+        (nonce.to_vec(), "passes"),
         ([mine.as_slice(), &nonce].concat(), "passes"),
         ([&nonce, mine.as_slice()].concat(), "passes"),
         ([mine.as_slice(), &theirs].concat(), OPTION),
@@ -149,7 +151,8 @@ fn neighbour_discovery_that_cannot_be_judged() {
         (vec![2, 1, 0, 0], LENGTH),
         (vec![2], LENGTH),
     ] {
-        assert_eq!(with(&options), expected, "{options:?}");
+        assert_eq!(with(&na, 24, &options), expected, "{options:?}");
+        assert_eq!(with(&rs, 8, &options), expected, "{options:?}");
     }
     // An option behind the packet's end is no option, whatever the frame's padding says.
     let mut padded = own(&advertisement("2001:db8::5", None));

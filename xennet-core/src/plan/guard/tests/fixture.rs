@@ -32,7 +32,9 @@ pub(super) fn neighbour() -> GuardEntry {
         owner: VifId { domid: 2, devid: 0 },
         mac: mac(THEIRS),
         // The second is within a prefix of vif1.0's, and closer.
-        ip: "10.0.0.6 10.0.1.6 2001:db8::6 2001:db8:1::6 2001:db8:2::/64".parse().unwrap(),
+        ip: "10.0.0.6 10.0.1.6 10.0.2.0/24 2001:db8::6 2001:db8:1::6 2001:db8:2::/64"
+            .parse()
+            .unwrap(),
         ..entry(GuardLevel::Strict)
     }
 }
@@ -153,4 +155,15 @@ pub(super) fn cut(payload: &Payload, length: usize) -> Payload {
     let (protocol, mut bytes) = payload.bytes();
     bytes.truncate(length);
     Payload::Other { protocol, bytes }
+}
+
+/// Frames by name, and what becomes of each.
+pub(super) fn check(table: &Table, cases: &[(&str, Frame, &str)]) {
+    for (name, frame, verdict) in cases {
+        assert_eq!(table.verdict(frame), *verdict, "{name}: {:?}", table.explain(frame));
+    }
+}
+
+pub(super) fn strict() -> Table {
+    Table::new(&entry(GuardLevel::Strict))
 }
