@@ -21,6 +21,8 @@ pub struct Explanation {
 
 /// Does with a frame what the kernel would: with these chains and rules, and these elements of their sets.
 ///
+/// A rule with an expression that no rule of the guard's has is taken not to hold.
+///
 /// A frame to a bridge itself (01:80:c2:00:00:00 to 0f) passes where both the chain before the bridge and the one at
 /// its input let it pass; which of the two it meets depends on the bridge's settings.
 pub fn explain(
@@ -183,7 +185,6 @@ impl<'a> Walk<'a> {
             }
             NftExpr::Immediate { register, data } => self.store(*register, data),
             NftExpr::Counter(_) | NftExpr::Verdict(_) => Some(()),
-            // The guard's rules have none of these; a rule that does is somebody else's, and says nothing here.
             NftExpr::Ct { .. }
             | NftExpr::Masquerade
             | NftExpr::Nat { .. }
@@ -196,7 +197,7 @@ impl<'a> Walk<'a> {
         Some(match key {
             NftMeta::Protocol => short(&self.packet.protocol.to_be_bytes()),
             NftMeta::IifName => (name(&self.frame.port), 16),
-            // Where it goes is not decided yet.
+            // Where it goes is not known before routing.
             NftMeta::OifName => return None,
             NftMeta::IifType => short(&1_u16.to_ne_bytes()),
             NftMeta::BridgeName => (self.frame.bridge.as_ref().map_or([0; 16], name), 16),
@@ -242,15 +243,17 @@ fn sets(elements: &[(NftSet, NftElement)]) -> HashMap<&str, HashSet<Vec<u8>>> {
 fn bytes(value: &NftValue) -> Vec<u8> {
     match value {
         NftValue::IfName(value) => name(value).to_vec(),
-        NftValue::EtherAddr(octets) => {
-            let mut bytes = octets.to_vec();
-            bytes.resize(8, 0);
-            bytes
-        }
+        NftValue::EtherAddr(octets) => whole(octets),
         NftValue::Ipv4Addr(address) => address.octets().to_vec(),
         NftValue::Ipv6Addr(address) => address.octets().to_vec(),
-        NftValue::Other(bytes) => bytes.clone(),
+        NftValue::Other(bytes) => whole(bytes),
     }
+}
+
+fn whole(bytes: &[u8]) -> Vec<u8> {
+    let mut whole = bytes.to_vec();
+    whole.resize(bytes.len().next_multiple_of(4), 0);
+    whole
 }
 
 fn name(name: &IfName) -> [u8; 16] {

@@ -1,18 +1,19 @@
 use super::{Address, Field, ICMP, IGMP, Rule, UDP};
 use crate::plan::guard::GuardLayout;
 use crate::plan::guard::layout::Version;
-use crate::types::{NftCmp, NftRule, NftVerdict};
+use crate::types::{NftRule, NftVerdict};
 
 /// IPv4 of a guarded port.
 pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let rule = |chain| Rule::new(layout.family, chain);
     let ip4 = || rule("ip4");
     let mut rules = vec![
+        ip4().ip4().later_fragment4().goto(SOURCE, "a later fragment"),
         ip4().ip4().l4proto(UDP).goto("ip4_udp", "UDP"),
         ip4().ip4().l4proto(ICMP).goto("ip4_icmp", "ICMP"),
         ip4().ip4().l4proto(IGMP).goto("ip4_igmp", "IGMP"),
-        ip4().ip4().l4proto_known().goto(SOURCE, "any other protocol"),
-        ip4().refuse("a malformed IPv4 header"),
+        ip4().ip4().whole_header().goto(SOURCE, "any other protocol"),
+        ip4().refuse("malformed IPv4, or cut off"),
     ];
     rules.extend(udp(layout));
     rules.extend(icmp(layout));
@@ -27,13 +28,11 @@ pub(super) const ADDRESS: Address =
 
 const SOURCE: &str = "ip4_source";
 const UNSPECIFIED: &[u8] = &[0; 4];
-const LATER: &str = "a later fragment";
 
 fn udp(layout: &GuardLayout) -> Vec<NftRule> {
     const SERVER: &str = "an answer of a DHCP server";
     let udp = || Rule::new(layout.family, "ip4_udp").udp4();
     vec![
-        udp().later_fragment4().goto(SOURCE, LATER),
         udp().is(Field::transport(0, 2), &[0, 67]).port_not_in("dhcp_servers").refuse(SERVER),
         udp().is(Field::transport(2, 2), &[0, 68]).port_not_in("dhcp_servers").refuse(SERVER),
         Rule::new(layout.family, "ip4_udp")
@@ -42,7 +41,7 @@ fn udp(layout: &GuardLayout) -> Vec<NftRule> {
             .l4proto(UDP)
             .is(Field::transport(0, 4), &[0, 68, 0, 67])
             .accept("a DHCP client without an address"),
-        udp().compare(Field::transport(4, 2), NftCmp::Gte, &[0, 8]).goto(SOURCE, "any other UDP"),
+        udp().whole_header().goto(SOURCE, "any other UDP"),
         udp().chain_end().refuse("UDP without a whole header"),
     ]
 }
@@ -50,20 +49,16 @@ fn udp(layout: &GuardLayout) -> Vec<NftRule> {
 fn icmp(layout: &GuardLayout) -> Vec<NftRule> {
     let icmp = || Rule::new(layout.family, "ip4_icmp").icmp();
     vec![
-        icmp().later_fragment4().goto(SOURCE, LATER),
         icmp().kind(5).port_not_in("routers").refuse("an ICMP redirect"),
         icmp().kind(9).port_not_in("routers").refuse("an ICMP router advertisement"),
-        icmp().compare(Field::transport(2, 2), NftCmp::Gte, &[0, 0]).goto(SOURCE, "any other ICMP"),
+        icmp().whole_header().goto(SOURCE, "any other ICMP"),
         icmp().chain_end().refuse("ICMP without a whole header"),
     ]
 }
 
 fn igmp(layout: &GuardLayout) -> Vec<NftRule> {
     let igmp = || Rule::new(layout.family, "ip4_igmp").ip4().l4proto(IGMP);
-    let mut rules = vec![
-        igmp().later_fragment4().goto(SOURCE, LATER),
-        igmp().kind(0x11).port_not_in("routers").refuse("an IGMP query"),
-    ];
+    let mut rules = vec![igmp().kind(0x11).port_not_in("routers").refuse("an IGMP query")];
     for report in [0x12, 0x16, 0x17, 0x22] {
         rules.push(
             Rule::new(layout.family, "ip4_igmp")
@@ -75,7 +70,7 @@ fn igmp(layout: &GuardLayout) -> Vec<NftRule> {
         );
     }
     rules.extend([
-        igmp().compare(Field::transport(2, 2), NftCmp::Gte, &[0, 0]).goto(SOURCE, "any other IGMP"),
+        igmp().whole_header().goto(SOURCE, "any other IGMP"),
         igmp().chain_end().refuse("IGMP without a whole header"),
     ]);
     rules

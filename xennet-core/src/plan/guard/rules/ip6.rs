@@ -14,10 +14,10 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
         ip6().l4proto(ICMP6).goto("ip6_icmp", "ICMPv6"),
         ip6().l4proto(UDP).goto("ip6_udp", "UDP"),
         ip6().fragment().l4proto(TCP).goto("ip6_tcp", "a first fragment of TCP"),
-        ip6().l4proto_known().goto(SOURCE, "any other protocol"),
-        ip6().chain_end().refuse("malformed IPv6 headers"),
+        ip6().whole_header().goto(SOURCE, "any other protocol"),
+        ip6().chain_end().refuse("malformed IPv6, or cut off"),
         tcp()
-            .compare(Field::transport(18, 2), NftCmp::Gte, &[0, 0])
+            .compare(Field::transport(4, 16), NftCmp::Gte, &[0; 16])
             .goto(SOURCE, "with a whole TCP header"),
         tcp().chain_end().refuse("a first fragment without a whole TCP header (RFC 7112)"),
     ];
@@ -41,7 +41,7 @@ fn udp(layout: &GuardLayout) -> Vec<NftRule> {
     vec![
         udp().is(Field::transport(0, 2), &server).port_not_in("dhcp_servers").refuse(SERVER),
         udp().is(Field::transport(2, 2), &client).port_not_in("dhcp_servers").refuse(SERVER),
-        udp().compare(Field::transport(4, 2), NftCmp::Gte, &[0, 8]).goto(SOURCE, "any other UDP"),
+        udp().whole_header().goto(SOURCE, "any other UDP"),
         udp().chain_end().refuse("UDP without a whole header"),
     ]
 }
@@ -71,9 +71,7 @@ fn icmp(layout: &GuardLayout) -> Vec<NftRule> {
         );
     }
     rules.extend([
-        icmp()
-            .compare(Field::transport(2, 2), NftCmp::Gte, &[0, 0])
-            .goto(SOURCE, "any other ICMPv6"),
+        icmp().whole_header().goto(SOURCE, "any other ICMPv6"),
         icmp().chain_end().refuse("ICMPv6 without a whole header"),
     ]);
     rules

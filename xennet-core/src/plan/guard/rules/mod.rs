@@ -1,8 +1,10 @@
 //! What the guard's chains say.
 //!
 //! Never may a rule that lets a packet through be the last word on bytes that it did not see: an expression that
-//! cannot read ends its rule only. And a packet of several fragments has its transport header in the first one; Linux
-//! 6.1 reads some bytes of the later ones in its place, so these are always told apart first.
+//! cannot read ends its rule only. And of a packet in fragments, only the first has a transport header. In a later one,
+//! the kernel reads other bytes in its place when one, two or four are asked for (`nft_payload_fast_eval`, as of Linux
+//! 6.18); so later fragments are told apart first, and what cannot be (a fragment in a fragment) fails at the question
+//! for a whole header.
 
 mod address;
 mod arp;

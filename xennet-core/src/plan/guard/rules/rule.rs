@@ -94,12 +94,6 @@ impl Rule {
         self.meta(NftMeta::L4Proto, &[number])
     }
 
-    /// `meta l4proto >= 0`: whether the kernel could make sense of the IP headers at all.
-    pub(super) fn l4proto_known(mut self) -> Self {
-        self.push(NftExpr::Meta { key: NftMeta::L4Proto, register: FIRST });
-        self.cmp(NftCmp::Gte, &[0])
-    }
-
     pub(super) fn udp4(self) -> Self {
         self.ip4().l4proto(UDP)
     }
@@ -118,6 +112,14 @@ impl Rule {
 
     pub(super) fn icmp6(self) -> Self {
         self.ip6().l4proto(ICMP6)
+    }
+
+    /// `@th,0,64 >= 0`: whether there are eight bytes behind the IP headers, as each protocol worth the name has.
+    ///
+    /// That fails as well where the kernel could make no sense of the IP headers. It is not a word on some field, for
+    /// where there is no header the kernel may read other bytes in the place of one, two or four.
+    pub(super) fn whole_header(self) -> Self {
+        self.compare(Field::transport(0, 8), NftCmp::Gte, &[0; 8])
     }
 
     /// `icmpv6 type NUMBER`, or another first byte behind the IP headers.

@@ -1,24 +1,24 @@
 //! What has got past such rules elsewhere, and frames that nobody thought of.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::fixture::*;
 use crate::config::GuardLevel;
-use crate::plan::guard::{Frame, GuardLayout, Packet, Payload, explain};
-use crate::types::NftFamily;
-
-fn strict() -> Table {
-    Table::new(&entry(GuardLevel::Strict))
-}
+use crate::plan::guard::{Frame, Packet, Payload};
 
 fn verdict(frame: &Frame) -> String {
-    strict().verdict(frame)
+    STRICT.verdict(frame)
 }
 
 const SOURCE: &str = "source is not its own";
 const FRAGMENTS: &str = "neighbour discovery in fragments (RFC 6980)";
+const RA: &str = "an IPv6 router advertisement";
+const OPTION: &str = "an option that names an Ethernet address that is not its own";
+const LENGTH: &str = "neighbour discovery with options that cannot be judged";
 const AFAR: &str = "neighbour discovery from afar, or behind extension headers";
-const MALFORMED: &str = "malformed IPv6 headers";
+const MALFORMED: &str = "malformed IPv6, or cut off";
 
 #[test]
 fn ip4_headers_that_lie() {
@@ -32,7 +32,7 @@ fn ip4_headers_that_lie() {
     ] {
         let mut frame = good.clone();
         frame.bytes[at] = byte;
-        assert_eq!(verdict(&frame), "a malformed IPv4 header", "{why}");
+        assert_eq!(verdict(&frame), "malformed IPv4, or cut off", "{why}");
     }
 }
 
@@ -66,7 +66,6 @@ fn ip4_fragments() {
 fn router_advertisements_hide_nowhere() {
     let ra = Payload::Icmp6(134);
     let verdict = |payload: &Payload| verdict(&mine(&ip6(LINK_LOCAL, payload.clone())));
-    const RA: &str = "an IPv6 router advertisement";
     assert_eq!(verdict(&behind(0, &ra)), RA);
     assert_eq!(verdict(&behind(60, &ra)), RA);
     assert_eq!(verdict(&behind(43, &behind(60, &ra))), RA);
@@ -105,6 +104,8 @@ fn ip6_fragments() {
     );
     let tiny = fragment6(0, true, &cut(&udp(547, 546), 0));
     assert_eq!(verdict("2001:db8::5", tiny), "UDP without a whole header");
+    let tiny = fragment6(0, true, &Payload::Other { protocol: 132, bytes: vec![0; 7] });
+    assert_eq!(verdict("2001:db8::5", tiny), MALFORMED);
     // A fragment within a fragment.
     assert_eq!(
         verdict("2001:db8::5", fragment6(0, false, &fragment6(3, false, &na))),
@@ -128,16 +129,16 @@ fn neighbour_discovery_that_cannot_be_judged() {
     afar.bytes[21] = 254;
     assert_eq!(verdict(&afar), AFAR);
 
-    let (_, whole) = na.bytes();
-    let with = |options: &[u8]| {
-        let bytes = [&whole[..24], options].concat();
+    // The options of a router solicitation are judged like those of an advertisement.
+    let rs = Payload::RouterSolicitation { source_mac: None };
+    let with = |message: &Payload, fixed, options: &[u8]| {
+        let bytes = [&message.bytes().1[..fixed], options].concat();
         verdict(&own(&Payload::Other { protocol: 58, bytes }))
     };
     let [mine, theirs] = [MINE, THEIRS].map(|mac| [&[2, 1][..], &mac].concat());
     let nonce = [14, 1, 1, 2, 3, 4, 5, 6];
-    const OPTION: &str = "an option that names an Ethernet address that is not its own";
-    const LENGTH: &str = "neighbour discovery with options that cannot be judged";
     for (options, expected) in [
+        (nonce.to_vec(), "passes"),
         ([mine.as_slice(), &nonce].concat(), "passes"),
         ([&nonce, mine.as_slice()].concat(), "passes"),
         ([mine.as_slice(), &theirs].concat(), OPTION),
@@ -150,7 +151,8 @@ fn neighbour_discovery_that_cannot_be_judged() {
         (vec![2, 1, 0, 0], LENGTH),
         (vec![2], LENGTH),
     ] {
-        assert_eq!(with(&options), expected, "{options:?}");
+        assert_eq!(with(&na, 24, &options), expected, "{options:?}");
+        assert_eq!(with(&rs, 8, &options), expected, "{options:?}");
     }
     // An option behind the packet's end is no option, whatever the frame's padding says.
     let mut padded = own(&advertisement("2001:db8::5", None));
@@ -174,19 +176,13 @@ fn cut_off_anywhere_nothing_passes() {
         let end = if matches!(packet, Packet::Arp { .. }) { 14 + 18 } else { whole.bytes.len() };
         for length in 0..end {
             let frame = Frame { bytes: whole.bytes[..length].to_vec(), ..whole.clone() };
-            assert!(!strict().explain(&frame).passes, "{length} bytes of {packet:?}");
+            assert!(!STRICT.explain(&frame).passes, "{length} bytes of {packet:?}");
         }
     }
 }
 
-fn table_of(
-    level: GuardLevel,
-) -> (GuardLayout, Vec<(crate::types::NftSet, crate::types::NftElement)>) {
-    let entry = entry(level);
-    let layout = entry.layout(GuardLayout::new(NftFamily::Bridge, true));
-    let elements = entry.elements(&layout);
-    (layout, elements)
-}
+static STRICT: LazyLock<Table> = LazyLock::new(|| Table::new(&entry(GuardLevel::Strict)));
+static IP: LazyLock<Table> = LazyLock::new(|| Table::new(&entry(GuardLevel::Ip)));
 
 /// Bytes that come a good way through the rules: a valid packet with a few of them changed, or cut off.
 fn nearly_valid() -> impl Strategy<Value = Vec<u8>> {
@@ -223,8 +219,7 @@ proptest! {
     fn no_frame_panics(bytes: Vec<u8>, near in nearly_valid()) {
         for bytes in [bytes, near] {
             let frame = Frame { bytes, ..mine(&arp(1, "10.0.0.5", "10.0.0.1")) };
-            let (layout, elements) = table_of(GuardLevel::Strict);
-            let _ = explain(&layout.chains(), &layout.rules(), &elements, &frame);
+            let _ = STRICT.explain(&frame);
         }
     }
 
@@ -238,8 +233,7 @@ proptest! {
             [&[0xff; 6][..], &MINE, &random].concat()
         };
         let frame = Frame { bytes, ..mine(&arp(1, "10.0.0.5", "10.0.0.1")) };
-        let (layout, elements) = table_of(if strict { GuardLevel::Strict } else { GuardLevel::Ip });
-        let explanation = explain(&layout.chains(), &layout.rules(), &elements, &frame);
+        let explanation = if strict { STRICT.explain(&frame) } else { IP.explain(&frame) };
         if explanation.passes {
             prop_assert_eq!(frame.bytes.get(6..12), Some(&MINE[..]), "{:?}", explanation);
             prop_assert!(speaks_for_itself(&frame.bytes[12..], strict), "{:?} {:?}", frame, explanation);

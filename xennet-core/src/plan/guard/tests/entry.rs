@@ -76,7 +76,7 @@ fn what_everybody_needs_is_nobodys() {
 
 #[test]
 fn a_record_that_is_too_long_says_so() {
-    let ip = (1..40).map(|n| format!("10.0.0.{n} ")).collect::<String>().parse().unwrap();
+    let ip = (1..40).map(|n| format!("10.0.0.{n}")).collect::<Vec<_>>().join(" ").parse().unwrap();
     let entry = GuardEntry { ip, ..entry(GuardLevel::Ip) };
     let record = entry.record();
     assert!(record.len() <= 127 && record.len() > 115, "{} bytes", record.len());

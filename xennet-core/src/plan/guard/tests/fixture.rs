@@ -4,7 +4,7 @@ use crate::config::{GuardLevel, GuardPolicy};
 use crate::plan::guard::{
     Ethernet, Explanation, Frame, GuardEntry, GuardLayout, Packet, Payload, explain,
 };
-use crate::types::{NftElement, NftFamily, NftSet, VifId};
+use crate::types::{NftChain, NftElement, NftFamily, NftRule, NftSet, VifId};
 
 pub(super) const MINE: [u8; 6] = [0x00, 0x16, 0x3e, 0, 0, 1];
 pub(super) const THEIRS: [u8; 6] = [0x00, 0x16, 0x3e, 0, 0, 2];
@@ -32,7 +32,9 @@ pub(super) fn neighbour() -> GuardEntry {
         owner: VifId { domid: 2, devid: 0 },
         mac: mac(THEIRS),
         // The second is within a prefix of vif1.0's, and closer.
-        ip: "10.0.0.6 10.0.1.6 2001:db8::6 2001:db8:1::6 2001:db8:2::/64".parse().unwrap(),
+        ip: "10.0.0.6 10.0.1.6 10.0.2.0/24 2001:db8::6 2001:db8:1::6 2001:db8:2::/64"
+            .parse()
+            .unwrap(),
         ..entry(GuardLevel::Strict)
     }
 }
@@ -43,7 +45,8 @@ fn mac(octets: [u8; 6]) -> crate::types::MacAddr {
 
 /// The table with both guests in it.
 pub(super) struct Table {
-    layout: GuardLayout,
+    chains: Vec<NftChain>,
+    rules: Vec<NftRule>,
     elements: Vec<(NftSet, NftElement)>,
 }
 
@@ -56,11 +59,11 @@ impl Table {
         let layout = neighbour().layout(entry.layout(layout));
         let mut elements = entry.elements(&layout);
         elements.extend(neighbour().elements(&layout));
-        Self { layout, elements }
+        Self { chains: layout.chains(), rules: layout.rules(), elements }
     }
 
     pub(super) fn explain(&self, frame: &Frame) -> Explanation {
-        explain(&self.layout.chains(), &self.layout.rules(), &self.elements, frame)
+        explain(&self.chains, &self.rules, &self.elements, frame)
     }
 
     /// `passes`, or what the rule says that dropped it.
@@ -152,4 +155,15 @@ pub(super) fn cut(payload: &Payload, length: usize) -> Payload {
     let (protocol, mut bytes) = payload.bytes();
     bytes.truncate(length);
     Payload::Other { protocol, bytes }
+}
+
+/// Frames by name, and what becomes of each.
+pub(super) fn check(table: &Table, cases: &[(&str, Frame, &str)]) {
+    for (name, frame, verdict) in cases {
+        assert_eq!(table.verdict(frame), *verdict, "{name}: {:?}", table.explain(frame));
+    }
+}
+
+pub(super) fn strict() -> Table {
+    Table::new(&entry(GuardLevel::Strict))
 }

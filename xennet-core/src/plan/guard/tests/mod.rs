@@ -1,6 +1,7 @@
 mod bypass;
 mod entry;
 mod fixture;
+mod others;
 mod plan;
 mod rules;
 mod verdicts;

@@ -283,12 +283,14 @@ fn a_new_prefix_length_brings_its_sets_and_keeps_the_elements() {
     );
 }
 
+type Damage = fn(&mut GuardSnapshot);
+
 #[test]
 fn what_somebody_has_changed_is_put_right() {
     let wanted = small(GuardLevel::Strict);
     let mut whole = Kernel::new();
     whole.install(&wanted);
-    let damage: [(&str, fn(&mut GuardSnapshot)); 7] = [
+    let damage: [(&str, Damage); 7] = [
         ("a rule is gone", |seen| drop(seen.rules.remove(9))),
         ("a rule is somebody's", |seen| seen.rules[3].comment = Some("let all pass".into())),
         ("rules are in another order", |seen| seen.rules.swap(0, 1)),
@@ -304,7 +306,9 @@ fn what_somebody_has_changed_is_put_right() {
         damage(&mut kernel.seen);
         kernel.install(&wanted);
         let mut rules = [kernel.seen.rules, whole.seen.rules.clone()];
-        rules.iter_mut().for_each(|rules| rules.sort_by(|a, b| a.chain.cmp(&b.chain)));
+        for rules in &mut rules {
+            rules.sort_by(|a, b| a.chain.cmp(&b.chain));
+        }
         assert_eq!(rules[0], rules[1], "{what}");
         assert_eq!(kernel.seen.chains.len(), whole.seen.chains.len(), "{what}");
         assert!(!kernel.seen.table.unwrap().dormant, "{what}");
