@@ -22,6 +22,7 @@ mod apply;
 mod bridge;
 pub mod config;
 mod error;
+mod host;
 pub mod hotplug;
 pub mod kernel;
 mod lock;
@@ -34,5 +35,6 @@ pub mod xenstore;
 
 pub use bridge::Bridge;
 pub use error::Error;
+pub use host::{Host, HostStatus};
 pub use network::Dom0Network;
 pub use vif::{Vif, VifStatus};

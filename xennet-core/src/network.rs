@@ -8,7 +8,7 @@ use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
 use crate::xenstore::XenStore;
-use crate::{Bridge, Error, Vif};
+use crate::{Bridge, Error, Host, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
@@ -20,6 +20,7 @@ pub struct Dom0Network {
     pub(crate) config: NetworkConfig,
     pub(crate) run_dir: PathBuf,
     pub(crate) hook_dir: PathBuf,
+    pub(crate) root: PathBuf,
     pub(crate) link_wait: Duration,
 }
 
@@ -42,6 +43,7 @@ impl Dom0Network {
             config: NetworkConfig::default(),
             run_dir: "/run/xennet".into(),
             hook_dir: "/etc/xen/scripts/vif-post.d".into(),
+            root: "/".into(),
             link_wait: Duration::from_secs(10),
         })
     }
@@ -75,6 +77,11 @@ impl Dom0Network {
         self.hook_dir = dir.into();
     }
 
+    /// Where the files of other programs that configure interfaces are, instead of `/`.
+    pub fn set_root(&mut self, dir: impl Into<PathBuf>) {
+        self.root = dir.into();
+    }
+
     /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
     ///
     /// Stay well below the 40 seconds after which libxl kills a hotplug script.
@@ -95,6 +102,11 @@ impl Dom0Network {
     /// One bridge, which need not exist yet.
     pub fn bridge(&mut self, name: IfName) -> Bridge<'_> {
         Bridge::new(self, name)
+    }
+
+    /// The host's side: what the configuration says of its bridges, addresses and forwarding.
+    pub fn host(&mut self) -> Host<'_> {
+        Host::new(self)
     }
 
     /// Every bridge here. `ip link show type bridge`

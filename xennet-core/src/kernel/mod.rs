@@ -24,7 +24,7 @@ mod vlan;
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
 pub use route::RouteFilter;
-pub use sysctl::{Family, sysctl, sysctl_set};
+pub use sysctl::{sysctl, sysctl_set};
 
 use socket::Socket;
 

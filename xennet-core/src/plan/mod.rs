@@ -6,15 +6,21 @@
 mod bridge;
 mod change;
 mod error;
+mod network;
+mod route;
 mod uplink;
 mod vif;
 mod vlan;
+mod warning;
 
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
 pub use error::PlanError;
+pub use network::{BridgeBefore, HostBefore, Moved, NetworkBefore, NetworkSnapshot};
+pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{VifSnapshot, VifStore, VifTarget};
+pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;
 
@@ -22,12 +28,18 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     changes: Vec<Change>,
+    warnings: Vec<Warning>,
 }
 
 impl Plan {
     /// The changes, first one first.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// What the plan cannot change, and whoever carries it out should know.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Whether everything is already as wanted.
@@ -52,7 +64,7 @@ impl Plan {
 
 impl FromIterator<Change> for Plan {
     fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
-        Self { changes: changes.into_iter().collect() }
+        Self { changes: changes.into_iter().collect(), warnings: Vec::new() }
     }
 }
 
