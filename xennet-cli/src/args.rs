@@ -11,7 +11,7 @@ use xennet_core::plan::Plan;
 use xennet_core::{Dom0Network, Error};
 
 use crate::log::complain;
-use crate::{bridge, demo, hotplug, vif};
+use crate::{bridge, demo, hotplug, network, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
 #[derive(Parser, Debug)]
@@ -51,6 +51,9 @@ enum Command {
     /// Make, remove and show bridges
     #[command(subcommand)]
     Bridge(bridge::Command),
+    /// Make, check and give back the host's own network: bridges, addresses, forwarding
+    #[command(subcommand)]
+    Network(network::Command),
     /// Show it at work: two guests on a bridge, in namespaces of their own, without Xen
     Demo,
 }
@@ -89,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Hotplug { args } => called(args, &options),
         Command::Vif(command) => vif::run(command, &options),
         Command::Bridge(command) => bridge::run(command, &options),
+        Command::Network(command) => network::run(command, &options),
         Command::Demo => demo::run(),
     };
     let (code, text) = match done {
@@ -124,7 +128,11 @@ impl Options {
         if self.json {
             let changes: Vec<Value> =
                 plan.changes().iter().map(|change| json!(change.to_string())).collect();
-            return Self::print_json(&json!({ "dry_run": self.dry_run, "changes": changes }));
+            let mut value = json!({ "dry_run": self.dry_run, "changes": changes });
+            if !plan.warnings().is_empty() {
+                value["warnings"] = plan.warnings().iter().map(ToString::to_string).collect();
+            }
+            return Self::print_json(&value);
         }
         if self.dry_run {
             write!(stdout(), "{plan}")?;

@@ -5,6 +5,7 @@ mod bridge;
 mod demo;
 mod hotplug;
 mod log;
+mod network;
 mod vif;
 
 use std::ffi::OsStr;

@@ -67,6 +67,11 @@ impl Dom0Network {
         Ok(())
     }
 
+    /// What the administrator decided for this host.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
     /// Where locks are kept, instead of `/run/xennet`. It is made when needed.
     pub fn set_run_dir(&mut self, dir: impl Into<PathBuf>) {
         self.run_dir = dir.into();
