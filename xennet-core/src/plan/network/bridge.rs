@@ -39,10 +39,15 @@ pub(super) fn start(
         uplink.is_some_and(|uplink| link.is_none_or(|link| uplink.master != Some(link.index)));
     let follows = uplink.filter(|_| joins && policy.addresses.is_some());
     settings(plan, policy, config, seen, follows);
-    plan.set(link.is_none_or(|link| !link.up), &bridge, LinkSet::Up(true), LinkSet::Up(false));
     let hosts = hosts(policy, &bridge, uplink, seen)?;
-    if let Some(hosts) = &hosts {
-        hosts.arrive(plan);
+    let up = link.is_some_and(|link| link.up);
+    let arrive = |plan: &mut Plan| {
+        if let Some(hosts) = &hosts {
+            hosts.arrive(plan);
+        }
+    };
+    if up {
+        arrive(plan);
     }
     if let Some(uplink) = uplink {
         let port = uplink.reference();
@@ -53,10 +58,16 @@ pub(super) fn start(
         let master = Some(bridge.clone());
         plan.set(joins, &port, LinkSet::Master(master), LinkSet::Master(None));
     }
+    // After its port: a bridge that comes up without a carrier drops what it shall send until the kernel gets round to
+    // the carrier, and with it the first question for a neighbour, which is repeated only a second later.
+    if !up {
+        plan.set(true, &bridge, LinkSet::Up(true), LinkSet::Up(false));
+        arrive(plan);
+    }
     if let Some(hosts) = &hosts {
         hosts.reroute(plan);
-        hosts.leave(plan);
         hosts.settle(plan);
+        hosts.leave(plan);
     }
     if let (Some(uplink), Some(_)) = (uplink, &policy.addresses) {
         silence(plan, seen, uplink);

@@ -122,11 +122,16 @@ impl Handover<'_> {
         }
     }
 
-    /// The addresses as they were in every respect.
+    /// The addresses as they were in every respect: while the old ones still tell how that was.
     pub(super) fn settle(&self, plan: &mut Plan) {
-        for address in self.missing() {
-            let was = self.at_once(address);
-            if was != *address {
+        for address in &self.addresses {
+            let there = self.there().iter().find(|other| same(address, other));
+            let mut was = self.at_once(address);
+            // From a time when this was as far as it came.
+            if let Some(there) = there {
+                was.flags = address.flags | there.flags & AddressFlags::NODAD;
+            }
+            if was != *address && self.gone.iter().any(|other| same(address, other)) {
                 let (link, address) = (self.to.clone(), address.clone());
                 plan.push(Change::AddressChange { link, address, was });
             }
@@ -134,8 +139,13 @@ impl Handover<'_> {
     }
 
     fn missing(&self) -> impl Iterator<Item = &Address> {
-        let there = self.seen.link(&self.to.name).map_or(&[][..], |link| self.seen.addresses(link));
+        let there = self.there();
         self.addresses.iter().filter(|address| !there.iter().any(|other| same(address, other)))
+    }
+
+    /// What the new interface has already.
+    fn there(&self) -> &[Address] {
+        self.seen.link(&self.to.name).map_or(&[], |link| self.seen.addresses(link))
     }
 
     /// An address that the host has already needs no probing for duplicates, during which it could not be used.

@@ -113,17 +113,18 @@ impl<'a> Return<'a> {
         }
         if let Some(hosts) = &hosts {
             hosts.arrive(plan);
-            hosts.reroute(plan);
         }
+        // Before the routes: while it is a port, its neighbours' answers go to the bridge.
         if let Some(uplink) = uplink {
             self.settings(plan, uplink, |set| matches!(set, LinkSet::Master(_)));
         }
         if let Some(hosts) = &hosts {
+            hosts.reroute(plan);
+            hosts.settle(plan);
             // A bridge that goes takes along what is on it.
             if made.is_none() {
                 hosts.leave(plan);
             }
-            hosts.settle(plan);
         }
         if let Some(uplink) = uplink {
             self.settings(plan, uplink, |set| !matches!(set, LinkSet::Master(_)));
