@@ -4,6 +4,7 @@ pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;
 pub mod hotplug;
+pub mod lan;
 pub mod netns;
 pub mod nft;
 pub mod strace;

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use xennet_core::kernel::{Family, Kernel, sysctl, sysctl_set};
-use xennet_core::types::{LinkRef, MacAddr};
+use xennet_core::kernel::{Kernel, sysctl, sysctl_set};
+use xennet_core::types::{Family, LinkRef, MacAddr, Sysctl};
 use xennet_tests::netns::Netns;
 
 fn by_name(text: &str) -> LinkRef {
@@ -85,25 +85,24 @@ fn proxies_of_both_families() {
 fn settings_of_an_interface_with_a_dot_in_its_name() {
     let netns = Netns::new();
     netns.veth("vif1.0", "guest");
-    let vif = "vif1.0".parse().unwrap();
-    let read = |family, key| sysctl(family, &vif, key).unwrap();
+    let of = |family, name: &str, key| Sysctl::link(family, &name.parse().unwrap(), key).unwrap();
+    let read = |family, key| sysctl(&of(family, "vif1.0", key)).unwrap();
     assert_eq!(read(Family::V4, "proxy_arp").as_deref(), Some("0"));
-    sysctl_set(Family::V4, &vif, "proxy_arp", "1").unwrap();
+    sysctl_set(&of(Family::V4, "vif1.0", "proxy_arp"), "1").unwrap();
     assert_eq!(read(Family::V4, "proxy_arp").as_deref(), Some("1"));
-    assert_eq!(
-        sysctl(Family::V4, &"guest".parse().unwrap(), "proxy_arp").unwrap().as_deref(),
-        Some("0")
-    );
-    sysctl_set(Family::V6, &vif, "disable_ipv6", "1").unwrap();
+    let guest = of(Family::V4, "guest", "proxy_arp");
+    assert_eq!(sysctl(&guest).unwrap().as_deref(), Some("0"));
+    sysctl_set(&of(Family::V6, "vif1.0", "disable_ipv6"), "1").unwrap();
     assert_eq!(read(Family::V6, "disable_ipv6").as_deref(), Some("1"));
 
     assert_eq!(read(Family::V4, "nosuchkey"), None);
-    assert_eq!(sysctl(Family::V4, &"vif9.0".parse().unwrap(), "proxy_arp").unwrap(), None);
-    let error = sysctl_set(Family::V4, &"vif9.0".parse().unwrap(), "proxy_arp", "1").unwrap_err();
+    let nobody = of(Family::V4, "vif9.0", "proxy_arp");
+    assert_eq!(sysctl(&nobody).unwrap(), None);
+    let error = sysctl_set(&nobody, "1").unwrap_err();
     assert_eq!(
         error.to_string(),
         "sysctl -w net/ipv4/conf/vif9.0/proxy_arp=1: No such file or directory (errno 2)"
     );
-    let error = sysctl_set(Family::V4, &vif, "proxy_arp", "many").unwrap_err();
+    let error = sysctl_set(&of(Family::V4, "vif1.0", "proxy_arp"), "many").unwrap_err();
     assert_eq!(error.errno(), libc::EINVAL);
 }

@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-use xennet_core::kernel::{Family, legacy_forward_drops};
+use xennet_core::kernel::legacy_forward_drops;
+use xennet_core::types::Family;
 use xennet_tests::netns::Netns;
 
 fn iptables(family: Family, words: &str) {

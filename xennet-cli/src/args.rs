@@ -11,7 +11,7 @@ use xennet_core::plan::Plan;
 use xennet_core::{Dom0Network, Error};
 
 use crate::log::complain;
-use crate::{bridge, demo, guard, hotplug, vif};
+use crate::{bridge, demo, guard, hotplug, network, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
 #[derive(Parser, Debug)]
@@ -54,6 +54,9 @@ enum Command {
     /// Show, check and restore what keeps guests to their own addresses
     #[command(subcommand)]
     Guard(guard::Command),
+    /// Make, check and give back the host's own network: bridges, addresses, forwarding
+    #[command(subcommand)]
+    Network(network::Command),
     /// Show it at work: two guests on a bridge, in namespaces of their own, without Xen
     Demo,
 }
@@ -93,6 +96,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Vif(command) => vif::run(command, &options),
         Command::Bridge(command) => bridge::run(command, &options),
         Command::Guard(command) => guard::run(command, &options),
+        Command::Network(command) => network::run(command, &options),
         Command::Demo => demo::run(),
     };
     let (code, text) = match done {

@@ -1,7 +1,7 @@
 //! Called as a hotplug script: argv and environment in, an exit code out.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -59,8 +59,12 @@ pub(crate) fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
 
 /// What the administrator decided for this host, if anything.
 pub(crate) fn load_config(net: &mut Dom0Network) -> Result<(), Error> {
-    let path = std::env::var_os("XENNET_CONFIG").unwrap_or_else(|| "/etc/xen/xennet.toml".into());
-    net.load_config(Path::new(&path))
+    net.load_config(&config_path())
+}
+
+/// Where the administrator's decisions are.
+pub(crate) fn config_path() -> PathBuf {
+    std::env::var_os("XENNET_CONFIG").unwrap_or_else(|| "/etc/xen/xennet.toml".into()).into()
 }
 
 /// Directories that a test, or a system with its own layout, puts elsewhere.
@@ -70,6 +74,9 @@ pub(crate) fn place(mut net: Dom0Network) -> Dom0Network {
     }
     if let Some(dir) = std::env::var_os("XENNET_HOOK_DIR") {
         net.set_hook_dir(dir);
+    }
+    if let Some(dir) = std::env::var_os("XENNET_ROOT_DIR") {
+        net.set_root(dir);
     }
     net
 }

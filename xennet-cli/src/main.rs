@@ -6,6 +6,7 @@ mod demo;
 mod guard;
 mod hotplug;
 mod log;
+mod network;
 mod vif;
 
 use std::ffi::OsStr;

@@ -5,8 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::kernel::{self, Kernel, Nftables};
-use crate::plan::{Change, Hook, IptablesRule};
-use crate::types::LinkSet;
+use crate::plan::{Change, Hook, HostRoute, IptablesRule};
+use crate::types::{LinkSet, Route};
 use crate::xenstore::XenStore;
 use crate::{Dom0Network, Error};
 
@@ -80,6 +80,16 @@ impl<'a> Apply<'a> {
         }
     }
 
+    /// The changes that were made, for whoever decides later whether they stay.
+    pub(crate) fn into_done(self) -> Vec<Change> {
+        self.done
+    }
+
+    /// Takes up changes that were made before.
+    pub(crate) fn resume(net: &'a mut Dom0Network, done: Vec<Change>, deadline: Instant) -> Self {
+        Self { done, ..Self::new(net, deadline) }
+    }
+
     pub(crate) fn kernel(&mut self) -> &mut Kernel {
         self.kernel
     }
@@ -130,6 +140,29 @@ impl<'a> Apply<'a> {
                 Err(error) if error.errno() == libc::EEXIST => Ok(()),
                 outcome => outcome,
             },
+            Change::AddressChange { link, address, .. } => {
+                self.kernel.address_change(link, address)
+            }
+            Change::RouteAdd { route } => {
+                self.resolve(route).and_then(|route| self.kernel.route_add(&route))
+            }
+            Change::RouteReplace { route, .. } => {
+                self.resolve(route).and_then(|route| self.kernel.route_replace(&route))
+            }
+            Change::RouteDelete { route, .. } => {
+                match self.resolve(route).and_then(|route| self.kernel.route_delete(&route)) {
+                    // It expired, or went with its interface.
+                    Err(error) if error.errno() == libc::ESRCH => Ok(()),
+                    outcome => outcome,
+                }
+            }
+            Change::NeighbourAdd { link, address, mac } => {
+                self.kernel.neighbour_replace(link, *address, *mac)
+            }
+            Change::NeighbourDelete { link, address, .. } => {
+                self.kernel.neighbour_delete(link, *address)
+            }
+            Change::Sysctl { sysctl, value, .. } => kernel::sysctl_set(sysctl, value),
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
@@ -155,6 +188,11 @@ impl<'a> Apply<'a> {
         };
         // In the words of the plan, which knows the names: the kernel module has only the index.
         done.map_err(|error| error.doing(change.to_string()).into())
+    }
+
+    /// A route with the indices of its interfaces.
+    fn resolve(&mut self, route: &HostRoute) -> Result<Route, kernel::Error> {
+        route.resolve(|link| self.kernel.link_index(link))
     }
 
     fn with_store(

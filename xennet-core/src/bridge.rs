@@ -76,7 +76,7 @@ impl<'n> Bridge<'n> {
 }
 
 /// A locally administered address from the machine's id and the bridge's name; none where the machine has no id.
-fn own_mac(name: &IfName) -> Option<MacAddr> {
+pub(crate) fn own_mac(name: &IfName) -> Option<MacAddr> {
     let machine = fs::read("/etc/machine-id").ok().filter(|id| !id.is_empty())?;
     // FNV-1a: spread, not secrecy, is what a hardware address needs.
     let hash = machine

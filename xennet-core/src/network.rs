@@ -8,7 +8,7 @@ use crate::kernel::{Kernel, LinkFilter, Nftables};
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
 use crate::xenstore::XenStore;
-use crate::{Bridge, Error, Guard, Vif};
+use crate::{Bridge, Error, Guard, Host, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
@@ -22,6 +22,7 @@ pub struct Dom0Network {
     pub(crate) config: NetworkConfig,
     pub(crate) run_dir: PathBuf,
     pub(crate) hook_dir: PathBuf,
+    pub(crate) root: PathBuf,
     pub(crate) link_wait: Duration,
 }
 
@@ -45,6 +46,7 @@ impl Dom0Network {
             config: NetworkConfig::default(),
             run_dir: "/run/xennet".into(),
             hook_dir: "/etc/xen/scripts/vif-post.d".into(),
+            root: "/".into(),
             link_wait: Duration::from_secs(10),
         })
     }
@@ -68,6 +70,11 @@ impl Dom0Network {
         Ok(())
     }
 
+    /// What the administrator decided for this host.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
     /// Where locks are kept, instead of `/run/xennet`. It is made when needed.
     pub fn set_run_dir(&mut self, dir: impl Into<PathBuf>) {
         self.run_dir = dir.into();
@@ -76,6 +83,11 @@ impl Dom0Network {
     /// Where the administrator's `*.hook` executables are, instead of `/etc/xen/scripts/vif-post.d`.
     pub fn set_hook_dir(&mut self, dir: impl Into<PathBuf>) {
         self.hook_dir = dir.into();
+    }
+
+    /// Where the files of other programs that configure interfaces are, instead of `/`.
+    pub fn set_root(&mut self, dir: impl Into<PathBuf>) {
+        self.root = dir.into();
     }
 
     /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
@@ -107,6 +119,11 @@ impl Dom0Network {
     /// One bridge, which need not exist yet.
     pub fn bridge(&mut self, name: IfName) -> Bridge<'_> {
         Bridge::new(self, name)
+    }
+
+    /// The host's side: what the configuration says of its bridges, addresses and forwarding.
+    pub fn host(&mut self) -> Host<'_> {
+        Host::new(self)
     }
 
     /// Every bridge here. `ip link show type bridge`

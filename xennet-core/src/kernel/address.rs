@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
 };
@@ -36,6 +36,18 @@ impl Kernel {
                 self.change(message, NLM_F_CREATE | NLM_F_EXCL)
             })
             .map_err(|error| error.doing(format!("address add {address} dev {}", link.name)))
+    }
+
+    /// Changes the flags and lifetimes of an address that an interface has. `ip address change ADDRESS/LENGTH dev NAME`
+    ///
+    /// An IPv6 one stays in use all the time, and is not probed for duplicates again.
+    pub fn address_change(&mut self, link: &LinkRef, address: &Address) -> Result<(), Error> {
+        self.link_index(link)
+            .and_then(|index| {
+                let message = RouteNetlinkMessage::NewAddress(new_message(index, address));
+                self.change(message, NLM_F_REPLACE)
+            })
+            .map_err(|error| error.doing(format!("address change {address} dev {}", link.name)))
     }
 
     /// Takes an address from an interface. `ip address del ADDRESS/LENGTH dev NAME`

@@ -9,7 +9,7 @@ use super::link_encode::{
     filter_message, link_message, name_attribute, new_message, set_message, sparing, veth_message,
 };
 use super::{Kernel, link_decode};
-use crate::types::{IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
+use crate::types::{BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
 
 /// Which interfaces to list: the kernel filters, and sends no more than is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,11 @@ impl Kernel {
             LinkKind::Bridge(_) => "bridge",
             LinkKind::Veth { .. } => "veth",
         };
-        self.link_new(new_message(name, kind, mac, mtu))
-            .map_err(|error| error.doing(format!("link add {name} type {word}")))
+        let vlans = matches!(kind, LinkKind::Bridge(info) if info.vlan_filtering);
+        self.link_new(new_message(name, kind, mac, mtu)).map_err(|error| {
+            let error = if vlans { error.explain(libc::EOPNOTSUPP, NO_VLANS) } else { error };
+            error.doing(format!("link add {name} type {word}"))
+        })
     }
 
     /// Makes a pair of Ethernet interfaces, the other end of which lies in another network namespace.
@@ -111,7 +114,14 @@ impl Kernel {
                     _ => 0,
                 };
                 let message = set_message(index, set, master);
-                self.change(RouteNetlinkMessage::SetLink(message), 0)
+                self.change(
+                    match set {
+                        // SETLINK takes what belongs to one kind of interface, says OK and does nothing.
+                        LinkSet::Bridge(_) => RouteNetlinkMessage::NewLink(message),
+                        _ => RouteNetlinkMessage::SetLink(message),
+                    },
+                    0,
+                )
             })
             .map_err(|error| explain(error, set).doing(format!("link set {} {set}", link.name)))
     }
@@ -128,8 +138,10 @@ impl Kernel {
             .map_err(|error| error.doing(format!("link set {} netns", link.name)))
     }
 
-    /// The index of an interface; one request where it is not known yet.
-    pub(super) fn link_index(&mut self, link: &LinkRef) -> Result<u32, Error> {
+    /// The index of an interface: the one in its reference, or one request where it is not known yet.
+    ///
+    /// An error (`ENODEV`) when there is no interface of that name.
+    pub fn link_index(&mut self, link: &LinkRef) -> Result<u32, Error> {
         match link.index {
             Some(index) => Ok(index),
             None => match self.link(&link.name)? {
@@ -168,6 +180,10 @@ fn explain(error: Error, set: &LinkSet) -> Error {
         LinkSet::Address(_) => {
             error.explain(libc::EBUSY, "its address cannot change while it is up")
         }
+        LinkSet::Bridge(BridgeSet::VlanFiltering(_)) => error.explain(libc::EOPNOTSUPP, NO_VLANS),
+        LinkSet::Bridge(_) => error.explain(libc::EOPNOTSUPP, "it is no bridge"),
         _ => error,
     }
 }
+
+const NO_VLANS: &str = "this kernel's bridges know no VLANs (CONFIG_BRIDGE_VLAN_FILTERING)";

@@ -7,7 +7,7 @@ use netlink_packet_route::link::{
 };
 
 use super::link::LinkFilter;
-use crate::types::{AddrGenMode, BridgeInfo, IfName, LinkKind, LinkSet, MacAddr, Mtu};
+use crate::types::{AddrGenMode, BridgeInfo, BridgeSet, IfName, LinkKind, LinkSet, MacAddr, Mtu};
 
 pub(super) fn link_message(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
     let mut message = LinkMessage::default();
@@ -82,6 +82,11 @@ pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage
             });
             vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])])]
         }
+        LinkSet::Bridge(set) => {
+            let set = InfoData::Bridge(vec![bridge_setting(*set)]);
+            let kind = LinkInfo::Kind(InfoKind::Bridge);
+            vec![LinkAttribute::LinkInfo(vec![kind, LinkInfo::Data(set)])]
+        }
     };
     message
 }
@@ -94,14 +99,27 @@ fn mac_attribute(mac: MacAddr) -> LinkAttribute {
     LinkAttribute::Address(mac.octets().into())
 }
 
+fn bridge_setting(set: BridgeSet) -> InfoBridge {
+    match set {
+        BridgeSet::Stp(true) => InfoBridge::StpState(BridgeStpState::KernelStp),
+        BridgeSet::Stp(false) => InfoBridge::StpState(BridgeStpState::Disabled),
+        BridgeSet::ForwardDelay(time) => InfoBridge::ForwardDelay(time),
+        BridgeSet::AgeingTime(time) => InfoBridge::AgeingTime(time),
+        BridgeSet::VlanFiltering(on) => InfoBridge::VlanFiltering(on),
+        BridgeSet::McastSnooping(on) => InfoBridge::MulticastSnooping(on),
+        BridgeSet::GroupFwdMask(mask) => InfoBridge::GroupFwdMask(mask),
+    }
+}
+
 fn bridge_info(info: &BridgeInfo) -> Vec<LinkInfo> {
-    let stp = if info.stp { BridgeStpState::KernelStp } else { BridgeStpState::Disabled };
-    let mut data = vec![
-        InfoBridge::StpState(stp),
-        InfoBridge::ForwardDelay(info.forward_delay),
-        InfoBridge::AgeingTime(info.ageing_time),
-        InfoBridge::GroupFwdMask(info.group_fwd_mask),
-    ];
+    let mut data: Vec<InfoBridge> = [
+        BridgeSet::Stp(info.stp),
+        BridgeSet::ForwardDelay(info.forward_delay),
+        BridgeSet::AgeingTime(info.ageing_time),
+        BridgeSet::GroupFwdMask(info.group_fwd_mask),
+    ]
+    .map(bridge_setting)
+    .into();
     data.extend(info.mcast_snooping.map(InfoBridge::MulticastSnooping));
     if info.vlan_filtering {
         data.push(InfoBridge::VlanFiltering(true));
@@ -270,6 +288,12 @@ mod tests {
                 LinkSet::AddrGenMode(AddrGenMode::None),
                 "30000000 13000100 00000000 00000000 \
                  00000000 09000000 00000000 00000000 10001a00 0c000a00 05000800 01000000",
+            ),
+            (
+                LinkSet::Bridge(BridgeSet::GroupFwdMask(8)),
+                "3c000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 1c001200 0b000100 62726964 67650000 \
+                 0c000200 06000900 08000000",
             ),
         ] {
             let master = if matches!(set, LinkSet::Master(_)) { 7 } else { 0 };

@@ -65,8 +65,11 @@ impl Kernel {
     /// An error (`EEXIST`) when there is one to the same destination with the same metric.
     pub fn route_add(&mut self, route: &Route) -> Result<(), Error> {
         let message = RouteNetlinkMessage::NewRoute(message(route));
-        self.change(message, NLM_F_CREATE | NLM_F_EXCL)
-            .map_err(|error| error.doing(format!("route add {route}")))
+        self.change(message, NLM_F_CREATE | NLM_F_EXCL).map_err(|error| {
+            error
+                .explain(libc::EEXIST, "there is another one to there with the same metric")
+                .doing(format!("route add {route}"))
+        })
     }
 
     /// Makes a route, in place of one to the same destination with the same metric. `ip route replace ...`

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::{Error, ErrorKind};
-use super::sysctl::Family;
+use crate::types::Family;
 
 /// Whether the legacy iptables drops whatever none of its FORWARD rules accepts.
 /// `iptables-legacy -S FORWARD` says `-P FORWARD DROP`

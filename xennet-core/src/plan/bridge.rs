@@ -46,7 +46,7 @@ impl BridgeConfig {
         Ok((!link.up).then(|| up(link.reference(), false)).into_iter().collect())
     }
 
-    fn make(&self) -> impl Iterator<Item = Change> {
+    pub(super) fn make(&self) -> impl Iterator<Item = Change> {
         // A bridge keeps its MTU only once it has been changed: of itself it follows its smallest port's.
         let other = |mtu: Mtu| Mtu::new(mtu.bytes() ^ 1).unwrap_or(mtu);
         let add = Change::LinkAdd {
@@ -107,6 +107,6 @@ impl BridgeSnapshot {
     }
 }
 
-fn not_a_bridge(link: &Link) -> PlanError {
+pub(super) fn not_a_bridge(link: &Link) -> PlanError {
     PlanError::NotABridge { name: link.name.clone(), kind: super::vif::describe(link) }
 }

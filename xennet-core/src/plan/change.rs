@@ -1,9 +1,10 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::IptablesRule;
+use super::{HostRoute, IptablesRule};
 use crate::types::{
-    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, VlanRange,
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, Sysctl, VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -51,6 +52,61 @@ pub enum Change {
         link: LinkRef,
         /// The address.
         address: Address,
+    },
+    /// `ip address change ADDRESS dev NAME`: other flags, on an address that stays in use.
+    AddressChange {
+        /// The interface.
+        link: LinkRef,
+        /// The address as it shall be.
+        address: Address,
+        /// The address as it was.
+        was: Address,
+    },
+    /// `ip route add ROUTE`
+    RouteAdd {
+        /// The route.
+        route: HostRoute,
+    },
+    /// `ip route replace ROUTE`: packets have a route all the time.
+    RouteReplace {
+        /// The route.
+        route: HostRoute,
+        /// The one to the same destination, with the same metric, in the same table, that it takes the place of.
+        was: HostRoute,
+    },
+    /// `ip route delete ROUTE`
+    RouteDelete {
+        /// The route.
+        route: HostRoute,
+        /// What takes it back: itself, or a stand-in for one that only the kernel can make.
+        again: HostRoute,
+    },
+    /// `ip neighbour replace ADDRESS lladdr MAC dev NAME nud permanent`
+    NeighbourAdd {
+        /// The interface.
+        link: LinkRef,
+        /// The neighbour's IP address.
+        address: IpAddr,
+        /// Its hardware address.
+        mac: MacAddr,
+    },
+    /// `ip neighbour delete ADDRESS dev NAME`
+    NeighbourDelete {
+        /// The interface.
+        link: LinkRef,
+        /// The neighbour's IP address.
+        address: IpAddr,
+        /// Its hardware address.
+        mac: MacAddr,
+    },
+    /// `sysctl -w SETTING=VALUE`
+    Sysctl {
+        /// The setting.
+        sysctl: Sysctl,
+        /// What it shall be.
+        value: String,
+        /// What it was; none when its interface is yet to be made, and goes with all its settings.
+        was: Option<String>,
     },
     /// `bridge vlan add dev NAME vid FIRST-LAST [pvid] [untagged]`
     VlanAdd {
@@ -143,6 +199,29 @@ impl Change {
             Self::AddressAdd { link, address } => {
                 Self::AddressDelete { link: link.clone(), address: address.clone() }
             }
+            Self::AddressChange { link, address, was } => Self::AddressChange {
+                link: link.clone(),
+                address: was.clone(),
+                was: address.clone(),
+            },
+            Self::RouteAdd { route } => {
+                Self::RouteDelete { route: route.clone(), again: route.clone() }
+            }
+            Self::RouteReplace { route, was } => {
+                Self::RouteReplace { route: was.clone(), was: route.clone() }
+            }
+            Self::RouteDelete { again, .. } => Self::RouteAdd { route: again.clone() },
+            Self::NeighbourAdd { link, address, mac } => {
+                Self::NeighbourDelete { link: link.clone(), address: *address, mac: *mac }
+            }
+            Self::NeighbourDelete { link, address, mac } => {
+                Self::NeighbourAdd { link: link.clone(), address: *address, mac: *mac }
+            }
+            Self::Sysctl { sysctl, value, was: Some(was) } => Self::Sysctl {
+                sysctl: sysctl.clone(),
+                value: was.clone(),
+                was: Some(value.clone()),
+            },
             Self::VlanAdd { link, vlans, was: Some(was) } => {
                 Self::VlanAdd { link: link.clone(), vlans: *was, was: Some(*vlans) }
             }
@@ -171,7 +250,9 @@ impl Change {
                 value: String::from_utf8_lossy(was).into_owned(),
                 was: None,
             },
-            Self::LinkDelete { .. } | Self::Hook(_) => return None,
+            Self::LinkDelete { .. } | Self::Hook(_) | Self::Sysctl { was: None, .. } => {
+                return None;
+            }
         })
     }
 }
@@ -197,6 +278,23 @@ impl fmt::Display for Change {
             Self::AddressAdd { link, address } => {
                 write!(f, "address add {address} dev {}", link.name)
             }
+            Self::AddressChange { link, address, .. } => {
+                write!(f, "address change {address} dev {}", link.name)
+            }
+            Self::RouteAdd { route } => write!(f, "route add {route}"),
+            Self::RouteReplace { route, .. } => write!(f, "route replace {route}"),
+            Self::RouteDelete { route, .. } => write!(f, "route delete {route}"),
+            Self::NeighbourAdd { link, address, mac } => {
+                write!(
+                    f,
+                    "neighbour replace {address} lladdr {mac} dev {} nud permanent",
+                    link.name
+                )
+            }
+            Self::NeighbourDelete { link, address, .. } => {
+                write!(f, "neighbour delete {address} dev {}", link.name)
+            }
+            Self::Sysctl { sysctl, value, .. } => write!(f, "sysctl -w {sysctl}={value}"),
             Self::VlanAdd { link, vlans, .. } => {
                 write!(f, "vlan add dev {} vid {}", link.name, ids(*vlans))?;
                 f.write_str(if vlans.pvid { " pvid" } else { "" })?;

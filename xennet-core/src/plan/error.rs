@@ -130,6 +130,71 @@ pub enum PlanError {
         comment: String,
     },
 
+    /// The uplink of a bridge is not there.
+    #[error(
+        "bridge {bridge}: its uplink {uplink} is no interface here; correct uplink in xennet.toml"
+    )]
+    UplinkMissing {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink, as configured.
+        uplink: IfName,
+    },
+
+    /// The uplink of a bridge belongs to another one.
+    #[error(
+        "bridge {bridge}: its uplink {uplink} is a port of {master}, and was left there; take it out with \
+             `ip link set dev {uplink} nomaster`, or correct xennet.toml"
+    )]
+    UplinkTaken {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink, as configured.
+        uplink: IfName,
+        /// What the uplink is a port of.
+        master: IfName,
+    },
+
+    /// The configuration names another uplink than the one that the bridge has.
+    #[error(
+        "bridge {bridge}: has the uplink {was}, and {uplink} in xennet.toml; `xennet network stop` first"
+    )]
+    UplinkChanged {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink, as configured.
+        uplink: IfName,
+        /// The uplink that it was started with.
+        was: IfName,
+    },
+
+    /// An uplink of routed guests is not there.
+    #[error("routed {uplink}: no such interface; correct uplink in xennet.toml")]
+    NoWayOut {
+        /// The uplink, as configured.
+        uplink: IfName,
+    },
+
+    /// Something of the host's cannot be made on another interface just as it is.
+    #[error(
+        "{what}: cannot be moved without changing it, so nothing was moved; remove it first, or give the bridge \
+             static addresses"
+    )]
+    NotMovable {
+        /// The address or route.
+        what: String,
+    },
+
+    /// Nothing says what there was before.
+    #[error(
+        "bridge {bridge}: nothing is recorded of how it was started; to move its addresses to its uplink and keep \
+             the bridge: `xennet network stop --force`"
+    )]
+    NotRecorded {
+        /// The bridge.
+        bridge: IfName,
+    },
+
     /// A bridge still has ports.
     #[error("bridge {name}: still has ports ({}); take them out first, or use --force", list(.ports))]
     HasPorts {
@@ -148,13 +213,19 @@ impl PlanError {
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
-            | Self::NoUplink { .. } => libc::ENODEV,
+            | Self::NoUplink { .. }
+            | Self::UplinkMissing { .. }
+            | Self::NoWayOut { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
             Self::NameTaken { .. } | Self::BridgeDiffers { .. } | Self::ForeignTable { .. } => {
                 libc::EEXIST
             }
-            Self::NotVlanAware { .. } => libc::EOPNOTSUPP,
-            Self::HasPorts { .. } | Self::StillGuarded { .. } => libc::EBUSY,
+            Self::NotVlanAware { .. } | Self::NotMovable { .. } => libc::EOPNOTSUPP,
+            Self::NotRecorded { .. } => libc::ENOENT,
+            Self::HasPorts { .. }
+            | Self::StillGuarded { .. }
+            | Self::UplinkTaken { .. }
+            | Self::UplinkChanged { .. } => libc::EBUSY,
         }
     }
 }

@@ -9,6 +9,8 @@ mod error;
 mod filters;
 pub mod guard;
 mod iptables;
+mod network;
+mod route;
 mod uplink;
 mod vif;
 mod vlan;
@@ -19,9 +21,11 @@ pub use change::{Change, Hook};
 pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
+pub use network::{BridgeBefore, HostBefore, Moved, NetworkBefore, NetworkSnapshot};
+pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{VifSnapshot, VifStore, VifTarget};
-pub use warning::Warning;
+pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;
 

@@ -1,25 +1,119 @@
 use std::fmt;
+use std::path::PathBuf;
 
 use super::ForeignFilter;
 use crate::types::IfName;
 
-/// What the plan cannot help, and the administrator should know. Prints as one line that says what to do.
+/// Something that a plan does not change, and that may undo or outlive it. Prints as one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Somebody else's filter may drop what the guest sends or is sent.
+    /// Somebody else's filter may drop what a guest sends or is sent.
     Filtered {
         /// The guest's interface.
         link: IfName,
         /// Which filter.
         filter: ForeignFilter,
     },
+    /// Another program configures an interface that the plan is about.
+    Managed(Managed),
+    /// An address that moves will expire, and whoever renews it does so on the old interface.
+    Expires {
+        /// The address, with its prefix.
+        address: String,
+        /// Where it is now.
+        from: IfName,
+        /// Where it goes.
+        to: IfName,
+        /// Seconds.
+        seconds: u32,
+    },
+    /// A bridge that `start` once took is not in the configuration any more.
+    Forgotten {
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// A bridge stays, because nothing says whether xennet made it.
+    LeftBehind {
+        /// The bridge.
+        bridge: IfName,
+    },
+}
+
+/// An interface that another program configures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Managed {
+    /// The interface.
+    pub link: IfName,
+    /// Who it is.
+    pub by: Manager,
+    /// The file that says so.
+    pub file: PathBuf,
+}
+
+/// A program that configures interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Manager {
+    /// systemd-networkd
+    Networkd,
+    /// NetworkManager
+    NetworkManager,
+    /// ifupdown
+    Ifupdown,
+}
+
+impl Managed {
+    /// That this program configures this interface, as this file says.
+    pub fn new(link: IfName, by: Manager, file: PathBuf) -> Self {
+        Self { link, by, file }
+    }
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered { link, filter } => write!(f, "{link}: {filter}"),
+            Self::Managed(Managed { link, by, file }) => {
+                write!(f, "{link}: {by} configures it as well ({}): ", file.display())?;
+                match by {
+                    Manager::Networkd => write!(
+                        f,
+                        "give it `[Link] Unmanaged=yes` in a .network file, or make the bridge there"
+                    ),
+                    Manager::NetworkManager => write!(
+                        f,
+                        "`nmcli device set {link} managed no`, and in conf.d `unmanaged-devices=interface-name:{link}`"
+                    ),
+                    Manager::Ifupdown => {
+                        write!(f, "make it `iface {link} inet manual`, or make the bridge there")
+                    }
+                }
+            }
+            Self::Expires { address, from, to, seconds } => write!(
+                f,
+                "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
+                 run the client on {to}, or make the address static"
+            ),
+            Self::Forgotten { bridge } => write!(
+                f,
+                "{bridge}: is not in xennet.toml any more and stays as it is; `xennet network stop` gives it back"
+            ),
+            Self::LeftBehind { bridge } => write!(
+                f,
+                "{bridge}: stays, because nothing says that xennet made it; `xennet bridge delete {bridge}` removes it"
+            ),
         }
+    }
+}
+
+impl fmt::Display for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Networkd => "systemd-networkd",
+            Self::NetworkManager => "NetworkManager",
+            Self::Ifupdown => "ifupdown",
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 /// An address of an interface, with all that is needed to give it to another one unchanged. `ip address show`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub struct Address {
     /// The address, and the prefix length of its network; the bits of the host are kept.
@@ -52,7 +52,9 @@ impl Address {
 }
 
 /// How far an address or a route is valid: a distance that narrows as the number grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize,
+)]
 #[expect(clippy::exhaustive_structs, reason = "the kernel takes any number of a byte")]
 pub struct Scope(pub u8);
 
@@ -67,7 +69,8 @@ impl Scope {
 
 bitflags::bitflags! {
     /// What holds of an address (`IFA_F_*`). The kernel takes [`SETTABLE`](Self::SETTABLE) ones; the rest it tells.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+    #[serde(transparent)]
     pub struct AddressFlags: u32 {
         /// IPv4: not the first of its network; IPv6: a temporary address (RFC 4941).
         const SECONDARY = 0x01;

@@ -54,7 +54,7 @@ pub struct BridgeInfo {
 }
 
 /// How an interface makes its IPv6 link-local address. `ip link set dev NAME addrgenmode MODE`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub enum AddrGenMode {
     /// From its hardware address (RFC 4291).
@@ -68,7 +68,7 @@ pub enum AddrGenMode {
 }
 
 /// An interface as a change names it: by index where that is known, and by name for people.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "an index and a name are what identifies an interface"
@@ -96,7 +96,7 @@ pub enum LinkKind {
 }
 
 /// One setting of an interface: what follows `ip link set dev NAME`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub enum LinkSet {
     /// `up` or `down`
@@ -116,6 +116,26 @@ pub enum LinkSet {
     Master(Option<LinkRef>),
     /// `addrgenmode MODE`
     AddrGenMode(AddrGenMode),
+    /// `type bridge SETTING VALUE`
+    Bridge(BridgeSet),
+}
+
+/// One setting of a bridge: what follows `ip link set dev NAME type bridge`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[non_exhaustive]
+pub enum BridgeSet {
+    /// `stp_state 0|1`
+    Stp(bool),
+    /// `forward_delay HUNDREDTHS`
+    ForwardDelay(u32),
+    /// `ageing_time HUNDREDTHS`
+    AgeingTime(u32),
+    /// `vlan_filtering 0|1`
+    VlanFiltering(bool),
+    /// `mcast_snooping 0|1`
+    McastSnooping(bool),
+    /// `group_fwd_mask MASK`
+    GroupFwdMask(u16),
 }
 
 impl Link {
@@ -169,6 +189,20 @@ impl fmt::Display for LinkSet {
             Self::Master(Some(master)) => write!(f, "master {}", master.name),
             Self::Master(None) => f.write_str("nomaster"),
             Self::AddrGenMode(mode) => write!(f, "addrgenmode {mode}"),
+            Self::Bridge(set) => write!(f, "type bridge {set}"),
+        }
+    }
+}
+
+impl fmt::Display for BridgeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stp(on) => write!(f, "stp_state {}", u8::from(*on)),
+            Self::ForwardDelay(time) => write!(f, "forward_delay {time}"),
+            Self::AgeingTime(time) => write!(f, "ageing_time {time}"),
+            Self::VlanFiltering(on) => write!(f, "vlan_filtering {}", u8::from(*on)),
+            Self::McastSnooping(on) => write!(f, "mcast_snooping {}", u8::from(*on)),
+            Self::GroupFwdMask(mask) => write!(f, "group_fwd_mask {mask:#x}"),
         }
     }
 }

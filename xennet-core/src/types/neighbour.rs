@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use super::MacAddr;
 
 /// Which Ethernet address an IP address on a link has. `ip neighbour show`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub struct Neighbour {
     /// The IP address.

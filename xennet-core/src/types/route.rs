@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use super::Scope;
 
 /// A route, with all that is needed to make it again unchanged. `ip route show table all`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub struct Route {
     /// Where to; the default route has a prefix length of 0.
@@ -45,7 +45,7 @@ pub struct Route {
 }
 
 /// One way out of a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub struct NextHop {
     /// The router; none where the destination is on the link. It may be of the other family.
@@ -59,7 +59,7 @@ pub struct NextHop {
 }
 
 /// What happens to the packets that a route matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub enum RouteKind {
     /// They are sent on.

@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use super::Vif;
 use crate::config::{GuestName, PortPolicy, VifConfig};
-use crate::kernel::{self, Family, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
+use crate::kernel::{self, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
 use crate::plan::guard::GuardSnapshot;
 use crate::plan::{
     BridgeNetfilter, FilterSnapshot, ForwardChain, IptablesRule, VifSnapshot, VifStore, VifTarget,
 };
-use crate::types::{IfName, Link, NftFamily, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange};
+use crate::types::{
+    Family, IfName, Link, NftFamily, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange,
+};
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
 

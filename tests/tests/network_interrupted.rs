@@ -1,0 +1,170 @@
+//! A start or stop that is killed or refused at any of its steps, or called twice at once.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::fs;
+use std::process::Stdio;
+
+use xennet_tests::lan::{Lan, assert_same};
+use xennet_tests::strace;
+
+const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
+const GIVEN: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\n\
+                     addresses = [\"192.0.2.2/24\", \"2001:db8::9/64\"]\ngateways = [\"192.0.2.1\"]\n";
+
+/// The calls by which something changes: requests to the kernel, its settings, and the record.
+const CALLS: [&str; 3] = ["sendto", "write", "rename"];
+
+fn lan(config: &str) -> Lan {
+    let lan = Lan::with_addresses();
+    lan.netns.ip("neighbour add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent");
+    lan.netns.ip("route add 10.0.0.0/8 via 192.0.2.1 dev eth0");
+    lan.configure(config);
+    lan
+}
+
+#[test]
+fn killed_at_any_step_of_a_start_and_started_again() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    lan.xennet("network start").succeeded();
+    let started = lan.state();
+    for call in CALLS {
+        for n in 1.. {
+            lan.xennet("network stop").succeeded();
+            let killed = strace::killed_before(&lan.command("network start"), call, n);
+            if !killed.struck {
+                break;
+            }
+            lan.xennet("network start").succeeded();
+            // The bridge may have been made anew.
+            assert_same(&numberless(&started), &numberless(&lan.state()), &format!("{call} {n}"));
+        }
+    }
+    lan.xennet("network stop").succeeded();
+    assert_same(&before, &lan.state(), "after the stop");
+}
+
+#[test]
+fn killed_at_any_step_of_a_start_and_stopped() {
+    for config in [INHERIT, GIVEN] {
+        let lan = lan(config);
+        let before = lan.state();
+        for call in CALLS {
+            for n in 1.. {
+                let killed = strace::killed_before(&lan.command("network start"), call, n);
+                if !killed.struck {
+                    break;
+                }
+                lan.xennet("network stop").succeeded();
+                assert_same(&before, &lan.state(), &format!("{call} {n}"));
+                assert!(!lan.recorded());
+            }
+            lan.xennet("network stop").succeeded();
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_step_of_a_stop() {
+    for config in [INHERIT, GIVEN] {
+        let lan = lan(config);
+        let before = lan.state();
+        for call in CALLS {
+            for n in 1.. {
+                lan.xennet("network start").succeeded();
+                let killed = strace::killed_before(&lan.command("network stop"), call, n);
+                lan.xennet("network stop").succeeded();
+                assert_same(&before, &lan.state(), &format!("{call} {n}"));
+                if !killed.struck {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn refused_at_any_step_of_a_start() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    for call in ["sendto", "recvfrom", "write", "rename"] {
+        for n in 1.. {
+            let refused = strace::failing(&lan.command("network start"), call, n, "EPERM");
+            if !refused.struck {
+                break;
+            }
+            let what = format!("{call} {n}: {}", refused.outcome.stderr);
+            match refused.outcome.code {
+                // The answer to one that had been carried out was lost, and all was well in the end.
+                Some(0) => lan.xennet("network stop").succeeded(),
+                Some(1) => assert_eq!(refused.outcome.stderr.lines().count(), 1, "{what}"),
+                other => panic!("{what}: {other:?}"),
+            }
+            assert_same(&before, &lan.state(), &what);
+            assert!(!lan.recorded(), "{what}");
+        }
+        lan.xennet("network stop").succeeded();
+    }
+}
+
+#[test]
+fn two_at_once() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    for words in ["network start -v", "network stop -v"] {
+        let both: Vec<_> =
+            (0..4).map(|_| lan.command(words).stderr(Stdio::piped()).spawn().unwrap()).collect();
+        let said: Vec<_> =
+            both.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+        for output in &said {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(said.iter().filter(|output| !output.stderr.is_empty()).count(), 1, "{words}");
+    }
+    assert_same(&before, &lan.state(), "after the stop");
+}
+
+#[test]
+fn without_its_record_only_by_force() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    lan.xennet("network start").succeeded();
+    let started = lan.state();
+    fs::remove_file(lan.run_dir().join("network.json")).unwrap();
+    let refused = lan.xennet("network stop");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("nothing is recorded"), "{}", refused.stderr);
+    assert_same(&started, &lan.state(), "nothing was touched");
+
+    let forced = lan.xennet("network stop --force");
+    forced.succeeded();
+    assert!(forced.stderr.contains("`xennet bridge delete xenbr0`"), "{}", forced.stderr);
+    assert_eq!(lan.netns.link("xenbr0")["ifname"], "xenbr0", "nobody knows whose it is");
+    lan.xennet("bridge delete xenbr0").succeeded();
+    assert_same(&before, &lan.state(), "after the stop");
+}
+
+#[test]
+fn a_record_that_nobody_can_read() {
+    let lan = lan(INHERIT);
+    lan.xennet("network start").succeeded();
+    let started = lan.state();
+    fs::write(lan.run_dir().join("network.json"), "{ \"bridges\": 7 }").unwrap();
+    for words in ["network start", "network stop", "network status"] {
+        let refused = lan.xennet(words);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains("read the record"), "{}", refused.stderr);
+    }
+    assert_same(&started, &lan.state(), "nothing was touched");
+}
+
+/// Without what is given out anew to a new interface.
+fn numberless(
+    state: &std::collections::BTreeMap<String, serde_json::Value>,
+) -> std::collections::BTreeMap<String, serde_json::Value> {
+    state
+        .iter()
+        .filter(|(name, _)| !name.ends_with(" ifindex"))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}

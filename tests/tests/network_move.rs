@@ -1,0 +1,263 @@
+//! The host's addresses and routes move to a bridge and back, and nobody who talks to the host notices.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use xennet_tests::lan::{Lan, assert_same};
+use xennet_tests::netns::within;
+
+const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
+
+/// Starts, sees that a second start has nothing to do, stops, and sees that all is as before.
+fn there_and_back(lan: &Lan) {
+    let before = lan.state();
+    lan.xennet("network start").succeeded();
+    let moved = lan.state();
+    assert_eq!(lan.xennet("network start -v").stderr, "", "the second start did something");
+    lan.xennet("network status").succeeded();
+    lan.xennet("network check").succeeded();
+    assert_same(&moved, &lan.state(), "after the second start");
+    assert!(lan.recorded());
+    lan.xennet("network stop").succeeded();
+    assert_same(&before, &lan.state(), "after the stop");
+    assert!(!lan.recorded());
+    assert_eq!(lan.xennet("network stop -v").stderr, "", "the second stop did something");
+}
+
+fn addresses(lan: &Lan, link: &str) -> Vec<String> {
+    let link = &lan.netns.ip_json(&format!("address show dev {link}"))[0];
+    let all = link["addr_info"].as_array().unwrap().iter();
+    let mut all: Vec<String> =
+        all.map(|a| format!("{}/{}", a["local"].as_str().unwrap(), a["prefixlen"])).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn all_addresses_and_default_routes() {
+    let lan = Lan::with_addresses();
+    lan.configure(INHERIT);
+    let before = addresses(&lan, "eth0");
+    assert_eq!(before.len(), 5, "with the link-local one");
+    lan.xennet("network start").succeeded();
+    assert_eq!(addresses(&lan, "xenbr0"), before);
+    assert_eq!(addresses(&lan, "eth0"), [""; 0]);
+    let bridge = lan.netns.link("xenbr0");
+    assert_eq!(bridge["address"], "02:00:00:00:00:02");
+    assert_eq!(lan.netns.link("eth0")["master"], "xenbr0");
+    for family in ["-4", "-6"] {
+        let routes = lan.netns.ip_json(&format!("{family} route show default"));
+        assert_eq!(routes[0]["dev"], "xenbr0");
+        assert_eq!(routes.as_array().unwrap().len(), 1);
+    }
+    lan.xennet("network stop").succeeded();
+    there_and_back(&lan);
+}
+
+#[test]
+fn whatever_kind_of_route_and_address() {
+    let lan = Lan::with_addresses();
+    lan.netns.ip("link add eth1 type veth peer name far1");
+    lan.netns.ip("link set eth1 up");
+    lan.netns.ip("link set far1 up");
+    lan.netns.ip("address add 10.1.0.2/24 dev eth1");
+    lan.netns.ip("address add 2001:db8:1::2/64 dev eth1 nodad");
+    for words in [
+        "address add 198.51.100.7/32 dev eth0 noprefixroute valid_lft 3600 preferred_lft 1800",
+        "address add 10.9.0.1 peer 10.9.0.2/32 dev eth0 scope link",
+        "address add 10.8.0.1/24 dev eth0 label eth0:web metric 77",
+        "address add 2001:db8:5::1/64 dev eth0 noprefixroute",
+        "address add 2001:db8:6::1/128 dev eth0 preferred_lft 0",
+        "address add 2001:db8:7::1/64 dev eth0 valid_lft 3600 preferred_lft 600",
+        "route add 10.0.0.0/8 via 192.0.2.1 dev eth0 metric 50 src 192.0.2.3 mtu 1400 advmss lock 1300",
+        "route add 10.7.0.0/16 dev eth0 table 77 proto static tos 0x10",
+        "route add 198.51.100.0/24 dev eth0 proto kernel scope link src 198.51.100.7 metric 100",
+        "route add 10.6.0.0/16 via 198.51.100.1 dev eth0",
+        "route add 10.5.0.0/16 via 10.55.0.1 dev eth0 onlink",
+        "route add 10.4.0.0/16 nexthop via 192.0.2.1 dev eth0 weight 3 nexthop via 10.1.0.1 dev eth1 weight 2",
+        "route add 10.3.0.0/16 via inet6 fe80::1 dev eth0",
+        "route add default via 10.1.0.1 dev eth1 metric 900",
+        "route add local 10.2.0.0/16 dev eth0 table local proto static",
+        "route add blackhole 10.66.0.0/16",
+        "-6 route add 2001:db8:a::/48 via 2001:db8::1 dev eth0 metric 7 mtu 1400",
+        "-6 route add 2001:db8:b::/48 dev eth0 table 77 expires 1000",
+        "-6 route add 2001:db8:c::/48 nexthop via fe80::1 dev eth0 nexthop via 2001:db8:1::1 dev eth1",
+        "-6 route add 2001:db8:d::/48 from 2001:db8::/64 via fe80::1 dev eth0",
+        "-6 route add default via 2001:db8:1::1 dev eth1 metric 9000 pref low",
+        "rule add from 192.0.2.3 table 77",
+        "neighbour add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
+        "neighbour add 2001:db8::77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
+    ] {
+        lan.netns.ip(words);
+    }
+    lan.configure(INHERIT);
+    // Every route by one interface, as it would be by the other.
+    let by =
+        |link: &str| {
+            let mut all = Vec::new();
+            for family in ["-4", "-6"] {
+                let routes = lan.netns.ip_json(&format!("{family} route show table all"));
+                let texts = routes.as_array().unwrap().iter().map(ToString::to_string);
+                let by = texts.filter(|text| text.contains(&format!("\"{link}\"")));
+                all.extend(by.map(|text| {
+                    text.replace(link, "LINK").replace("expires\":999", "expires\":1000")
+                }));
+            }
+            all.sort();
+            all
+        };
+    let before = by("eth0");
+    lan.xennet("network start").succeeded();
+    assert_eq!(by("eth0"), [""; 0]);
+    lan.settled();
+    let lost: Vec<_> = before.iter().filter(|route| !by("xenbr0").contains(route)).collect();
+    assert!(lost.is_empty(), "{lost:#?}\n{:#?}", by("xenbr0"));
+    assert_eq!(by("xenbr0").len(), before.len());
+    lan.xennet("network stop").succeeded();
+    there_and_back(&lan);
+}
+
+#[test]
+fn a_host_without_ipv6_or_without_anything() {
+    let lan = Lan::new();
+    lan.configure(INHERIT);
+    there_and_back(&lan);
+    std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
+    std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+    lan.netns.ip("address add 192.0.2.2/24 dev eth0");
+    lan.netns.ip("route add default via 192.0.2.1");
+    there_and_back(&lan);
+    lan.xennet("network start").succeeded();
+    assert_eq!(addresses(&lan, "xenbr0"), ["192.0.2.2/24"]);
+    lan.xennet("network stop").succeeded();
+    std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0").unwrap();
+    there_and_back(&lan);
+}
+
+#[test]
+fn an_uplink_that_is_down() {
+    let lan = Lan::new();
+    lan.netns.ip("link set eth0 down");
+    lan.netns.ip("address add 192.0.2.2/24 dev eth0");
+    lan.configure(INHERIT);
+    there_and_back(&lan);
+}
+
+#[test]
+fn given_addresses_instead_of_the_uplinks() {
+    let lan = Lan::with_addresses();
+    lan.netns.ip("route add 10.0.0.0/8 via 192.0.2.1");
+    lan.netns.ip("neighbour add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent");
+    lan.configure(
+        "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\nmtu = 1600\n\
+         addresses = [\"192.0.2.2/24\", \"2001:db8::9/64\"]\ngateways = [\"192.0.2.1\", \"fe80::1\"]\n",
+    );
+    lan.xennet("network start").succeeded();
+    lan.settled();
+    let fe80 = "fe80::ff:fe00:2/64".to_owned();
+    assert_eq!(
+        addresses(&lan, "xenbr0"),
+        ["192.0.2.2/24".to_owned(), "2001:db8::9/64".to_owned(), fe80]
+    );
+    assert_eq!(addresses(&lan, "eth0"), [""; 0]);
+    let routes = lan.netns.ip_json("route show");
+    assert_eq!(routes.as_array().unwrap().len(), 2, "{routes}");
+    assert_eq!(routes[0]["dev"], json!("xenbr0"));
+    assert_eq!(lan.netns.link("eth0")["mtu"], 1600, "the uplink's was smaller");
+    lan.xennet("network stop").succeeded();
+    there_and_back(&lan);
+}
+
+#[test]
+fn connections_stay() {
+    let lan = Lan::with_addresses();
+    lan.configure(INHERIT);
+    let talks: Vec<Talk> = ["192.0.2.1:0", "[2001:db8::1]:0"]
+        .map(|address| Talk::begin(&lan, address.parse().unwrap()))
+        .into();
+    for words in ["network start", "network stop", "network start", "network stop"] {
+        lan.xennet(words).succeeded();
+        // Each goes on after each move, over the connection that it had.
+        talks.iter().for_each(Talk::go_on);
+    }
+    for talk in talks {
+        let longest = talk.end();
+        println!("longest silence: {longest:?}");
+    }
+}
+
+/// A connection from the host to the router on which one byte goes to and fro.
+struct Talk {
+    rounds: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    host: JoinHandle<Duration>,
+    router: JoinHandle<()>,
+}
+
+impl Talk {
+    fn begin(lan: &Lan, mut address: SocketAddr) -> Self {
+        let listener = within(&lan.router, || TcpListener::bind(address).unwrap());
+        address.set_port(listener.local_addr().unwrap().port());
+        let router = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut byte = [0];
+            while stream.read_exact(&mut byte).is_ok() {
+                stream.write_all(&byte).unwrap();
+            }
+        });
+        let (rounds, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counter, end) = (Arc::clone(&rounds), Arc::clone(&over));
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let host = thread::spawn(move || {
+            let mut longest = Duration::ZERO;
+            while !end.load(Ordering::SeqCst) {
+                let began = Instant::now();
+                stream.write_all(&[7]).unwrap();
+                let mut byte = [0];
+                match stream.read_exact(&mut byte) {
+                    Ok(()) => {}
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => panic!("{address}: silence"),
+                    Err(e) => panic!("{address}: {e}"),
+                }
+                longest = longest.max(began.elapsed());
+                counter.fetch_add(1, Ordering::SeqCst);
+                sleep(Duration::from_micros(200));
+            }
+            longest
+        });
+        let talk = Self { rounds, over, host, router };
+        talk.go_on();
+        talk
+    }
+
+    /// Waits until a hundred more bytes have come back.
+    fn go_on(&self) {
+        let until = self.rounds.load(Ordering::SeqCst) + 100;
+        let began = Instant::now();
+        while self.rounds.load(Ordering::SeqCst) < until {
+            assert!(
+                !self.host.is_finished() && began.elapsed() < PATIENCE,
+                "the connection is dead"
+            );
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The longest time that a byte took.
+    fn end(self) -> Duration {
+        self.over.store(true, Ordering::SeqCst);
+        let longest = self.host.join().unwrap();
+        self.router.join().unwrap();
+        longest
+    }
+}
+
+const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,0 +1,153 @@
+//! `xennet network`
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use xennet_core::plan::Plan;
+use xennet_core::{Dom0Network, HostStatus};
+
+use crate::args::{Failure, Options};
+use crate::hotplug;
+use crate::log::complain;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Say what start would do
+    Plan(Which),
+    /// Make the host's network as the configuration says
+    Start(Which),
+    /// Give back what start took
+    Stop {
+        #[command(flatten)]
+        which: Which,
+        /// Even if guests are on a bridge that goes, or nothing says what there was before
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show each bridge, and what start would change; exit status 1 if it would change anything
+    Status(Which),
+    /// Say nothing, and exit with status 0, if the network is as the configuration says
+    Check(Which),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Which {
+    /// The configuration, instead of /etc/xen/xennet.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Which {
+    fn open(&self) -> Result<Dom0Network, Failure> {
+        let mut net = Options::network(true)?;
+        let path = self.config.clone().unwrap_or_else(hotplug::config_path);
+        if !path.exists() {
+            return Err(Failure::Failed(format!(
+                "{}: there is no such file, so nothing says what the network shall be; \
+                 the example that comes with xennet explains every key",
+                path.display()
+            )));
+        }
+        net.load_config(&path)?;
+        Ok(net)
+    }
+}
+
+pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
+    match command {
+        Command::Plan(which) => {
+            let options = Options { dry_run: true, ..options.clone() };
+            told(&which.open()?.host().plan_start()?, &options)
+        }
+        Command::Start(which) => {
+            let mut net = which.open()?;
+            let mut host = net.host();
+            told(&if options.dry_run { host.plan_start()? } else { host.start()? }, options)
+        }
+        Command::Stop { which, force } => {
+            let mut net = which.open()?;
+            let mut host = net.host();
+            told(&if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? }, options)
+        }
+        Command::Status(which) => {
+            let mut net = which.open()?;
+            let status = net.host().status()?;
+            if options.json {
+                Options::print_json(&as_json(&status))?;
+            } else {
+                show(&net, &status)?;
+            }
+            drift(&status)
+        }
+        Command::Check(which) => {
+            let status = which.open()?.host().status()?;
+            if options.json {
+                Options::print_json(&as_json(&status))?;
+            } else if let Ok(plan) = &status.drift {
+                write!(stdout(), "{plan}")?;
+            }
+            drift(&status)
+        }
+    }
+}
+
+/// What would be done or was, and what to look after.
+fn told(plan: &Plan, options: &Options) -> Result<(), Failure> {
+    if !options.json {
+        plan.warnings().iter().for_each(|warning| complain("xennet: warning", warning));
+    }
+    options.planned(plan)
+}
+
+/// A network that is not as it shall be is a failure.
+fn drift(status: &HostStatus) -> Result<(), Failure> {
+    match &status.drift {
+        Ok(plan) if plan.is_empty() => Ok(()),
+        Ok(plan) => Err(Failure::Failed(format!(
+            "the network differs in {} places; `xennet network start` makes it as the configuration says",
+            plan.changes().len()
+        ))),
+        Err(error) => Err(Failure::Failed(error.to_string())),
+    }
+}
+
+fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    for policy in &net.config().bridges {
+        let Some(link) = status.seen.link(&policy.name) else {
+            writeln!(out, "{}: no such interface", policy.name)?;
+            continue;
+        };
+        let uplink = policy.uplink.as_ref().map_or("none", |uplink| uplink.as_str());
+        let state = if link.up { "up" } else { "down" };
+        let carrier = if link.carrier { "carrier" } else { "no carrier" };
+        writeln!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;
+        for address in status.seen.addresses.get(&link.index).into_iter().flatten() {
+            writeln!(out, "  {address}")?;
+        }
+    }
+    if let Ok(plan) = &status.drift {
+        for change in plan.changes() {
+            writeln!(out, "drift: {change}")?;
+        }
+    }
+    Ok(())
+}
+
+fn as_json(status: &HostStatus) -> Value {
+    let before = status.before().into_iter().flat_map(|before| &before.bridges);
+    json!({
+        "started": status.before().is_some(),
+        "bridges": before.map(|bridge| json!({
+            "name": bridge.name.as_str(), "made": bridge.made,
+            "uplink": bridge.uplink.as_ref().map(|uplink| uplink.as_str()),
+        })).collect::<Vec<_>>(),
+        "error": status.drift.as_ref().err().map(ToString::to_string),
+        "drift": status.drift.as_ref().ok()
+            .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "warnings": status.drift.as_ref().ok()
+            .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
+    })
+}

@@ -1,0 +1,136 @@
+mod look;
+mod managers;
+mod record;
+
+use std::time::{Duration, Instant};
+
+use crate::apply::Apply;
+use crate::lock::Lock;
+use crate::plan::{NetworkBefore, NetworkSnapshot, Plan, PlanError};
+use crate::{Dom0Network, Error};
+use record::Record;
+
+/// How long another start or stop is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The host's side of the network: bridges, the host's own addresses, forwarding, as the configuration says.
+#[derive(Debug)]
+pub struct Host<'n> {
+    net: &'n mut Dom0Network,
+}
+
+/// How far the host's side is from what the configuration says.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HostStatus {
+    /// What there is.
+    pub seen: NetworkSnapshot,
+    /// What a `start` would do now: nothing when all is well.
+    pub drift: Result<Plan, PlanError>,
+}
+
+impl<'n> Host<'n> {
+    pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
+        Self { net }
+    }
+
+    /// What there is, as far as it concerns the configuration.
+    pub fn look(&mut self) -> Result<NetworkSnapshot, Error> {
+        let before = self.record().read()?;
+        look::look(self.net, before)
+    }
+
+    /// What [`start`](Self::start) would do now. Touches nothing.
+    pub fn plan_start(&mut self) -> Result<Plan, Error> {
+        Ok(self.look()?.start(&self.net.config)?)
+    }
+
+    /// What [`stop`](Self::stop) would do now. Touches nothing.
+    pub fn plan_stop(&mut self, force: bool) -> Result<Plan, Error> {
+        Ok(self.look()?.stop(&self.net.config, force)?)
+    }
+
+    /// How far the host's side is from what the configuration says. Touches nothing.
+    pub fn status(&mut self) -> Result<HostStatus, Error> {
+        let seen = self.look()?;
+        let drift = seen.start(&self.net.config);
+        Ok(HostStatus { seen, drift })
+    }
+
+    /// Makes the host's side as the configuration says, and reads back that it is so.
+    ///
+    /// What there was is written down before the first change, for [`stop`](Self::stop). When anything fails, all that
+    /// was done is taken back; when this process dies, the next `start` or `stop` puts it right.
+    pub fn start(&mut self) -> Result<Plan, Error> {
+        self.start_if(|_| Ok(()))
+    }
+
+    /// The same, and takes everything back unless `works` says that the network works: for whoever could lock himself
+    /// out.
+    pub fn start_if(
+        &mut self,
+        works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
+    ) -> Result<Plan, Error> {
+        let _lock = self.lock()?;
+        let seen = self.look()?;
+        let plan = seen.start(&self.net.config)?;
+        let record = self.record();
+        record.write(&seen.record(&self.net.config, &plan))?;
+        let done = self.carry_out(&plan, |host| {
+            let rest = host.plan_start()?;
+            match rest.changes().first() {
+                Some(change) => Err(Error::Ignored { change: change.to_string() }),
+                None => works(host.net),
+            }
+        });
+        match done {
+            // What is not undone is still to be given back.
+            Err(error) if !matches!(error, Error::HalfUndone { .. }) => {
+                record.restore(seen.before.as_ref())?;
+                Err(error)
+            }
+            done => done.map(|()| plan),
+        }
+    }
+
+    /// Gives back what [`start`](Self::start) took. That it took nothing is no error.
+    ///
+    /// A bridge of xennet's own that has other ports than its uplink stops it, unless `force`.
+    pub fn stop(&mut self, force: bool) -> Result<Plan, Error> {
+        let _lock = self.lock()?;
+        let seen = self.look()?;
+        let plan = seen.stop(&self.net.config, force)?;
+        self.carry_out(&plan, |_| Ok(()))?;
+        self.record().restore(None)?;
+        Ok(plan)
+    }
+
+    /// Makes the changes, and takes them back when one fails, or when all together do not pass.
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        passes: impl FnOnce(&mut Host<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut apply = Apply::new(self.net, deadline);
+        let done = apply.run(plan.changes());
+        let made = apply.into_done();
+        let done = done.and_then(|()| passes(&mut Host::new(self.net)));
+        done.map_err(|error| Apply::resume(self.net, made, deadline).undo(error))
+    }
+
+    fn lock(&self) -> Result<Lock, Error> {
+        Lock::take(&self.net.run_dir, "network", Instant::now() + PATIENCE)
+    }
+
+    fn record(&self) -> Record {
+        Record::new(&self.net.run_dir)
+    }
+}
+
+impl HostStatus {
+    /// What there was before xennet changed it; none when it has not.
+    pub fn before(&self) -> Option<&NetworkBefore> {
+        self.seen.before.as_ref()
+    }
+}

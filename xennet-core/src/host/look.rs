@@ -1,0 +1,57 @@
+//! What there is of the host's network.
+
+use std::collections::BTreeMap;
+
+use super::managers::managers;
+use crate::bridge::own_mac;
+use crate::kernel::{LinkFilter, RouteFilter, sysctl};
+use crate::plan::{HostRoute, NetworkBefore, NetworkSnapshot};
+use crate::types::{IfName, LinkRef};
+use crate::{Dom0Network, Error};
+
+pub(super) fn look(
+    net: &mut Dom0Network,
+    before: Option<NetworkBefore>,
+) -> Result<NetworkSnapshot, Error> {
+    let kernel = &mut net.kernel;
+    let links = kernel.links(LinkFilter::All)?;
+    let names: BTreeMap<u32, LinkRef> =
+        links.iter().map(|link| (link.index, link.reference())).collect();
+    let concerned = NetworkSnapshot::concerned(&net.config, before.as_ref());
+
+    let mut seen = NetworkSnapshot { links, before, ..NetworkSnapshot::default() };
+    for name in &concerned {
+        let Some(link) = seen.link(name).map(|link| (link.index, link.reference())) else {
+            // Asked for in any case: it costs nothing, and most bridges here are yet to be made.
+            seen.macs.extend(own_mac(name).map(|mac| (name.clone(), mac)));
+            continue;
+        };
+        let (index, reference) = link;
+        seen.addresses.insert(index, kernel.addresses(&reference)?);
+        let mut neighbours = kernel.neighbours(&reference)?;
+        neighbours.retain(|neighbour| neighbour.permanent);
+        seen.neighbours.insert(index, neighbours);
+        seen.managed.extend(managers(&net.root, index, name));
+    }
+    let routes = kernel.routes(RouteFilter::default())?;
+    seen.routes = routes
+        .into_iter()
+        .filter(|route| !route.hops.is_empty())
+        .filter_map(|route| HostRoute::of(route, |index| names.get(&index).cloned()))
+        .collect();
+    let learning: Vec<IfName> = seen
+        .routes
+        .iter()
+        .filter(|route| route.route.protocol == ADVERTISED)
+        .flat_map(|route| route.links.iter().map(|link| link.name.clone()))
+        .collect();
+    for setting in NetworkSnapshot::sysctls(&concerned, &learning) {
+        if let Some(value) = sysctl(&setting)? {
+            seen.sysctls.insert(setting, value);
+        }
+    }
+    Ok(seen)
+}
+
+/// `RTPROT_RA`
+const ADVERTISED: u8 = 9;

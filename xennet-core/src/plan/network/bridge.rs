@@ -1,0 +1,350 @@
+//! One bridge of the configuration: made or taken up, with its uplink and the host's addresses.
+
+use ipnet::IpNet;
+
+use super::handover::{
+    DISABLE_IPV6, FOLLOWING, Handover, Reroute, STATIC, entered, link_local, movable, reroutes,
+    silence,
+};
+use super::{NetworkSnapshot, forwarding};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
+use crate::plan::bridge::not_a_bridge;
+use crate::plan::{BridgeConfig, Change, HostRoute, Plan, PlanError, Warning};
+use crate::types::{
+    AddrGenMode, Address, AddressFlags, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef,
+    LinkSet, Mtu, NextHop, Route, Sysctl,
+};
+
+/// What makes a bridge as the configuration says, and the host use it.
+pub(super) fn start(
+    plan: &mut Plan,
+    policy: &BridgePolicy,
+    config: &NetworkConfig,
+    seen: &NetworkSnapshot,
+) -> Result<(), PlanError> {
+    let uplink = policy.uplink.as_ref().map(|name| uplink(policy, name, seen)).transpose()?;
+    let link = seen.link(&policy.name);
+    let bridge = match link {
+        None => {
+            let new = new_bridge(policy, uplink, seen);
+            plan.changes.extend(new.make());
+            LinkRef { index: None, name: policy.name.clone() }
+        }
+        Some(link) => {
+            adjust(plan, policy, link)?;
+            link.reference()
+        }
+    };
+    let joins =
+        uplink.is_some_and(|uplink| link.is_none_or(|link| uplink.master != Some(link.index)));
+    let follows = uplink.filter(|_| joins && policy.addresses.is_some());
+    settings(plan, policy, config, seen, follows);
+    let hosts = hosts(policy, &bridge, uplink, seen)?;
+    let up = link.is_some_and(|link| link.up);
+    let arrive = |plan: &mut Plan| {
+        if let Some(hosts) = &hosts {
+            hosts.arrive(plan);
+        }
+    };
+    if up {
+        arrive(plan);
+    }
+    if let Some(uplink) = uplink {
+        let port = uplink.reference();
+        if let Some(mtu) = policy.mtu.filter(|mtu| mtu.bytes() > uplink.mtu) {
+            plan.set(true, &port, LinkSet::Mtu(mtu), LinkSet::Mtu(Mtu::new(uplink.mtu)?));
+        }
+        plan.set(!uplink.up, &port, LinkSet::Up(true), LinkSet::Up(false));
+        let master = Some(bridge.clone());
+        plan.set(joins, &port, LinkSet::Master(master), LinkSet::Master(None));
+    }
+    // After its port: a bridge that comes up without a carrier drops what it shall send until the kernel gets round to
+    // the carrier, and with it the first question for a neighbour, which is repeated only a second later.
+    if !up {
+        plan.set(true, &bridge, LinkSet::Up(true), LinkSet::Up(false));
+        arrive(plan);
+    }
+    if let Some(hosts) = &hosts {
+        hosts.reroute(plan);
+        hosts.settle(plan);
+        hosts.leave(plan);
+    }
+    if let (Some(uplink), Some(_)) = (uplink, &policy.addresses) {
+        silence(plan, seen, uplink);
+        warn_of_leases(plan, policy, uplink, seen);
+    }
+    Ok(())
+}
+
+/// The uplink, if it can be one.
+fn uplink<'a>(
+    policy: &BridgePolicy,
+    name: &IfName,
+    seen: &'a NetworkSnapshot,
+) -> Result<&'a Link, PlanError> {
+    let bridge = || policy.name.clone();
+    let uplink = seen
+        .link(name)
+        .ok_or_else(|| PlanError::UplinkMissing { bridge: bridge(), uplink: name.clone() })?;
+    let known = seen.before.iter().flat_map(|before| &before.bridges);
+    let other = known
+        .filter(|known| known.name == policy.name)
+        .filter_map(|known| known.uplink.as_ref())
+        .find(|known| *known != name);
+    if let Some(was) = other {
+        return Err(PlanError::UplinkChanged {
+            bridge: bridge(),
+            uplink: name.clone(),
+            was: was.clone(),
+        });
+    }
+    let master = seen.links.iter().find(|link| uplink.master == Some(link.index));
+    match master {
+        Some(master) if master.name != policy.name => Err(PlanError::UplinkTaken {
+            bridge: bridge(),
+            uplink: name.clone(),
+            master: master.name.clone(),
+        }),
+        _ => Ok(uplink),
+    }
+}
+
+/// A bridge with what the configuration says, what the uplink has, and what suits guests.
+fn new_bridge(
+    policy: &BridgePolicy,
+    uplink: Option<&Link>,
+    seen: &NetworkSnapshot,
+) -> BridgeConfig {
+    let mut new = BridgeConfig::new(policy.name.clone());
+    let info = &mut new.settings;
+    info.stp = policy.stp.unwrap_or(false);
+    // What spanning tree needs to hear of the others; without it nobody is waited for.
+    let delay = policy.forward_delay.unwrap_or(if info.stp { 15 } else { 0 });
+    info.forward_delay = hundredths(delay);
+    info.ageing_time = policy.ageing.map_or(info.ageing_time, hundredths);
+    info.vlan_filtering = policy.vlan_filtering.unwrap_or(false);
+    info.mcast_snooping = policy.multicast_snooping.or(info.mcast_snooping);
+    info.group_fwd_mask = policy.group_fwd_mask.unwrap_or(0);
+    // With the uplink's own address the host's neighbours need to learn nothing.
+    let hosts = uplink.filter(|_| policy.addresses.is_some()).and_then(|uplink| uplink.mac);
+    new.mac = policy.mac.or(hosts).or_else(|| seen.macs.get(&policy.name).copied());
+    new.mtu = policy.mtu.or_else(|| Mtu::new(uplink?.mtu).ok());
+    new
+}
+
+/// What the configuration says of a bridge that is there: nothing else is touched.
+fn adjust(plan: &mut Plan, policy: &BridgePolicy, link: &Link) -> Result<(), PlanError> {
+    let now = link.bridge.as_ref().ok_or_else(|| not_a_bridge(link))?;
+    let mut wanted = now.clone();
+    wanted.stp = policy.stp.unwrap_or(now.stp);
+    wanted.forward_delay = policy.forward_delay.map_or(now.forward_delay, hundredths);
+    wanted.ageing_time = policy.ageing.map_or(now.ageing_time, hundredths);
+    wanted.vlan_filtering = policy.vlan_filtering.unwrap_or(now.vlan_filtering);
+    wanted.mcast_snooping = policy.multicast_snooping.or(now.mcast_snooping);
+    wanted.group_fwd_mask = policy.group_fwd_mask.unwrap_or(now.group_fwd_mask);
+    let reference = link.reference();
+    tune(plan, &reference, now, &wanted);
+    if let (Some(mac), Some(was)) = (policy.mac, link.mac) {
+        plan.set(mac != was, &reference, LinkSet::Address(mac), LinkSet::Address(was));
+    }
+    if let Some(mtu) = policy.mtu.filter(|mtu| mtu.bytes() != link.mtu) {
+        plan.set(true, &reference, LinkSet::Mtu(mtu), LinkSet::Mtu(Mtu::new(link.mtu)?));
+    }
+    Ok(())
+}
+
+/// From one set of a bridge's settings to another.
+fn tune(plan: &mut Plan, bridge: &LinkRef, now: &BridgeInfo, wanted: &BridgeInfo) {
+    let mut set = |needed, set, was| {
+        plan.set(needed, bridge, LinkSet::Bridge(set), LinkSet::Bridge(was));
+    };
+    let delay =
+        (BridgeSet::ForwardDelay(wanted.forward_delay), BridgeSet::ForwardDelay(now.forward_delay));
+    let slower = now.forward_delay != wanted.forward_delay;
+    // Spanning tree takes no delay below two seconds: with it the kernel would make them two, or refuse.
+    set(slower && wanted.stp, delay.0, delay.1);
+    set(now.stp != wanted.stp, BridgeSet::Stp(wanted.stp), BridgeSet::Stp(now.stp));
+    set(slower && !wanted.stp, delay.0, delay.1);
+    let ageing = BridgeSet::AgeingTime;
+    set(now.ageing_time != wanted.ageing_time, ageing(wanted.ageing_time), ageing(now.ageing_time));
+    let filter = BridgeSet::VlanFiltering;
+    let (on, was) = (wanted.vlan_filtering, now.vlan_filtering);
+    set(on != was, filter(on), filter(was));
+    if let (Some(was), Some(on)) = (now.mcast_snooping, wanted.mcast_snooping) {
+        set(on != was, BridgeSet::McastSnooping(on), BridgeSet::McastSnooping(was));
+    }
+    let mask = BridgeSet::GroupFwdMask;
+    let (to, was) = (wanted.group_fwd_mask, now.group_fwd_mask);
+    set(to != was, mask(to), mask(was));
+}
+
+/// The bridge's own settings of IPv4 and IPv6: before it is up, and before it has an address.
+fn settings(
+    plan: &mut Plan,
+    policy: &BridgePolicy,
+    config: &NetworkConfig,
+    seen: &NetworkSnapshot,
+    follows: Option<&Link>,
+) {
+    let name = &policy.name;
+    let link = seen.link(name);
+    let mut set = |family, key, value: &str| {
+        let Ok(sysctl) = Sysctl::link(family, name, key) else { return };
+        match (link, seen.default(family, key)) {
+            (Some(_), _) => plan.sysctl(sysctl, value, seen.setting(family, name, key)),
+            // It will be there, and goes with the bridge.
+            (None, Some(default)) if default != value => {
+                plan.push(Change::Sysctl { sysctl, value: value.to_owned(), was: None });
+            }
+            _ => {}
+        }
+    };
+    if let Some(uplink) = follows {
+        for (family, key) in FOLLOWING {
+            let value = seen.setting(family, &uplink.name, key);
+            let forwards =
+                key == "accept_ra" && forwarding::hides_routers(config, seen, &uplink.name);
+            if let Some(value) = if forwards { Some("2") } else { value } {
+                set(family, key, value);
+            }
+        }
+    }
+    match policy.ipv6 {
+        Some(false) => set(Family::V6, DISABLE_IPV6, "1"),
+        // Whoever says so wants it, whatever the uplink has.
+        Some(true) => set(Family::V6, DISABLE_IPV6, "0"),
+        None => {}
+    }
+    // Its link-local address is the uplink's, or one made in the same way; a secret one cannot be made twice.
+    let mode = follows.and_then(|uplink| uplink.addr_gen_mode);
+    let now = link.map_or(Some(AddrGenMode::Eui64), |link| link.addr_gen_mode);
+    if let (Some(was), true) = (now, mode.is_some_and(|mode| mode != AddrGenMode::Eui64)) {
+        let reference = link.map_or(LinkRef { index: None, name: name.clone() }, Link::reference);
+        let none = AddrGenMode::None;
+        plan.set(was != none, &reference, LinkSet::AddrGenMode(none), LinkSet::AddrGenMode(was));
+    }
+}
+
+/// What the host shall have on the bridge, and the uplink no more.
+fn hosts<'a>(
+    policy: &BridgePolicy,
+    bridge: &LinkRef,
+    uplink: Option<&Link>,
+    seen: &'a NetworkSnapshot,
+) -> Result<Option<Handover<'a>>, PlanError> {
+    let Some(hosts) = &policy.addresses else { return Ok(None) };
+    let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
+    let mut addresses = movable(gone)?;
+    let mut routes = Vec::new();
+    if let HostAddresses::Static(given) = hosts {
+        // A host without its link-local address would be deaf to its neighbours.
+        addresses.retain(link_local);
+        addresses.extend(given.iter().copied().map(fixed));
+    }
+    if let Some(uplink) = uplink {
+        routes = reroutes(seen, uplink, bridge, &[])?;
+    }
+    if let HostAddresses::Static(_) = hosts {
+        routes = fixed_routes(policy, bridge, seen, routes);
+    }
+    let neighbours = match (hosts, uplink) {
+        (HostAddresses::Inherit, Some(uplink)) => entered(seen.neighbours(uplink)),
+        _ => Vec::new(),
+    };
+    let from = uplink.map_or(bridge.clone(), Link::reference);
+    Ok(Some(Handover {
+        seen,
+        from,
+        to: bridge.clone(),
+        addresses,
+        gone: gone.to_vec(),
+        routes,
+        neighbours,
+    }))
+}
+
+/// An address as the configuration gives it.
+fn fixed(net: IpNet) -> Address {
+    let mut address = Address::new(net);
+    if let IpNet::V4(net) = net {
+        address.broadcast = (net.prefix_len() < 31).then(|| net.broadcast());
+    }
+    address
+}
+
+/// The default routes of the configuration, in place of whatever the uplink had.
+fn fixed_routes(
+    policy: &BridgePolicy,
+    bridge: &LinkRef,
+    seen: &NetworkSnapshot,
+    of_uplink: Vec<Reroute>,
+) -> Vec<Reroute> {
+    let mut wanted: Vec<HostRoute> =
+        policy.gateways.iter().map(|gateway| default_route(*gateway, bridge)).collect();
+    let mut all = Vec::new();
+    for reroute in of_uplink {
+        let was = match reroute {
+            Reroute::Replace { was, .. } => was,
+            Reroute::Learn { was, again, .. } => {
+                all.push(Reroute::Learn { was, stand_in: None, again });
+                continue;
+            }
+            Reroute::Add(_) | Reroute::Delete(_) => continue,
+        };
+        match wanted.iter().position(|route| route.key() == was.key()) {
+            Some(n) => all.push(Reroute::Replace { was, route: wanted.remove(n) }),
+            None => all.push(Reroute::Delete(was)),
+        }
+    }
+    // One of the bridge's own that leads elsewhere makes way; another interface's is in the way, and the kernel says so.
+    for route in wanted {
+        let there: Vec<_> =
+            seen.routes(bridge).filter(|other| other.key() == route.key()).collect();
+        match there.as_slice() {
+            [] => all.push(Reroute::Add(route)),
+            [same] if same.leads_as(&route) => {}
+            [was, ..] => all.push(Reroute::Replace { was: (*was).clone(), route }),
+        }
+    }
+    all
+}
+
+fn default_route(gateway: std::net::IpAddr, bridge: &LinkRef) -> HostRoute {
+    let any = if gateway.is_ipv4() { [0; 4].into() } else { std::net::IpAddr::from([0; 16]) };
+    let mut hop = NextHop::link(0);
+    (hop.via, hop.index) = (Some(gateway), None);
+    let net = IpNet::new(any, 0).unwrap_or_else(|_| IpNet::from(any));
+    let mut route = Route::new(net, hop);
+    route.protocol = STATIC;
+    // IPv6's own default, which it would tell.
+    route.metric = gateway.is_ipv6().then_some(1024);
+    HostRoute { route, links: vec![bridge.clone()] }
+}
+
+/// Whoever leased an address renews it where it was.
+fn warn_of_leases(plan: &mut Plan, policy: &BridgePolicy, uplink: &Link, seen: &NetworkSnapshot) {
+    if policy.addresses != Some(HostAddresses::Inherit) {
+        return;
+    }
+    for address in seen.addresses(uplink) {
+        // The kernel itself renews what it made from a router's advertisement, wherever it hears the next one.
+        let advertised = address.flags.contains(AddressFlags::MANAGETEMPADDR)
+            || address.protocol == Some(KERNEL_RA)
+            || address.address.addr().is_ipv6() && address.flags.contains(AddressFlags::SECONDARY);
+        if let (Some(seconds), false) = (address.valid, advertised) {
+            plan.warnings.push(Warning::Expires {
+                address: address.to_string(),
+                from: uplink.name.clone(),
+                to: policy.name.clone(),
+                seconds,
+            });
+        }
+    }
+}
+
+/// `IFAPROT_KERNEL_RA`
+const KERNEL_RA: u8 = 2;
+
+fn hundredths(seconds: u32) -> u32 {
+    seconds.saturating_mul(100)
+}

@@ -1,0 +1,183 @@
+//! The host's side: bridges with the host's addresses, forwarding, and all of it given back.
+
+mod before;
+mod bridge;
+mod forwarding;
+mod handover;
+mod stop;
+
+use std::collections::BTreeMap;
+
+pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
+
+use super::{Change, HostRoute, Managed, Plan, PlanError, Warning};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
+use crate::types::{Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Sysctl};
+
+/// What there is of a host's network, as far as a plan for it depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct NetworkSnapshot {
+    /// Every interface.
+    pub links: Vec<Link>,
+    /// The addresses of the interfaces that are concerned, by index.
+    pub addresses: BTreeMap<u32, Vec<Address>>,
+    /// Their permanent neighbours, by index.
+    pub neighbours: BTreeMap<u32, Vec<Neighbour>>,
+    /// Every route that leaves by an interface.
+    pub routes: Vec<HostRoute>,
+    /// The settings of [`NetworkSnapshot::sysctls`], as far as this kernel has them.
+    pub sysctls: BTreeMap<Sysctl, String>,
+    /// An address of this machine's own for each bridge that is yet to be made.
+    pub macs: BTreeMap<IfName, MacAddr>,
+    /// Interfaces that are concerned, and that others configure.
+    pub managed: Vec<Managed>,
+    /// What there was before xennet changed it; none when it has not.
+    pub before: Option<NetworkBefore>,
+}
+
+impl NetworkSnapshot {
+    /// The interfaces that a plan may change: those that the configuration names, and those that were changed before.
+    pub fn concerned(config: &NetworkConfig, before: Option<&NetworkBefore>) -> Vec<IfName> {
+        let bridges = bridges(config);
+        let bridges =
+            bridges.iter().flat_map(|bridge| [Some(&bridge.name), bridge.uplink.as_ref()]);
+        let routed = config.routed.iter().map(|routed| Some(&routed.uplink));
+        let before = before.iter().flat_map(|before| &before.bridges);
+        let before = before.flat_map(|bridge| [Some(&bridge.name), bridge.uplink.as_ref()]);
+        let mut names: Vec<IfName> =
+            bridges.chain(routed).chain(before).flatten().cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The settings that a plan depends on. `learning` are the interfaces with routes that a router told.
+    pub fn sysctls(concerned: &[IfName], learning: &[IfName]) -> Vec<Sysctl> {
+        let keys = || handover::FOLLOWING.into_iter().chain(forwarding::PROXY);
+        let of_link = |name: &IfName| {
+            keys()
+                .filter_map(|(family, key)| Sysctl::link(family, name, key).ok())
+                .collect::<Vec<_>>()
+        };
+        let learning =
+            learning.iter().filter_map(|name| Sysctl::link(Family::V6, name, "accept_ra").ok());
+        let new = keys().filter_map(|(family, key)| Sysctl::default(family, key).ok());
+        let mut all: Vec<Sysctl> = concerned.iter().flat_map(of_link).collect();
+        all.extend(learning.chain(new).chain(forwarding::host()));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// What makes the network as the configuration says. Nothing where it is so already.
+    ///
+    /// In this order, bridge by bridge: the bridge and its settings; the host's addresses on it as well; the uplink
+    /// into it; routes, one replaced after the other; and only then the addresses off the uplink. So at every moment the
+    /// host has its addresses and its routes, and connections stay.
+    pub fn start(&self, config: &NetworkConfig) -> Result<Plan, PlanError> {
+        let mut plan = Plan::default();
+        forwarding::accept_learning(&mut plan, config, self);
+        for policy in &bridges(config) {
+            bridge::start(&mut plan, policy, config, self)?;
+        }
+        forwarding::start(&mut plan, config, self)?;
+        self.warn(&mut plan, config);
+        Ok(plan)
+    }
+
+    /// What gives back what [`start`](Self::start) took, and nothing else: whatever happened since, the host keeps the
+    /// addresses and routes that it has, where they came from.
+    ///
+    /// A bridge that xennet made goes; with other ports than its uplink only by `force`. Without a record of what was
+    /// before, `force` moves the host's addresses to the uplinks that the configuration names, and leaves the bridges.
+    pub fn stop(&self, config: &NetworkConfig, force: bool) -> Result<Plan, PlanError> {
+        stop::plan(config, self, force)
+    }
+
+    /// The record for [`stop`](Self::stop), with what a plan is about to change added to it.
+    pub fn record(&self, config: &NetworkConfig, plan: &Plan) -> NetworkBefore {
+        let mut record = self.before.clone().unwrap_or_default();
+        record.add(&bridges(config), plan, self);
+        record
+    }
+
+    /// The interface of this name.
+    pub fn link(&self, name: &IfName) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == *name)
+    }
+
+    fn addresses(&self, link: &Link) -> &[Address] {
+        self.addresses.get(&link.index).map_or(&[], Vec::as_slice)
+    }
+
+    fn neighbours(&self, link: &Link) -> &[Neighbour] {
+        self.neighbours.get(&link.index).map_or(&[], Vec::as_slice)
+    }
+
+    fn routes<'a>(&'a self, link: &LinkRef) -> impl Iterator<Item = &'a HostRoute> {
+        let link = link.clone();
+        self.routes.iter().filter(move |route| route.leaves_by(&link))
+    }
+
+    fn ports<'a>(&'a self, bridge: &Link) -> impl Iterator<Item = &'a Link> {
+        let index = bridge.index;
+        self.links.iter().filter(move |link| link.master == Some(index))
+    }
+
+    /// What a setting of an interface is; none when it has no such setting.
+    fn setting(&self, family: Family, link: &IfName, key: &str) -> Option<&str> {
+        self.sysctls.get(&Sysctl::link(family, link, key).ok()?).map(String::as_str)
+    }
+
+    /// The same for an interface that is yet to be made.
+    fn default(&self, family: Family, key: &str) -> Option<&str> {
+        self.sysctls.get(&Sysctl::default(family, key).ok()?).map(String::as_str)
+    }
+
+    fn warn(&self, plan: &mut Plan, config: &NetworkConfig) {
+        if plan.is_empty() {
+            return;
+        }
+        plan.warnings.extend(self.managed.iter().cloned().map(Warning::Managed));
+        let wanted = bridges(config);
+        for known in self.before.iter().flat_map(|before| &before.bridges) {
+            if !wanted.iter().any(|policy| policy.name == known.name) {
+                plan.warnings.push(Warning::Forgotten { bridge: known.name.clone() });
+            }
+        }
+    }
+}
+
+/// Every bridge that the configuration describes, also those of guests behind the host's address.
+fn bridges(config: &NetworkConfig) -> Vec<BridgePolicy> {
+    let nat = config.nat.iter().filter_map(|nat| {
+        let mut policy = BridgePolicy::new(nat.bridge.clone()?);
+        policy.addresses = Some(HostAddresses::Static(nat.subnets.clone()));
+        Some(policy)
+    });
+    config.bridges.iter().cloned().chain(nat).collect()
+}
+
+impl Plan {
+    /// Adds a setting, unless the interface has it.
+    fn set(&mut self, needed: bool, link: &LinkRef, set: LinkSet, was: LinkSet) {
+        if needed {
+            self.push(Change::LinkSet { link: link.clone(), set, was });
+        }
+    }
+
+    /// Adds a setting of the kernel's, unless it is so, or the kernel has none such.
+    fn sysctl(&mut self, sysctl: Sysctl, value: &str, now: Option<&str>) {
+        if let Some(was) = now.filter(|now| *now != value) {
+            self.push(Change::Sysctl {
+                sysctl,
+                value: value.to_owned(),
+                was: Some(was.to_owned()),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
