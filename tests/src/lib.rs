@@ -5,6 +5,7 @@ pub mod embedded_store;
 pub mod faulty_store;
 pub mod hotplug;
 pub mod netns;
+pub mod nft;
 pub mod strace;
 pub mod tap;
 pub mod xenstored;

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use xennet_core::kernel::{Kernel, LinkFilter};
-use xennet_core::types::{LinkRef, LinkSet, MacAddr, PortFlags, PortSet};
+use xennet_core::kernel::{Kernel, LinkFilter, Nftables};
+use xennet_core::types::{
+    LinkRef, LinkSet, MacAddr, NftCommand, NftElement, NftFamily, NftKey, PortFlags, PortSet,
+};
 use xennet_tests::netns::Netns;
+use xennet_tests::nft::{batch, counting, name};
 
 const OPEN: [(&str, u32); 4] = [("socket", 1), ("setsockopt", 4), ("bind", 1), ("getsockname", 1)];
 
@@ -46,6 +49,15 @@ fn a_filtered_list_does_not_grow_with_others() {
     assert!(calls("all")["recvfrom"] > 10, "the crowd is there, and is more than one datagram");
 }
 
+#[test]
+fn a_batch_is_one_send_and_one_receive_and_so_are_64_questions() {
+    let _netns = Netns::new();
+    let calls = calls("nftables");
+    // The batch; then 64 questions, of which each has an answer of its own.
+    assert_eq!((calls["sendto"], calls["recvfrom"]), (2, 65));
+    assert_eq!(calls.len(), OPEN.len() + 2, "nothing else: {calls:?}");
+}
+
 /// The network calls that one of the jobs below makes.
 fn calls(job: &str) -> BTreeMap<String, u32> {
     let trace = tempfile::NamedTempFile::new().unwrap();
@@ -72,6 +84,9 @@ fn calls(job: &str) -> BTreeMap<String, u32> {
 #[ignore = "run under strace by the other tests"]
 fn job() {
     let job = std::env::var("XENNET_TEST_JOB").expect("the other tests say which");
+    if job == "nftables" {
+        return nftables();
+    }
     let mut kernel = Kernel::open().unwrap();
     match job.as_str() {
         "open" => {}
@@ -100,6 +115,22 @@ fn plug(kernel: &mut Kernel) {
     }
     kernel.port_set(&vif, &PortSet::default().on(PortFlags::ISOLATED)).unwrap();
     kernel.link_set(&vif, &LinkSet::Master(None)).unwrap();
+}
+
+fn nftables() {
+    let set = counting("ports", &[NftKey::IfName]);
+    let port = |n: u32| NftElement::new([name(&format!("vif{n}.0"))]);
+    let elements: Vec<_> = (0..64).map(port).collect();
+    let commands = vec![
+        NftCommand::TableAdd { comment: None },
+        NftCommand::SetAdd(set.clone()),
+        NftCommand::ElementsAdd { set: set.clone(), elements: elements.clone() },
+    ];
+    let mut nft = Nftables::open().unwrap();
+    nft.apply(&batch(NftFamily::Bridge, "xennet", commands)).unwrap();
+    let questions: Vec<_> = elements.iter().map(|element| (&set, element)).collect();
+    let found = nft.find(NftFamily::Bridge, "xennet", &questions).unwrap();
+    assert!(found.iter().all(Option::is_some));
 }
 
 fn lists(kernel: &mut Kernel) {

@@ -124,7 +124,14 @@ impl Options {
         if self.json {
             let changes: Vec<Value> =
                 plan.changes().iter().map(|change| json!(change.to_string())).collect();
-            return Self::print_json(&json!({ "dry_run": self.dry_run, "changes": changes }));
+            let warnings: Vec<Value> =
+                plan.warnings().iter().map(|warning| json!(warning.to_string())).collect();
+            return Self::print_json(
+                &json!({ "dry_run": self.dry_run, "changes": changes, "warnings": warnings }),
+            );
+        }
+        for warning in plan.warnings() {
+            complain("xennet", format_args!("warning: {warning}"));
         }
         if self.dry_run {
             write!(stdout(), "{plan}")?;

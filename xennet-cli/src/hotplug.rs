@@ -21,6 +21,10 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCo
     {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some((call, plan))) => {
+            for warning in plan.warnings() {
+                syslog(Severity::Warning, name, warning);
+                complain(name, warning);
+            }
             syslog(Severity::Info, name, summary(&call, &plan, began));
             ExitCode::SUCCESS
         }

@@ -12,6 +12,7 @@ const DAEMON: u8 = 3 << 3;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Severity {
     Error = 3,
+    Warning = 4,
     Info = 6,
 }
 

@@ -4,11 +4,11 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::Error;
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel, Nftables};
 use crate::plan::{Change, Hook, IptablesRule};
 use crate::types::LinkSet;
 use crate::xenstore::XenStore;
+use crate::{Dom0Network, Error};
 
 /// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
 const HOOK_TIME: Duration = Duration::from_secs(20);
@@ -17,6 +17,7 @@ const HOOK_TIME: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Apply<'a> {
     kernel: &'a mut Kernel,
+    nft: &'a mut Option<Nftables>,
     store: Option<&'a mut XenStore>,
     done: Vec<Change>,
     /// When the first hook was started.
@@ -25,12 +26,15 @@ pub(crate) struct Apply<'a> {
 }
 
 impl<'a> Apply<'a> {
-    pub(crate) fn new(
-        kernel: &'a mut Kernel,
-        store: Option<&'a mut XenStore>,
-        deadline: Instant,
-    ) -> Self {
-        Self { kernel, store, done: Vec::new(), hooks_began: None, deadline }
+    pub(crate) fn new(net: &'a mut Dom0Network, deadline: Instant) -> Self {
+        Self {
+            kernel: &mut net.kernel,
+            nft: &mut net.nft,
+            store: net.store.as_mut(),
+            done: Vec::new(),
+            hooks_began: None,
+            deadline,
+        }
     }
 
     /// Makes the changes in order, up to the first that fails.
@@ -80,6 +84,10 @@ impl<'a> Apply<'a> {
         self.kernel
     }
 
+    pub(crate) fn nft(&mut self) -> Result<&mut Nftables, kernel::Error> {
+        nft(self.nft)
+    }
+
     /// A refused setting may still have had an effect: a port that cannot join a bridge has left its old one, and of a
     /// request without an answer nobody knows.
     fn restore(&mut self, refused: &Change) {
@@ -127,7 +135,15 @@ impl<'a> Apply<'a> {
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
             Change::IptablesInsert(rule) => return iptables(&rule.command("-I")),
             Change::IptablesDelete(rule) => return iptables(&rule.command("-D")),
-            Change::Nft { .. } => unreachable!("no plan has one yet"),
+            Change::Nft { batch, .. } => match nft(self.nft)?.apply(batch) {
+                // Planned for a ruleset that is another one by now: an element, or a table, has come or gone.
+                Err(error)
+                    if [libc::EAGAIN, libc::ENOENT, libc::EEXIST].contains(&error.errno()) =>
+                {
+                    return Err(Error::Overtaken(error));
+                }
+                outcome => return Ok(outcome?),
+            },
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
                 return run_hook(hook, self.deadline.min(*began + HOOK_TIME));
@@ -147,6 +163,14 @@ impl<'a> Apply<'a> {
     ) -> Result<(), Error> {
         // Without XenStore there is nobody to tell, and plans then hold no such change.
         self.store.as_deref_mut().map_or(Ok(()), write).map_err(Error::from)
+    }
+}
+
+/// The connection to nftables, once somebody needs it.
+pub(crate) fn nft(nft: &mut Option<Nftables>) -> Result<&mut Nftables, kernel::Error> {
+    match nft {
+        Some(open) => Ok(open),
+        none => Ok(none.insert(Nftables::open()?)),
     }
 }
 

@@ -49,13 +49,13 @@ impl<'n> Bridge<'n> {
     /// takes its lowest port's, and so `fe:ff:ff:ff:ff:ff`, on every host, as soon as its first vif comes.
     pub fn create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
         let plan = self.plan_create(config)?;
-        let mut apply = Apply::new(&mut self.net.kernel, None, Instant::now());
+        let mut apply = Apply::new(self.net, Instant::now());
         match apply.run(plan.changes()) {
             Ok(()) => Ok(plan),
             // Somebody else made it in the same moment: then it is there, which is what was wanted.
             Err(error) if error.errno() == libc::EEXIST => {
                 let rest = self.plan_create(config)?;
-                Apply::new(&mut self.net.kernel, None, Instant::now()).run(rest.changes())?;
+                Apply::new(self.net, Instant::now()).run(rest.changes())?;
                 Ok(rest)
             }
             Err(error) => Err(apply.undo(error)),
@@ -70,7 +70,7 @@ impl<'n> Bridge<'n> {
     /// Deletes the bridge; one that is not there is no error. One that has ports is left alone unless `force`.
     pub fn delete(&mut self, force: bool) -> Result<Plan, Error> {
         let plan = self.plan_delete(force)?;
-        Apply::new(&mut self.net.kernel, None, Instant::now()).run_all(plan.changes())?;
+        Apply::new(self.net, Instant::now()).run_all(plan.changes())?;
         Ok(plan)
     }
 }

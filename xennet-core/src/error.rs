@@ -24,6 +24,10 @@ pub enum Error {
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
 
+    /// Somebody else changed the ruleset of nftables between our looking at it and our changing it.
+    #[error(transparent)]
+    Overtaken(kernel::Error),
+
     /// XenStore refused, or did not answer.
     #[error(transparent)]
     XenStore(#[from] xenstore::Error),
@@ -121,6 +125,7 @@ impl Error {
             Self::Value(error) => error.errno(),
             Self::Plan(error) => error.errno(),
             Self::Kernel(error) => error.errno(),
+            Self::Overtaken(_) => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
             Self::NoBackend { .. } => libc::ENOENT,
             Self::Vanished { .. } => libc::ENODEV,

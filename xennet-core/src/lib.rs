@@ -22,6 +22,7 @@ mod apply;
 mod bridge;
 pub mod config;
 mod error;
+mod guard;
 pub mod hotplug;
 pub mod kernel;
 mod lock;

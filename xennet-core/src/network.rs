@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::NetworkConfig;
-use crate::kernel::{Kernel, LinkFilter};
+use crate::kernel::{Kernel, LinkFilter, Nftables};
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
 use crate::xenstore::XenStore;
@@ -16,6 +16,8 @@ use crate::{Bridge, Error, Vif};
 #[derive(Debug)]
 pub struct Dom0Network {
     pub(crate) kernel: Kernel,
+    /// Opened when it is first needed.
+    pub(crate) nft: Option<Nftables>,
     pub(crate) store: Option<XenStore>,
     pub(crate) config: NetworkConfig,
     pub(crate) run_dir: PathBuf,
@@ -38,6 +40,7 @@ impl Dom0Network {
     pub fn with_store(store: Option<XenStore>) -> Result<Self, Error> {
         Ok(Self {
             kernel: Kernel::open()?,
+            nft: None,
             store,
             config: NetworkConfig::default(),
             run_dir: "/run/xennet".into(),

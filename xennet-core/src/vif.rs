@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::apply::Apply;
 use crate::config::VifConfig;
-use crate::kernel::Kernel;
 use crate::lock::Lock;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, Link, LinkSet, ParseError, VifId};
+use crate::types::{Device, Link, LinkSet, NftFamily, ParseError, VifId};
 use crate::uplink::Uplink;
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, guard};
 
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
 /// for taking everything back, and for telling why.
@@ -81,6 +80,7 @@ impl<'n> Vif<'n> {
         let link = self.find(&config)?;
         let mut seen = self.look(&config, link, store)?;
         self.look_at_uplink(&config, &mut seen)?;
+        seen.filters = self.filters();
         Ok(self.target.online(&config, &seen)?)
     }
 
@@ -115,19 +115,11 @@ impl<'n> Vif<'n> {
             Err(Error::File { .. }) => None,
             lock => Some(lock?),
         };
-        let (config, mut seen) = self.look_leniently()?;
-        let uplink = self.uplink(&config, &seen);
-        let _uplink_lock =
-            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
-        // What cannot be seen cannot be tidied up.
-        let _ = self.look_at_uplink(&config, &mut seen);
-        let plan = self.target.offline(&config, &seen);
-        let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut(), deadline);
-        let done = apply.run_all(plan.changes());
+        let done = again_while_overtaken(|| self.take_out(deadline));
         if let Some(lock) = lock {
             lock.remove();
         }
-        done.map(|()| plan)
+        done
     }
 
     /// What the vif is now, and what it lacks.
@@ -171,14 +163,34 @@ impl<'n> Vif<'n> {
         }
     }
 
+    fn take_out(&mut self, deadline: Instant) -> Result<Plan, Error> {
+        let (config, mut seen) = self.look_leniently()?;
+        let uplink = self.uplink(&config, &seen);
+        let _uplink_lock =
+            uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
+        // What cannot be seen cannot be tidied up.
+        let _ = self.look_at_uplink(&config, &mut seen);
+        let plan = self.target.offline(&config, &seen);
+        Apply::new(self.net, deadline).run_all(plan.changes())?;
+        Ok(plan)
+    }
+
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;
         let index = link.index;
-        self.join(&config, link, store, deadline).map_err(|error| {
+        let mut link = Some(link);
+        let joined = again_while_overtaken(|| {
+            let link = match link.take() {
+                Some(link) => link,
+                None => self.net.kernel.link_at(index)?.ok_or_else(|| self.vanished())?,
+            };
+            self.join(&config, link, store.clone(), deadline)
+        });
+        joined.map_err(|error| {
             match self.net.kernel.link_at(index) {
                 // Whatever was refused, this is why.
-                Ok(None) => Error::Vanished { link: self.target.name.clone() },
+                Ok(None) => self.vanished(),
                 _ => error,
             }
         })
@@ -193,16 +205,16 @@ impl<'n> Vif<'n> {
     ) -> Result<Plan, Error> {
         let index = link.index;
         let mut seen = self.look(config, Some(link), store)?;
+        seen.filters = self.filters();
         let uplink = self.uplink(config, &seen);
         let _uplink_lock =
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
         self.look_at_uplink(config, &mut seen)?;
         let plan = self.target.online(config, &seen)?;
 
-        let mut apply = Apply::new(&mut self.net.kernel, self.net.store.as_mut(), deadline);
+        let mut apply = Apply::new(self.net, deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
-            let after =
-                look_again(apply.kernel(), &self.target, config, seen, uplink.as_ref(), index)?;
+            let after = look_again(&mut apply, &self.target, config, seen, uplink.as_ref(), index)?;
             // Whatever is still to be done was accepted and ignored; `down` only makes way for it.
             let down = LinkSet::Up(false);
             let makes_way =
@@ -227,6 +239,10 @@ impl<'n> Vif<'n> {
         Ok(())
     }
 
+    fn vanished(&self) -> Error {
+        Error::Vanished { link: self.target.name.clone() }
+    }
+
     fn lock(&self, deadline: Instant) -> Result<Lock, Error> {
         Lock::take(&self.net.run_dir, self.target.name.as_str(), deadline)
     }
@@ -234,20 +250,42 @@ impl<'n> Vif<'n> {
 
 /// What the kernel shows of a plug that it has accepted.
 fn look_again(
-    kernel: &mut Kernel,
+    apply: &mut Apply<'_>,
     target: &VifTarget,
     config: &VifConfig,
     mut seen: VifSnapshot,
     uplink: Option<&Uplink>,
     index: u32,
 ) -> Result<VifSnapshot, Error> {
+    let kernel = apply.kernel();
     let link =
         kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
     seen.addresses = kernel.addresses(&link.reference())?;
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
+    let bridge = link.master;
     seen.link = Some(link);
+    seen.port = bridge.map_or(Ok(None), |bridge| look::port(kernel, &seen, bridge))?;
+    seen.iptables = look::iptables(target, config, &seen.policy)?;
+    if let Some(before) = seen.guard.take() {
+        let entry = target.guard(config, &seen);
+        let family = NftFamily::Bridge;
+        seen.guard =
+            Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.id)?);
+    }
     Ok(seen)
+}
+
+/// Does something anew for as long as others change the ruleset of nftables under it; not for ever.
+fn again_while_overtaken<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    const ATTEMPTS: u32 = 32;
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(Error::Overtaken(_)) => {}
+            outcome => return outcome,
+        }
+    }
+    attempt()
 }
 
 /// A message short enough for any XenStore: oxenstored refuses values over 2048 bytes.

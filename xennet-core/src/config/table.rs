@@ -109,12 +109,11 @@ impl<'t> Table<'t> {
             .map(|known| (strsim::osa_distance(name, known), known))
             .filter(|(distance, known)| *distance <= known.len() / 3 + 1)
             .min();
-        let advice = match near {
-            Some((_, known)) => format!("did you mean {known}?"),
-            None => {
-                let all: Vec<_> = self.known.keys().copied().collect();
-                format!("expected one of {}", all.join(", "))
-            }
+        let advice = if let Some((_, known)) = near {
+            format!("did you mean {known}?")
+        } else {
+            let all: Vec<_> = self.known.keys().copied().collect();
+            format!("expected one of {}", all.join(", "))
         };
         let message = format!("unknown key {} in {}: {advice}", name.escape_debug(), self.title);
         Err(ConfigError::at(self.text, key.span().start, message))

@@ -27,7 +27,7 @@ pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
 pub use nftables::Nftables;
 pub use route::RouteFilter;
-pub use sysctl::{Family, sysctl, sysctl_set};
+pub use sysctl::{Family, bridge_nf, sysctl, sysctl_set};
 pub use xtables::legacy_forward_drops;
 
 use netlink_sys::protocols::NETLINK_ROUTE;

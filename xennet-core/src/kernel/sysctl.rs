@@ -43,6 +43,22 @@ pub fn sysctl_set(family: Family, name: &IfName, key: &str, value: &str) -> Resu
     })
 }
 
+/// Whether `br_netfilter` hands bridged packets of this protocol to IP's own filters.
+/// `sysctl net.bridge.bridge-nf-call-iptables`, `net.bridge.bridge-nf-call-ip6tables`
+///
+/// False where the kernel has no `br_netfilter`. In the network namespace that the calling thread is in now.
+pub fn bridge_nf(family: Family) -> Result<bool, Error> {
+    let key = match family {
+        Family::V4 => "bridge-nf-call-iptables",
+        Family::V6 => "bridge-nf-call-ip6tables",
+    };
+    match fs::read_to_string(format!("/proc/sys/net/bridge/{key}")) {
+        Ok(text) => Ok(text.trim_end() != "0"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::from(error).doing(format!("sysctl net.bridge.{key}"))),
+    }
+}
+
 fn path(family: Family, name: &IfName, key: &str) -> Result<PathBuf, Error> {
     let refuse = |why: &str| Err(Error::refused(libc::EINVAL, Some(why.to_owned())));
     // The kernel lets an interface bear these names, and gives it no settings: they are everybody's.

@@ -89,6 +89,15 @@ pub enum PlanError {
         uplink: IfName,
     },
 
+    /// A guest cannot be held to an address that nobody knows.
+    #[error(
+        "{vif}: no mac is set, and the guard holds a guest to it; set mac=, or guard = \"off\" in xennet.toml"
+    )]
+    NoMac {
+        /// The vif.
+        vif: IfName,
+    },
+
     /// A bridge of that name exists and is set otherwise.
     #[error("bridge {name}: exists with {setting}, and was left alone; change it with `{command}`")]
     BridgeDiffers {
@@ -133,7 +142,7 @@ impl PlanError {
             | Self::NoBridge { .. }
             | Self::NoBridges
             | Self::NoUplink { .. } => libc::ENODEV,
-            Self::NotABridge { .. } | Self::ManyBridges { .. } => libc::EINVAL,
+            Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
             Self::NameTaken { .. } | Self::BridgeDiffers { .. } | Self::ForeignTable { .. } => {
                 libc::EEXIST
             }

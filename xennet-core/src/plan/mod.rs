@@ -6,18 +6,22 @@
 mod bridge;
 mod change;
 mod error;
+mod filters;
 pub mod guard;
 mod iptables;
 mod uplink;
 mod vif;
 mod vlan;
+mod warning;
 
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
 pub use error::PlanError;
+pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
 pub use uplink::UplinkSnapshot;
 pub use vif::{VifSnapshot, VifStore, VifTarget};
+pub use warning::Warning;
 
 use std::fmt;
 
@@ -25,12 +29,18 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     changes: Vec<Change>,
+    warnings: Vec<Warning>,
 }
 
 impl Plan {
     /// The changes, first one first.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// What the administrator should know, and the plan cannot help.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Whether everything is already as wanted.
@@ -55,7 +65,7 @@ impl Plan {
 
 impl FromIterator<Change> for Plan {
     fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
-        Self { changes: changes.into_iter().collect() }
+        Self { changes: changes.into_iter().collect(), warnings: Vec::new() }
     }
 }
 

@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
-use super::{Change, Hook, Plan, PlanError, UplinkSnapshot, vlan};
-use crate::config::VifConfig;
+use super::guard::{self, GuardEntry, GuardSnapshot};
+use super::{Change, FilterSnapshot, Hook, IptablesRule, Plan, PlanError, UplinkSnapshot, vlan};
+use crate::config::{GuardLevel, PortPolicy, VifConfig};
 use crate::types::{
-    AddrGenMode, Address, Device, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu, ParseError, VifId,
-    VlanRange, VlanSpec,
+    AddrGenMode, Address, Device, IfName, IpList, Link, LinkRef, LinkSet, MacAddr, Mtu, NftFamily,
+    ParseError, Port, PortFlags, PortSet, VifId, VlanRange, VlanSpec,
 };
 
 /// Which interface is meant, and where its backend lives in XenStore.
@@ -40,6 +41,16 @@ pub struct VifSnapshot {
     pub bridges: Vec<Link>,
     /// The bridge's uplink, where its VLANs are managed; only looked at then.
     pub uplink: Option<UplinkSnapshot>,
+    /// What the host's configuration says of the port: for this guest, or for this bridge.
+    pub policy: PortPolicy,
+    /// What the port is set to; only looked at where the configuration says something of that.
+    pub port: Option<Port>,
+    /// What the guard has for it; none where there is no guard.
+    pub guard: Option<GuardSnapshot>,
+    /// Other people's filters.
+    pub filters: FilterSnapshot,
+    /// Which of its rules for `iptables` are there; only looked at where they are asked for.
+    pub iptables: Vec<IptablesRule>,
     /// The administrator's hooks, in the order in which to run them.
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
@@ -141,9 +152,17 @@ impl VifTarget {
         let wanted = self.wanted(config, seen)?;
 
         let mut plan = Plan::default();
-        wanted.port(&mut plan, self, link, seen);
+        wanted.port(&mut plan, self, link, seen)?;
         self.announce(&mut plan, config, &wanted, seen)?;
+        if !wanted.iptables {
+            plan.warnings = seen.filters.warnings(&wanted.name, &wanted.bridge.name);
+        }
         Ok(plan)
+    }
+
+    /// What the guard shall hold the port to; none when it shall not be guarded, or when what is wanted is no plan.
+    pub fn guard(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<GuardEntry> {
+        self.wanted(config, seen).ok()?.guard
     }
 
     /// What takes the vif out of its bridge: everything that is left of it, however little.
@@ -157,6 +176,10 @@ impl VifTarget {
             let master = seen.master.as_ref().map(Link::reference);
             to.set(link.master.is_some(), LinkSet::Master(None), LinkSet::Master(master));
         }
+        let reserve = seen.policy.reserve.unwrap_or(false);
+        let present = seen.guard.as_ref().map_or(&[][..], |guard| &guard.present);
+        plan.changes.extend(guard::remove(NftFamily::Bridge, self.id, reserve, present));
+        plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
         let name = self.final_name(config).unwrap_or_else(|_| self.name.clone());
@@ -180,7 +203,34 @@ impl VifTarget {
         }
         let name = self.final_name(config)?;
         let mtu = config.mtu.map_or_else(|| Mtu::new(bridge.mtu), Ok)?;
-        Ok(Wanted { bridge, name, mtu, vlans: config.vlan.as_ref().map(VlanSpec::ranges) })
+        let guard = self.guard_entry(config, bridge, &name, &seen.policy)?;
+        let iptables = seen.policy.iptables.unwrap_or(false);
+        let vlans = config.vlan.as_ref().map(VlanSpec::ranges);
+        Ok(Wanted { bridge, name, mtu, vlans, guard, iptables, ip: &config.ip })
+    }
+
+    fn guard_entry(
+        &self,
+        config: &VifConfig,
+        bridge: &Link,
+        name: &IfName,
+        policy: &PortPolicy,
+    ) -> Result<Option<GuardEntry>, PlanError> {
+        let policy = policy.guard(!config.ip.is_empty());
+        if policy.level == GuardLevel::Off {
+            return Ok(None);
+        }
+        let vlans = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
+        Ok(Some(GuardEntry {
+            port: name.clone(),
+            owner: self.id,
+            // In another VLAN of the bridge the same address may be somebody else's, and rightly so.
+            claims: self.device == Device::Vif && !vlans,
+            bridge: Some(bridge.name.clone()),
+            mac: config.mac.ok_or_else(|| PlanError::NoMac { vif: self.name.clone() })?,
+            ip: config.ip.clone(),
+            policy,
+        }))
     }
 
     fn announce(
@@ -293,11 +343,22 @@ struct Wanted<'a> {
     mtu: Mtu,
     /// None leaves the port in the VLANs that it is in, or that the bridge puts it into.
     vlans: Option<&'a [VlanRange]>,
+    /// None for a port that is held to nothing.
+    guard: Option<GuardEntry>,
+    /// Whether to have rules as Xen's own scripts make them.
+    iptables: bool,
+    ip: &'a IpList,
 }
 
 impl Wanted<'_> {
     /// The kernel's part of a plug, in the order that fails closed.
-    fn port(&self, plan: &mut Plan, target: &VifTarget, link: &Link, seen: &VifSnapshot) {
+    fn port(
+        &self,
+        plan: &mut Plan,
+        target: &VifTarget,
+        link: &Link,
+        seen: &VifSnapshot,
+    ) -> Result<(), PlanError> {
         let rename = link.name != self.name;
         let address = link.mac != Some(MacAddr::VIF);
         let addr_gen_mode = self.addr_gen_mode(link);
@@ -358,7 +419,30 @@ impl Wanted<'_> {
             let stays = if master { &joined } else { &uplink.vif };
             to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(stays)));
         }
+        if let Some((set, was)) = isolation(seen, master) {
+            to.plan.push(Change::PortSet { link: to.link.clone(), set, was });
+        }
+        to.plan.changes.extend(self.guarded(target, seen)?);
+        if self.iptables {
+            let missing = IptablesRule::of(&self.name, self.ip)
+                .into_iter()
+                .filter(|rule| !seen.iptables.contains(rule));
+            to.plan.changes.extend(missing.map(Change::IptablesInsert));
+        }
         to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
+        Ok(())
+    }
+
+    /// What makes the guard hold the port to what it shall, and to no more.
+    fn guarded(&self, target: &VifTarget, seen: &VifSnapshot) -> Result<Option<Change>, PlanError> {
+        match (&self.guard, &seen.guard) {
+            (Some(entry), Some(seen)) => entry.install(seen),
+            (Some(entry), None) => entry.install(&GuardSnapshot::default()),
+            (None, Some(seen)) => {
+                Ok(guard::remove(NftFamily::Bridge, target.id, false, &seen.present))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     /// How the link makes its link-local address, or will make it with its new MTU, when that is to be stopped.
@@ -380,6 +464,18 @@ impl Wanted<'_> {
         let pvid = self.bridge.bridge.as_ref()?.vlan_default_pvid?;
         Some(VlanRange::new(pvid, true, true))
     }
+}
+
+/// How the port has to be isolated, or be isolated no longer, and how it was; none when that is as it should be.
+fn isolation(seen: &VifSnapshot, joins: bool) -> Option<(PortSet, PortSet)> {
+    let wanted = seen.policy.isolated?;
+    let port = seen.port.as_ref().filter(|_| !joins);
+    let is = port.is_some_and(|port| port.flags.contains(PortFlags::ISOLATED));
+    let set = |isolated| {
+        let set = PortSet::default();
+        if isolated { set.on(PortFlags::ISOLATED) } else { set.off(PortFlags::ISOLATED) }
+    };
+    (wanted != is).then(|| (set(wanted), set(is)))
 }
 
 /// Collects settings of one interface, skipping those that need no change.

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Vif;
-use crate::Error;
-use crate::config::VifConfig;
-use crate::kernel::{Kernel, LinkFilter};
-use crate::plan::{VifSnapshot, VifStore, VifTarget};
-use crate::types::{IfName, Link, PortFlags, VlanRange};
+use crate::config::{GuestName, PortPolicy, VifConfig};
+use crate::kernel::{self, Family, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
+use crate::plan::guard::GuardSnapshot;
+use crate::plan::{
+    BridgeNetfilter, FilterSnapshot, ForwardChain, IptablesRule, VifSnapshot, VifStore, VifTarget,
+};
+use crate::types::{IfName, Link, NftFamily, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
+use crate::{Error, apply, guard};
 
 impl Vif<'_> {
     /// The configuration, and XenStore's own state in the same round trip.
@@ -114,17 +117,98 @@ impl Vif<'_> {
             _ => false,
         };
         let hooks = hooks(&self.net.hook_dir)?;
-        Ok(VifSnapshot {
+        let mut seen = VifSnapshot {
             link,
             addresses,
             master,
             lossy,
             vlans,
             bridges,
-            uplink: None,
             hooks,
             store,
-        })
+            ..VifSnapshot::default()
+        };
+        if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
+            let (index, name) = (bridge.index, bridge.name.clone());
+            seen.policy = self.policy(&name)?;
+            seen.port = port(&mut self.net.kernel, &seen, index)?;
+            seen.iptables = iptables(&self.target, config, &seen.policy)?;
+            seen.guard = self.look_at_guard(config, &seen)?;
+        }
+        Ok(seen)
+    }
+
+    /// What the host's configuration says of the port: first for this guest, then for this bridge.
+    fn policy(&mut self, bridge: &IfName) -> Result<PortPolicy, Error> {
+        let guest = self.guest()?.unwrap_or_default();
+        let bridge = self.net.config.bridge(bridge).map(|bridge| bridge.port.clone());
+        Ok(guest.or(&bridge.unwrap_or_default()))
+    }
+
+    /// What the host's configuration says of this guest. XenStore is only asked who it is where that matters.
+    fn guest(&mut self) -> Result<Option<PortPolicy>, Error> {
+        if self.net.config.guests.is_empty() {
+            return Ok(None);
+        }
+        let Some(store) = &mut self.net.store else { return Ok(None) };
+        let home = format!("/local/domain/{}", self.target.id.domid);
+        let told = store.read_many(&[format!("{home}/name"), format!("{home}/vm")])?;
+        let mut told = told.into_iter().map(|value| String::from_utf8(value?).ok());
+        let name = told.next().flatten().map(GuestName::Name);
+        let uuid = told.next().flatten().and_then(|path| {
+            path.strip_prefix("/vm/").map(|uuid| GuestName::Uuid(uuid.to_ascii_lowercase()))
+        });
+        let policies = [name, uuid].into_iter().flatten();
+        // Whoever is named in both ways is meant by both.
+        Ok(policies
+            .filter_map(|name| self.net.config.guest(&name))
+            .map(|policy| policy.port.clone())
+            .reduce(|one, other| one.or(&other)))
+    }
+
+    /// What the guard has for the port. Where nothing is to be guarded, a kernel without nftables will do.
+    fn look_at_guard(
+        &mut self,
+        config: &VifConfig,
+        seen: &VifSnapshot,
+    ) -> Result<Option<GuardSnapshot>, Error> {
+        let entry = self.target.guard(config, seen);
+        let ports = self.port_names(config, seen.link.as_ref());
+        let id = self.target.id;
+        let looked = apply::nft(&mut self.net.nft)
+            .map_err(Error::from)
+            .and_then(|nft| guard::look(nft, NftFamily::Bridge, entry.as_ref(), &ports, id));
+        match looked {
+            Err(_) if entry.is_none() => Ok(None),
+            looked => looked.map(Some),
+        }
+    }
+
+    /// Every name that the port has, shall have, or came with.
+    fn port_names(&self, config: &VifConfig, link: Option<&Link>) -> Vec<IfName> {
+        let mut names = vec![self.target.name.clone()];
+        let others = [self.target.final_name(config).ok(), link.map(|link| link.name.clone())];
+        for name in others.into_iter().flatten() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Other people's filters that bridged frames pass. A kernel that cannot say has none.
+    pub(super) fn filters(&mut self) -> FilterSnapshot {
+        let look = |family| {
+            let on = bridge_nf(family).unwrap_or(false);
+            let legacy_drops = on && legacy_forward_drops(family).unwrap_or(false);
+            BridgeNetfilter { on, legacy_drops }
+        };
+        let (ipv4, ipv6) = (look(Family::V4), look(Family::V6));
+        let mut seen = FilterSnapshot { ipv4, ipv6, ..FilterSnapshot::default() };
+        if let Ok(nft) = apply::nft(&mut self.net.nft) {
+            seen.forward = forward_chains(nft).unwrap_or_default();
+        }
+        seen
     }
 
     /// The managed uplink of the bridge that is meant.
@@ -155,7 +239,18 @@ impl Vif<'_> {
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
         let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
-        Ok((config, VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() }))
+        let mut seen = VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() };
+        let bridge = seen.master.as_ref().map(|master| master.name.clone());
+        let meant = || self.target.bridge_names(&config).ok()?.into_iter().next();
+        if let Some(bridge) = bridge.or_else(meant) {
+            seen.policy = self.policy(&bridge).unwrap_or_default();
+        }
+        seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
+        let ports = self.port_names(&config, seen.link.as_ref());
+        if let Ok(nft) = apply::nft(&mut self.net.nft) {
+            seen.guard = guard::look(nft, NftFamily::Bridge, None, &ports, self.target.id).ok();
+        }
+        Ok((config, seen))
     }
 
     /// What can be had of the configuration, and whether XenStore told anything of it.
@@ -206,6 +301,55 @@ pub(super) fn vlans(
         Some(port) => Ok(kernel.vlans(&port.reference())?),
         None => Ok(Vec::new()),
     }
+}
+
+/// What the port is set to, where the configuration says something of that and it is in this bridge already.
+pub(super) fn port(
+    kernel: &mut Kernel,
+    seen: &VifSnapshot,
+    bridge: u32,
+) -> Result<Option<Port>, Error> {
+    let joined = seen.link.as_ref().filter(|link| link.master == Some(bridge));
+    match joined.filter(|_| seen.policy.isolated.is_some()) {
+        Some(link) => Ok(kernel.port(link.index)?),
+        None => Ok(None),
+    }
+}
+
+/// Which of the rules for `iptables` there are, where they are asked for.
+pub(super) fn iptables(
+    target: &VifTarget,
+    config: &VifConfig,
+    policy: &PortPolicy,
+) -> Result<Vec<IptablesRule>, Error> {
+    let mut there = Vec::new();
+    if policy.iptables == Some(true) {
+        for rule in IptablesRule::of(&target.final_name(config)?, &config.ip) {
+            if apply::iptables_has(&rule)? {
+                there.push(rule);
+            }
+        }
+    }
+    Ok(there)
+}
+
+/// Everybody's base chains at the forward hook, and where a policy lets all pass, their last rules.
+fn forward_chains(nft: &mut Nftables) -> Result<Vec<ForwardChain>, kernel::Error> {
+    let mut forward = Vec::new();
+    for (family, table, chain) in nft.base_chains()? {
+        let Some(hook) = chain.hook.filter(|hook| hook.point == NftHookPoint::Forward) else {
+            continue;
+        };
+        let last = match hook.policy {
+            NftPolicy::Drop => None,
+            NftPolicy::Accept => {
+                let rules = nft.rules(family, &table)?;
+                rules.into_iter().rfind(|rule| rule.chain == chain.name)
+            }
+        };
+        forward.push(ForwardChain { family, table, chain: chain.name, policy: hook.policy, last });
+    }
+    Ok(forward)
 }
 
 /// Whether a port, when it leaves this bridge and comes back, is no longer what it was.

@@ -74,13 +74,13 @@ pub(super) struct Origin {
     pub(super) element: usize,
 }
 
-enum Answer {
+pub(super) enum Answer {
     Done,
     Refused(Refusal),
 }
 
 impl Request {
-    fn new(batch: &NftBatch) -> Self {
+    pub(super) fn new(batch: &NftBatch) -> Self {
         let mut request = Self { messages: Messages::default(), origins: Vec::new() };
         request.messages.frame(NFNL_MSG_BATCH_BEGIN);
         if let Some(generation) = batch.generation {
@@ -141,7 +141,13 @@ impl Request {
         }
     }
 
-    fn answer(&self, datagram: &[u8], first: u32, port: u32) -> Result<Option<Answer>, Error> {
+    /// What a datagram says of the batch: the first refusal, or that the last command was carried out.
+    pub(super) fn answer(
+        &self,
+        datagram: &[u8],
+        first: u32,
+        port: u32,
+    ) -> Result<Option<Answer>, Error> {
         for message in messages(datagram) {
             let message = message.ok_or_else(malformed)?;
             let position = message.sequence.checked_sub(first);

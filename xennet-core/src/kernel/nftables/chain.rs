@@ -19,18 +19,16 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, chain:
         message.flaw("a hook that the table's family does not have");
         return;
     };
+    message.text(NFTA_CHAIN_TYPE, &hook.kind);
+    let policy = match hook.policy {
+        NftPolicy::Drop => NF_DROP,
+        NftPolicy::Accept => NF_ACCEPT,
+    };
+    message.number(NFTA_CHAIN_POLICY, policy);
     message.nest(NFTA_CHAIN_HOOK, |message| {
         message.number(NFTA_HOOK_HOOKNUM, number);
         message.number(NFTA_HOOK_PRIORITY, hook.priority.cast_unsigned());
     });
-    message.number(
-        NFTA_CHAIN_POLICY,
-        match hook.policy {
-            NftPolicy::Drop => NF_DROP,
-            NftPolicy::Accept => NF_ACCEPT,
-        },
-    );
-    message.text(NFTA_CHAIN_TYPE, &hook.kind);
 }
 
 pub(super) fn delete(message: &mut Messages, family: NftFamily, table: &str, chain: &str) {

@@ -10,7 +10,7 @@ pub(super) const NFT_MSG_NEWSETELEM: u16 = 12;
 pub(super) const NFT_MSG_GETSETELEM: u16 = 13;
 pub(super) const NFT_MSG_DELSETELEM: u16 = 14;
 
-/// Adds one message about elements of a set, and returns how many of them found room in it.
+/// Adds one message about elements of a set, by their keys and, where they are new, their comments; returns how many of them found room in it.
 pub(super) fn list(
     message: &mut Messages,
     (kind, flags): (u16, u16),
@@ -27,7 +27,13 @@ pub(super) fn list(
             if message.len() - begin > LIST_ROOM {
                 break;
             }
-            message.nest(NFTA_LIST_ELEM, |message| encode(message, set, element));
+            message.nest(NFTA_LIST_ELEM, |message| {
+                put_key(message, set, element);
+                if kind == NFT_MSG_NEWSETELEM {
+                    let comment = element.comment.as_deref();
+                    userdata::put_comment(message, NFTA_SET_ELEM_USERDATA, comment);
+                }
+            });
             count += 1;
         }
     });
@@ -54,14 +60,13 @@ pub(super) fn decode(body: &[u8], set: &NftSet) -> Option<Vec<NftElement>> {
     Some(elements.filter_map(|(_, element)| one(element, set)).collect())
 }
 
-fn encode(message: &mut Messages, set: &NftSet, element: &NftElement) {
+fn put_key(message: &mut Messages, set: &NftSet, element: &NftElement) {
     if element.key.is_empty() {
         message.number(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
     } else {
         let key = key(message, set, &element.key);
         message.nest(NFTA_SET_ELEM_KEY, |message| message.put(NFTA_DATA_VALUE, &key));
     }
-    userdata::put_comment(message, NFTA_SET_ELEM_USERDATA, element.comment.as_deref());
 }
 
 fn key(message: &mut Messages, set: &NftSet, values: &[NftValue]) -> Vec<u8> {

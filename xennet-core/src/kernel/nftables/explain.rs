@@ -114,7 +114,7 @@ fn size(value: &[u8]) -> usize {
 /// Why a batch failed at none of its commands.
 fn why_none(errno: i32) -> Option<&'static str> {
     match errno {
-        libc::EPERM => Some("this needs CAP_NET_ADMIN over the network namespace"),
+        libc::EPERM => Some(NO_RIGHTS),
         libc::EAGAIN => Some("somebody has changed the ruleset since it was looked at; look again"),
         libc::EOPNOTSUPP => Some("this kernel has no nftables (CONFIG_NF_TABLES)"),
         _ => None,
@@ -214,6 +214,9 @@ fn why_expression(family: NftFamily, expression: &NftExpr, errno: i32) -> Option
         (NftExpr::Masquerade | NftExpr::Nat { .. }, libc::EOPNOTSUPP) => {
             "only a chain of type nat, at the right hook, can do this".into()
         }
+        (expression, libc::ENODATA) => {
+            format!("nothing has been loaded into the register of {expression:?}")
+        }
         (NftExpr::Counter(_), libc::ENOENT) => {
             "this kernel has no counter (CONFIG_NFT_COUNTER)".into()
         }
@@ -232,6 +235,9 @@ fn lacks_family(family: NftFamily) -> String {
     };
     format!("this kernel has no nftables in the {family} family ({option})")
 }
+
+/// Why all but root are refused, whatever they ask for.
+pub(super) const NO_RIGHTS: &str = "this needs CAP_NET_ADMIN over the network namespace";
 
 /// Of a netlink message and its `struct nfgenmsg`.
 const HEADER: usize = 20;

@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use netlink_packet_core::NLMSG_ERROR;
 
+use super::explain::NO_RIGHTS;
 use super::message::{Messages, malformed, nf_tables};
 use super::{Nftables, element};
 use crate::kernel::answer::{extended_ack, kernel_words, messages};
@@ -27,7 +28,9 @@ impl Nftables {
         for some in questions.chunks(AT_ONCE) {
             found.extend(self.find_some(family, table, some).map_err(|error| {
                 let set = some.first().map(|(set, _)| set.name.as_str()).unwrap_or_default();
-                error.doing(format!("nft get element {family} {table} {set}"))
+                error
+                    .explain(libc::EPERM, NO_RIGHTS)
+                    .doing(format!("nft get element {family} {table} {set}"))
             })?);
         }
         Ok(found)
@@ -41,9 +44,8 @@ impl Nftables {
     ) -> Result<Vec<Option<NftElement>>, Error> {
         let mut request = Messages::default();
         for (set, question) in questions {
-            let key = NftElement { comment: None, ..(*question).clone() };
             let kind = (element::NFT_MSG_GETSETELEM, 0);
-            element::list(&mut request, kind, family, table, set, &[key]);
+            element::list(&mut request, kind, family, table, set, std::slice::from_ref(question));
         }
         for _ in 1..READ_ATTEMPTS {
             match self.exchange(&mut request, questions) {

@@ -7,10 +7,14 @@ mod explain;
 mod expr;
 mod find;
 mod message;
+mod probe;
 mod query;
 mod rule;
 mod set;
 mod table;
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests;
 mod userdata;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -20,8 +24,8 @@ use super::request::Connection;
 
 /// A connection to the kernel's nftables, in the network namespace that the thread was in when it was opened.
 ///
-/// Who has deleted something by it waits about 10 ms when it is closed, for the kernel frees what packets may still be
-/// looking at; who plugs more than one vif keeps it open.
+/// Closing it soon after something was deleted by it may take some milliseconds, for the kernel then waits until no
+/// packet can be looking at that any more; who plugs more than one vif keeps it open.
 #[derive(Debug)]
 pub struct Nftables {
     connection: Connection,

@@ -1,5 +1,6 @@
 use netlink_packet_core::NLM_F_DUMP;
 
+use super::explain::NO_RIGHTS;
 use super::message::{Messages, nf_tables};
 use super::{Nftables, chain, element, rule, set, table};
 use crate::kernel::attributes::{be32, find, u16};
@@ -12,26 +13,19 @@ impl Nftables {
     pub fn generation(&mut self) -> Result<u32, Error> {
         let mut question = Messages::default();
         question.begin_any(NFT_MSG_GETGEN, 0);
-        let answer = nf_tables(NFT_MSG_NEWGEN);
         let decode = |body: &[u8]| find(body.get(4..)?, NFTA_GEN_ID).and_then(be32);
-        question.into_bytes().and_then(|bytes| self.connection.ask(bytes, answer, decode)).map_err(
-            |error| {
-                error
-                    .explain(libc::EINVAL, "this kernel has no nftables (CONFIG_NF_TABLES)")
-                    .doing("nft generation")
-            },
-        )
+        self.ask(question, NFT_MSG_NEWGEN, decode).map_err(|error| {
+            error
+                .explain(libc::EINVAL, "this kernel has no nftables (CONFIG_NF_TABLES)")
+                .doing("nft generation")
+        })
     }
 
     /// A table; none if there is no such. `nft list table FAMILY NAME`
     pub fn table(&mut self, family: NftFamily, name: &str) -> Result<Option<NftTable>, Error> {
         let mut question = Messages::default();
         table::get(&mut question, family, name);
-        let answer = nf_tables(table::NFT_MSG_NEWTABLE);
-        let found = question
-            .into_bytes()
-            .and_then(|bytes| self.connection.ask(bytes, answer, table::decode))
-            .map(Some);
+        let found = self.ask(question, table::NFT_MSG_NEWTABLE, table::decode).map(Some);
         none_if_missing(found)
             .map_err(|error| error.doing(format!("nft list table {family} {name}")))
     }
@@ -110,13 +104,24 @@ impl Nftables {
         Err(doing(Error::of(ErrorKind::Changing, "the set changed while it was read")))
     }
 
+    fn ask<T>(
+        &mut self,
+        question: Messages,
+        answer: u16,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, Error> {
+        let found = self.connection.ask(question.into_bytes()?, nf_tables(answer), decode);
+        found.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS))
+    }
+
     fn dump<T>(
         &mut self,
         question: Messages,
         answer: u16,
         decode: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        self.connection.dump(question.into_bytes()?, nf_tables(answer), decode)
+        let found = self.connection.dump(question.into_bytes()?, nf_tables(answer), decode);
+        found.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS))
     }
 }
 

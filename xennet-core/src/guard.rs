@@ -1,0 +1,105 @@
+//! What there is of the guard, as much of it as the plan for one port depends on.
+
+use crate::Error;
+use crate::kernel::Nftables;
+use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs};
+use crate::types::{IfName, NftElement, NftFamily, NftSet, VifId};
+
+/// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
+///
+/// Rules are read only where there is something to guard; elements always, for what an interface of that name had once
+/// would hold for the next one of that name too.
+pub(crate) fn look(
+    nft: &mut Nftables,
+    family: NftFamily,
+    entry: Option<&GuardEntry>,
+    ports: &[IfName],
+    owner: VifId,
+) -> Result<GuardSnapshot, Error> {
+    let mut seen = GuardSnapshot::default();
+    if entry.is_some() {
+        // Before all else: what is read later may be newer than this, but not older.
+        seen.generation = nft.generation()?;
+    }
+    seen.table = nft.table(family, GuardLayout::TABLE)?;
+    let Some(table) = &seen.table else {
+        seen.bridge_names = entry.is_some() && family == NftFamily::Bridge && nft.bridge_names()?;
+        return Ok(seen);
+    };
+    if entry.is_some() {
+        seen.sets = nft.sets(family, GuardLayout::TABLE)?;
+        seen.chains = nft.chains(family, GuardLayout::TABLE)?;
+        seen.rules = nft.rules(family, GuardLayout::TABLE)?;
+    }
+    // Of a table that is not the guard's, the plan will say so.
+    let Some(layout) = GuardLayout::of(table, &seen.sets) else { return Ok(seen) };
+    let layout = entry.map_or(layout.clone(), |entry| entry.layout(layout));
+    let mut wanted = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
+    for port in ports {
+        let (set, question) = GuardLayout::port(port);
+        let found = nft.find(family, GuardLayout::TABLE, &[(&set, &question)])?;
+        let Some(record) = found.into_iter().flatten().next() else { continue };
+        match GuardEntry::from_record(port.clone(), record.comment.as_deref().unwrap_or_default()) {
+            Ok(old) => wanted.extend(old.elements(&layout)),
+            // Too long to be recorded whole, or written by somebody else.
+            Err(_) => wanted.extend(all_of(nft, family, port, owner)?),
+        }
+    }
+    seen.present = find(nft, family, wanted)?;
+    Ok(seen)
+}
+
+/// The same after a change: elements are read back, and the rules too if they were part of it.
+pub(crate) fn look_again(
+    nft: &mut Nftables,
+    family: NftFamily,
+    entry: Option<&GuardEntry>,
+    before: GuardSnapshot,
+    owner: VifId,
+) -> Result<GuardSnapshot, Error> {
+    let Some(entry) = entry else {
+        let present = find(nft, family, before.present)?;
+        return Ok(GuardSnapshot { present, ..before });
+    };
+    let layout = entry.layout(before.layout(family)?);
+    let unchanged =
+        before.table.is_some() && layout.sets().iter().all(|set| before.sets.contains(set));
+    if !unchanged {
+        return look(nft, family, Some(entry), std::slice::from_ref(&entry.port), owner);
+    }
+    let questions = before.present.iter().cloned().chain(entry.elements(&layout)).collect();
+    let present = find(nft, family, questions)?;
+    Ok(GuardSnapshot { present, ..before })
+}
+
+/// Those of these elements that there are, as they are, each once.
+fn find(
+    nft: &mut Nftables,
+    family: NftFamily,
+    mut elements: Vec<(NftSet, NftElement)>,
+) -> Result<Vec<(NftSet, NftElement)>, Error> {
+    elements.sort_by(|one, other| (&one.0.name, &one.1.key).cmp(&(&other.0.name, &other.1.key)));
+    elements.dedup_by(|one, other| (&one.0.name, &one.1.key) == (&other.0.name, &other.1.key));
+    let questions: Vec<_> = elements.iter().map(|(set, element)| (set, element)).collect();
+    let found = nft.find(family, GuardLayout::TABLE, &questions)?;
+    let present = elements.iter().zip(found);
+    Ok(present.filter_map(|((set, _), found)| Some((set.clone(), found?))).collect())
+}
+
+/// Every element of a port and of its vif, found by looking through all sets.
+fn all_of(
+    nft: &mut Nftables,
+    family: NftFamily,
+    port: &IfName,
+    owner: VifId,
+) -> Result<Vec<(NftSet, NftElement)>, Error> {
+    let ports = std::slice::from_ref(port);
+    let mut all = Vec::new();
+    for set in nft.sets(family, GuardLayout::TABLE)? {
+        let elements = nft.elements(family, GuardLayout::TABLE, &set)?;
+        let theirs =
+            elements.into_iter().filter(|element| belongs(&set, element, ports, Some(owner)));
+        all.extend(theirs.map(|element| (set.clone(), element)));
+    }
+    Ok(all)
+}

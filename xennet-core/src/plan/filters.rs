@@ -1,0 +1,214 @@
+use std::fmt;
+
+use super::Warning;
+use crate::types::{IfName, NftExpr, NftFamily, NftPolicy, NftRule, NftVerdict};
+
+/// Other people's filters that a bridged guest's frames may have to pass.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FilterSnapshot {
+    /// What `br_netfilter` makes of bridged IPv4: `net.bridge.bridge-nf-call-iptables`.
+    pub ipv4: BridgeNetfilter,
+    /// What it makes of bridged IPv6: `net.bridge.bridge-nf-call-ip6tables`.
+    pub ipv6: BridgeNetfilter,
+    /// The base chains at nftables' forward hooks.
+    pub forward: Vec<ForwardChain>,
+}
+
+/// Whether IP's own filters see what crosses a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "whoever looks at the kernel makes one")]
+pub struct BridgeNetfilter {
+    /// They do.
+    pub on: bool,
+    /// The legacy iptables' FORWARD policy is DROP.
+    pub legacy_drops: bool,
+}
+
+/// A base chain at the forward hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever looks at the kernel makes one")]
+pub struct ForwardChain {
+    /// Its table's family.
+    pub family: NftFamily,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub chain: String,
+    /// What becomes of what no rule decides on.
+    pub policy: NftPolicy,
+    /// Its last rule.
+    pub last: Option<NftRule>,
+}
+
+/// A filter that may drop a bridged guest's frames, though they are none of its business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForeignFilter {
+    /// Table and chain, in the words of the command that shows them.
+    pub chain: String,
+    /// How it drops what it does not know.
+    pub drops: &'static str,
+    /// The sysctl that lets it see bridged frames; none for one of the bridge's own.
+    pub sysctl: Option<&'static str>,
+    /// A command that would make an exception of bridged frames.
+    pub exception: String,
+}
+
+impl FilterSnapshot {
+    /// A warning for each filter that may drop a vif's frames.
+    pub(super) fn warnings(&self, link: &IfName, bridge: &IfName) -> Vec<Warning> {
+        self.dropping(link, bridge)
+            .into_iter()
+            .map(|filter| Warning::Filtered { link: link.clone(), filter })
+            .collect()
+    }
+
+    fn dropping(&self, link: &IfName, bridge: &IfName) -> Vec<ForeignFilter> {
+        let legacy = [(self.ipv4, "iptables", IPV4), (self.ipv6, "ip6tables", IPV6)];
+        let drops = |(seen, ..): &(BridgeNetfilter, _, _)| seen.on && seen.legacy_drops;
+        let legacy = legacy.into_iter().filter(drops).map(|(_, program, sysctl)| {
+            let program = format!("{program}-legacy");
+            ForeignFilter {
+                exception: format!("{program} -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"),
+                chain: format!("table filter, chain FORWARD of {program}"),
+                drops: "its policy is DROP",
+                sysctl: Some(sysctl),
+            }
+        });
+        self.forward
+            .iter()
+            .filter_map(|chain| self.nft(chain, link, bridge))
+            .chain(legacy)
+            .collect()
+    }
+
+    fn nft(&self, forward: &ForwardChain, link: &IfName, bridge: &IfName) -> Option<ForeignFilter> {
+        let ipv4 = self.ipv4.on.then_some(IPV4);
+        let ipv6 = self.ipv6.on.then_some(IPV6);
+        let sysctl = match forward.family {
+            NftFamily::Bridge => None,
+            NftFamily::Ip => Some(ipv4?),
+            NftFamily::Ip6 => Some(ipv6?),
+            NftFamily::Inet => Some(ipv4.or(ipv6)?),
+            _ => return None,
+        };
+        let drops = if forward.policy == NftPolicy::Drop {
+            "its policy is drop"
+        } else if forward.last.as_ref().is_some_and(closes) {
+            "its last rule lets nothing through"
+        } else {
+            return None;
+        };
+        let ForwardChain { family, table, chain, .. } = forward;
+        let at = format!("{family} {table} {chain}");
+        let exception = match family {
+            NftFamily::Bridge => format!("nft insert rule {at} iifname {link} accept"),
+            // A bridged frame comes by as if it came in and went out by the bridge.
+            _ => format!("nft insert rule {at} iifname {bridge} oifname {bridge} accept"),
+        };
+        let chain = format!("table {family} {table}, chain {chain} of nftables");
+        Some(ForeignFilter { chain, drops, sysctl, exception })
+    }
+}
+
+const IPV4: &str = "net.bridge.bridge-nf-call-iptables";
+const IPV6: &str = "net.bridge.bridge-nf-call-ip6tables";
+
+/// Whether a rule lets nothing past it: it drops or rejects, and looks at nothing first.
+fn closes(rule: &NftRule) -> bool {
+    let deciding = rule.expressions.iter().find(|step| !matches!(step, NftExpr::Counter(_)));
+    match deciding {
+        Some(NftExpr::Verdict(NftVerdict::Drop)) => true,
+        Some(NftExpr::Other { name }) => name == "reject",
+        _ => false,
+    }
+}
+
+impl fmt::Display for ForeignFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { chain, drops, sysctl, exception } = self;
+        match sysctl {
+            Some(sysctl) => write!(
+                f,
+                "{chain} may drop its frames ({drops}), because {sysctl} is 1; \
+                 `sysctl -w {sysctl}=0`, or make an exception with `{exception}`"
+            ),
+            None => write!(
+                f,
+                "{chain} may drop its frames ({drops}); make an exception with `{exception}`"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forward(family: NftFamily, table: &str, chain: &str, policy: NftPolicy) -> ForwardChain {
+        ForwardChain { family, table: table.into(), chain: chain.into(), policy, last: None }
+    }
+
+    fn texts(seen: &FilterSnapshot) -> Vec<String> {
+        let (link, bridge) = ("vif1.0".parse().unwrap(), "xenbr0".parse().unwrap());
+        seen.warnings(&link, &bridge).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_policy_matters_only_where_bridged_frames_come_by() {
+        let docker = forward(NftFamily::Ip, "filter", "FORWARD", NftPolicy::Drop);
+        let mut seen = FilterSnapshot { forward: vec![docker], ..FilterSnapshot::default() };
+        seen.ipv4.legacy_drops = true;
+        assert_eq!(texts(&seen), [""; 0]);
+        seen.ipv6.on = true;
+        assert_eq!(texts(&seen), [""; 0]);
+        seen.ipv4.on = true;
+        assert_eq!(
+            texts(&seen),
+            [
+                "vif1.0: table ip filter, chain FORWARD of nftables may drop its frames (its policy is drop), because \
+                 net.bridge.bridge-nf-call-iptables is 1; `sysctl -w net.bridge.bridge-nf-call-iptables=0`, or make an \
+                 exception with `nft insert rule ip filter FORWARD iifname xenbr0 oifname xenbr0 accept`",
+                "vif1.0: table filter, chain FORWARD of iptables-legacy may drop its frames (its policy is DROP), because \
+                 net.bridge.bridge-nf-call-iptables is 1; `sysctl -w net.bridge.bridge-nf-call-iptables=0`, or make an \
+                 exception with `iptables-legacy -I FORWARD -i xenbr0 -o xenbr0 -j ACCEPT`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_chain_may_also_end_in_a_rule_that_lets_nothing_through() {
+        let mut firewalld =
+            forward(NftFamily::Inet, "firewalld", "filter_FORWARD", NftPolicy::Accept);
+        let mut last = |expressions: Vec<NftExpr>| {
+            let rule = NftRule { chain: "filter_FORWARD".into(), expressions, comment: None };
+            firewalld.last = Some(rule);
+            let forward = vec![firewalld.clone()];
+            let ipv6 = BridgeNetfilter { on: true, legacy_drops: false };
+            let seen = FilterSnapshot { ipv6, forward, ..FilterSnapshot::default() };
+            texts(&seen).len()
+        };
+        let other = |name: &str| NftExpr::Other { name: name.into() };
+        assert_eq!(last(vec![other("reject")]), 1);
+        assert_eq!(
+            last(vec![NftExpr::Counter(crate::types::NftCounter::default()), other("reject")]),
+            1
+        );
+        assert_eq!(last(vec![NftExpr::Verdict(NftVerdict::Drop)]), 1);
+        assert_eq!(last(vec![other("match"), NftExpr::Verdict(NftVerdict::Drop)]), 0);
+        assert_eq!(last(vec![NftExpr::Verdict(NftVerdict::Accept)]), 0);
+        assert_eq!(last(vec![]), 0);
+    }
+
+    #[test]
+    fn the_bridges_own_filters_always_see_it() {
+        let strict = forward(NftFamily::Bridge, "filter", "fwd", NftPolicy::Drop);
+        let seen = FilterSnapshot { forward: vec![strict], ..FilterSnapshot::default() };
+        let texts = texts(&seen);
+        assert!(
+            texts[0].ends_with("`nft insert rule bridge filter fwd iifname vif1.0 accept`"),
+            "{texts:?}"
+        );
+    }
+}
