@@ -112,10 +112,10 @@ fn two_at_once() {
     let lan = lan(INHERIT);
     let before = lan.state();
     for words in ["network start -v", "network stop -v"] {
-        let both: Vec<_> = (0..4)
-            .map(|_| lan.command(words).stderr(Stdio::piped()).spawn().unwrap())
-            .collect();
-        let said: Vec<_> = both.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+        let both: Vec<_> =
+            (0..4).map(|_| lan.command(words).stderr(Stdio::piped()).spawn().unwrap()).collect();
+        let said: Vec<_> =
+            both.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
         for output in &said {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
