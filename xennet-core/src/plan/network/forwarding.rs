@@ -110,11 +110,11 @@ fn set(plan: &mut Plan, seen: &NetworkSnapshot, family: Family, value: &str) {
     }
     // IPv4's switch also sets this one. What it was is written down first, so that it comes back after the switch when
     // all is taken back.
-    if let (Family::V4, Some(redirects)) = (family, redirects()) {
-        if let Some(was) = seen.sysctls.get(&redirects).cloned() {
-            let value = if value == "0" { "1" } else { "0" }.to_owned();
-            plan.push(Change::Sysctl { sysctl: redirects, value, was: Some(was) });
-        }
+    if let (Family::V4, Some(redirects)) = (family, redirects())
+        && let Some(was) = seen.sysctls.get(&redirects).cloned()
+    {
+        let value = if value == "0" { "1" } else { "0" }.to_owned();
+        plan.push(Change::Sysctl { sysctl: redirects, value, was: Some(was) });
     }
     plan.sysctl(switch, value, now);
 }

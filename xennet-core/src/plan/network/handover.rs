@@ -44,6 +44,7 @@ pub(super) struct Handover<'a> {
 
 /// What becomes of one route.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a host has a handful of routes")]
 pub(super) enum Reroute {
     /// Another way to the same destination.
     Replace { was: HostRoute, route: HostRoute },
