@@ -327,6 +327,7 @@ fn carry_out(seen: &mut VifSnapshot, change: &Change, ipv6: bool) {
                 assert!(!link.up, "set while up, the link-local address stays");
                 link.addr_gen_mode = Some(*mode).filter(|_| ipv6);
             }
+            LinkSet::Bridge(_) => panic!("a vif is no bridge"),
         },
         Change::AddressDelete { address, .. } => seen.addresses.retain(|there| there != address),
         Change::AddressAdd { address, .. } => seen.addresses.push(address.clone()),
