@@ -128,11 +128,13 @@ impl Options {
         if self.json {
             let changes: Vec<Value> =
                 plan.changes().iter().map(|change| json!(change.to_string())).collect();
-            let mut value = json!({ "dry_run": self.dry_run, "changes": changes });
-            if !plan.warnings().is_empty() {
-                value["warnings"] = plan.warnings().iter().map(ToString::to_string).collect();
-            }
-            return Self::print_json(&value);
+            let warnings: Vec<Value> =
+                plan.warnings().iter().map(|warning| json!(warning.to_string())).collect();
+            return Self::print_json(&if warnings.is_empty() {
+                json!({ "dry_run": self.dry_run, "changes": changes })
+            } else {
+                json!({ "dry_run": self.dry_run, "changes": changes, "warnings": warnings })
+            });
         }
         if self.dry_run {
             write!(stdout(), "{plan}")?;

@@ -50,14 +50,12 @@ impl<'t> Table<'t> {
         &mut self,
         key: &'static str,
     ) -> Result<T, ConfigError> {
-        match self.optional(key)? {
-            Some(value) => Ok(value),
-            None => {
-                // It may be there, and misspelt.
-                self.unknown(|known| known == key)?;
-                Err(ConfigError::at(self.text, self.start, format!("{} has no {key}", self.title)))
-            }
+        if let Some(value) = self.optional(key)? {
+            return Ok(value);
         }
+        // It may be there, and misspelt.
+        self.unknown(|known| known == key)?;
+        Err(ConfigError::at(self.text, self.start, format!("{} has no {key}", self.title)))
     }
 
     /// The value of a key, or the one that the type has by itself.
