@@ -14,8 +14,8 @@ use xennet_tests::netns::within;
 
 const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
 
-/// Sends a router advertisement (RFC 4861) from fe80::1: a default route, and 2001:db8:9::/64 to make addresses in, each
-/// for so many seconds.
+/// Sends a router advertisement (RFC 4861) from `fe80::1`: a default route, and `2001:db8:9::/64` to make addresses in,
+/// each for so many seconds.
 fn advertise(lan: &Lan, seconds: u16) {
     let seconds_long = u32::from(seconds).to_be_bytes();
     let mut message = vec![134, 0, 0, 0, 64, 0];

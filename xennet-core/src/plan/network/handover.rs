@@ -5,7 +5,8 @@ use ipnet::IpNet;
 use super::NetworkSnapshot;
 use crate::plan::{Change, HostRoute, Plan, PlanError};
 use crate::types::{
-    Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Route, RouteKind, Scope,
+    AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Route,
+    RouteKind, Scope, Sysctl,
 };
 
 /// The settings of an uplink that decide whether the host is reached through it, and how: its bridge has them too.
@@ -306,11 +307,11 @@ pub(super) fn entered(neighbours: &[Neighbour]) -> Vec<Neighbour> {
 
 /// That the uplink makes itself no IPv6 address again, and what gives that back.
 pub(super) fn silence(plan: &mut Plan, seen: &NetworkSnapshot, link: &Link) {
-    let (reference, none) = (link.reference(), crate::types::AddrGenMode::None);
+    let (reference, none) = (link.reference(), AddrGenMode::None);
     if let Some(was) = link.addr_gen_mode.filter(|mode| *mode != none) {
         plan.set(true, &reference, LinkSet::AddrGenMode(none), LinkSet::AddrGenMode(was));
     }
-    if let Ok(sysctl) = crate::types::Sysctl::link(Family::V6, &link.name, DISABLE_IPV6) {
+    if let Ok(sysctl) = Sysctl::link(Family::V6, &link.name, DISABLE_IPV6) {
         plan.sysctl(sysctl, "1", seen.setting(Family::V6, &link.name, DISABLE_IPV6));
     }
 }
