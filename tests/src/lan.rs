@@ -1,9 +1,5 @@
 //! A host on a network with a router, each in a namespace of its own.
-#![expect(
-    clippy::missing_panics_doc,
-    clippy::indexing_slicing,
-    reason = "what tests share fails as tests do: by a panic"
-)]
+#![expect(clippy::missing_panics_doc, reason = "what tests share fails as tests do: by a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -18,7 +14,8 @@ use tempfile::TempDir;
 use crate::hotplug::{Outcome, xennet};
 use crate::netns::{Netns, another, within};
 
-/// A host whose `eth0` leads to the router's `lan0`, which has 192.0.2.1/24, 2001:db8::1/64 and fe80::1/64.
+/// A host whose `eth0` leads to the router's `lan0`, which has `192.0.2.1/24`, `2001:db8::1/64` and
+/// `fe80::1/64`.
 #[derive(Debug)]
 pub struct Lan {
     /// The host's network.
@@ -158,8 +155,8 @@ impl Lan {
             ("-4 rule show", "priority"),
             ("-6 rule show", "priority"),
         ] {
-            for mut entry in self.netns.ip_json(words).as_array_mut().into_iter().flatten() {
-                timeless(&mut entry);
+            for entry in self.netns.ip_json(words).as_array_mut().into_iter().flatten() {
+                timeless(entry);
                 // Multicast entries of the neighbour table come and go by themselves.
                 if entry["dst"].as_str().is_some_and(|dst| dst.starts_with("ff02")) {
                     continue;
@@ -169,7 +166,7 @@ impl Lan {
                 while !seen.insert(name.clone()) {
                     name.push('+');
                 }
-                facts(&name, &entry, &mut state);
+                facts(&name, entry, &mut state);
             }
         }
         for family in ["ipv4", "ipv6"] {
@@ -242,13 +239,12 @@ fn fd(file: &File) -> i32 {
 
 /// Fails with what differs, a fact per line.
 pub fn assert_same(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>, what: &str) {
-    let mut wrong = String::new();
-    for name in before.keys().chain(after.keys()) {
-        let (before, after) = (before.get(name), after.get(name));
-        if before != after && !wrong.contains(&format!("\n{name}:")) {
-            let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
-            wrong.push_str(&format!("\n{name}: {} became {}", text(before), text(after)));
-        }
-    }
-    assert!(wrong.is_empty(), "{what}:{wrong}");
+    let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+    let wrong: BTreeSet<String> = before
+        .keys()
+        .chain(after.keys())
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| format!("{name}: {} became {}", text(before.get(name)), text(after.get(name))))
+        .collect();
+    assert!(wrong.is_empty(), "{what}: {wrong:#?}");
 }

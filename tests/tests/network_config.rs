@@ -190,7 +190,10 @@ fn what_it_cannot_do_it_says_and_leaves_all_as_it_was() {
             "[[bridge]]\nname = \"xenbr0\"\nvlan_filtering = true\n",
             "this kernel's bridges know no VLANs (CONFIG_BRIDGE_VLAN_FILTERING)",
         ),
-        ("[[bridge]]\nnam = \"xenbr0\"\n", "xennet.toml: line 1, column 1: [[bridge]] has no name"),
+        (
+            "[[bridge]]\nnam = \"xenbr0\"\n",
+            "xennet.toml: line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
+        ),
     ] {
         lan.configure(config);
         failed(&lan.xennet("network start"), why);

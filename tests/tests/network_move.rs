@@ -110,6 +110,7 @@ fn whatever_kind_of_route_and_address() {
         all.sort();
         all
     };
+    lan.settled();
     let before = by("eth0");
     lan.xennet("network start").succeeded();
     assert_eq!(by("eth0"), [""; 0]);

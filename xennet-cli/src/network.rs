@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::plan::Plan;
+use xennet_core::types::IfName;
 use xennet_core::{Dom0Network, HostStatus};
 
 use crate::args::{Failure, Options};
@@ -142,7 +143,7 @@ fn as_json(status: &HostStatus) -> Value {
         "started": status.before().is_some(),
         "bridges": before.map(|bridge| json!({
             "name": bridge.name.as_str(), "made": bridge.made,
-            "uplink": bridge.uplink.as_ref().map(|uplink| uplink.as_str()),
+            "uplink": bridge.uplink.as_ref().map(IfName::as_str),
         })).collect::<Vec<_>>(),
         "error": status.drift.as_ref().err().map(ToString::to_string),
         "drift": status.drift.as_ref().ok()

@@ -138,12 +138,14 @@ fn the_example_that_is_installed_says_nothing_until_it_is_uncommented() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn an_error_names_its_line_and_column() {
     let bridge = "[[bridge]]\nname = \"b\"\n";
-    let nat = "[[nat]]\nname = \"n\"\nsubnets = [\"10.0.0.1/24\"]\n";
     for (text, words) in [
-        ("[[bridge]]\nnam = \"b\"\n", "line 1, column 1: [[bridge]] has no name"),
+        (
+            "[[bridge]]\nnam = \"b\"\n",
+            "line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
+        ),
+        ("[[bridge]]\nuplink = \"e\"\n", "line 1, column 1: [[bridge]] has no name"),
         ("[[bridge]]\nname = \"a/b\"\n", "line 2, column 8: interface name \"a/b\": expected no"),
         ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),
         ("\n\n[[bridge]\n", "line 3, column"),
@@ -168,6 +170,11 @@ fn an_error_names_its_line_and_column() {
     ] {
         wrong(text, words);
     }
+}
+
+#[test]
+fn what_contradicts_itself_in_a_bridge() {
+    let bridge = "[[bridge]]\nname = \"b\"\n";
     for (key, words) in [
         (
             "manage_uplink_vlans = true",
@@ -242,6 +249,11 @@ fn an_error_names_its_line_and_column() {
     ] {
         wrong(&format!("{bridge}{key}\n"), words);
     }
+}
+
+#[test]
+fn what_contradicts_itself_among_guests() {
+    let nat = "[[nat]]\nname = \"n\"\nsubnets = [\"10.0.0.1/24\"]\n";
     for (key, words) in [
         (
             "bridge = \"x\"\nuplink = \"x\"",

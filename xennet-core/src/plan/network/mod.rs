@@ -131,7 +131,7 @@ impl NetworkSnapshot {
     }
 
     /// The same for an interface that is yet to be made.
-    fn default(&self, family: Family, key: &str) -> Option<&str> {
+    fn of_new(&self, family: Family, key: &str) -> Option<&str> {
         self.sysctls.get(&Sysctl::default(family, key).ok()?).map(String::as_str)
     }
 
