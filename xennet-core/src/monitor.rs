@@ -42,6 +42,9 @@ pub enum Event {
 /// What is told at once, at most about: nobody shall be kept from the rest of his work by a storm.
 const BATCH: usize = 256;
 
+/// XenStore sends it along with its answer, or never.
+const CONFIRMATION: Duration = Duration::from_secs(1);
+
 /// Where the backends of this domain's vifs are. Guests cannot write there.
 const BACKENDS: &str = "backend/vif";
 
@@ -59,6 +62,8 @@ impl Monitor {
         let mut store = store.map(XenStore::reopen).transpose()?;
         if let Some(store) = &mut store {
             store.watch(BACKENDS, "xennet")?;
+            // XenStore confirms a watch with an event, which would say what our own first one says.
+            store.next_event(CONFIRMATION)?;
         }
         let system = |errno: Errno| Error::System { doing: "monitor", errno: errno as i32 };
         let ready = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(system)?;
