@@ -1,5 +1,7 @@
 //! What the tests share: a network namespace per test, a real xenstored, and a dom0 of both.
 
+pub mod c;
+pub mod c_header;
 pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;

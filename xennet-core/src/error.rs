@@ -95,6 +95,15 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The system refused something that has no file.
+    #[error("{doing}: {}", io::Error::from_raw_os_error(*errno))]
+    System {
+        /// What was attempted.
+        doing: &'static str,
+        /// The system's answer.
+        errno: i32,
+    },
+
     /// The configuration file is wrong.
     #[error("{}: {source}", .path.display())]
     Config {
@@ -132,8 +141,18 @@ impl Error {
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } => libc::EBUSY,
             Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            Self::System { errno, .. } => *errno,
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
             Self::HalfUndone { first, .. } => first.errno(),
+        }
+    }
+
+    /// The kernel's own words where it gave any: `Can not enslave a bridge to a bridge`. They end the text as well.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Kernel(error) => error.detail(),
+            Self::HalfUndone { first, .. } => first.detail(),
+            _ => None,
         }
     }
 }
