@@ -131,11 +131,12 @@ fn one(function: &Function, values: &[&str]) -> String {
             "    need_net(); need_vif(); (void){make}; {name}(({kind})result); calls++; tear_down();\n"
         );
     }
-    let needs: String = HANDLES
+    let needs: Vec<String> = HANDLES
         .iter()
         .filter(|handle| values.contains(handle))
         .map(|handle| format!("need_{handle}(); "))
         .collect();
+    let needs = needs.concat();
     let call = format!("{name}({})", values.join(", "));
     let fallible = function.parameters.last().is_some_and(|(_, name)| name == "err_r");
     match function.returns.as_str() {
