@@ -164,7 +164,8 @@ impl Lan {
                 if entry["dst"].as_str().is_some_and(|dst| dst.starts_with("ff02")) {
                     continue;
                 }
-                let mut name = format!("{words} {}", entry[key]);
+                // The kernel lists routes alike in the order in which their interfaces came up.
+                let mut name = format!("{words} {} {}", entry[key], entry["dev"]);
                 while !seen.insert(name.clone()) {
                     name.push('+');
                 }
@@ -191,7 +192,14 @@ fn facts(place: &str, value: &Value, state: &mut BTreeMap<String, Value>) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 // The kernel gets to the one later, in its own time, and the others run.
-                if name != "operstate" && !name.ends_with("_timer") {
+                if name == "operstate" || name.ends_with("_timer") {
+                    continue;
+                }
+                if let ("flags", Some(flags)) = (name.as_str(), field.as_array()) {
+                    let flags =
+                        flags.iter().filter(|flag| *flag != "NO-CARRIER" && *flag != "linkdown");
+                    state.insert(format!("{place} flags"), flags.cloned().collect());
+                } else {
                     facts(&format!("{place} {name}"), field, state);
                 }
             }

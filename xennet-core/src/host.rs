@@ -74,8 +74,7 @@ impl<'n> Host<'n> {
         let _lock = self.lock()?;
         let seen = self.look()?;
         let plan = seen.start(&self.net.config)?;
-        let record = self.record();
-        record.write(&seen.record(&self.net.config, &plan))?;
+        self.record().write(&seen.record(&self.net.config, &plan))?;
         let done = self.carry_out(&plan, |host| {
             let rest = host.plan_start()?;
             match rest.changes().first() {
@@ -83,14 +82,21 @@ impl<'n> Host<'n> {
                 None => works(host.net),
             }
         });
-        match done {
-            // What is not undone is still to be given back.
-            Err(error) if !matches!(error, Error::HalfUndone { .. }) => {
-                record.restore(seen.before.as_ref())?;
-                Err(error)
-            }
-            done => done.map(|()| plan),
+        done.map_err(|first| match self.forget(&seen) {
+            Ok(()) => first,
+            Err(undo) => Error::HalfUndone { first: Box::new(first), undo: Box::new(undo) },
+        })?;
+        Ok(plan)
+    }
+
+    /// The record as it was before a start that failed, once nothing is left of that.
+    fn forget(&mut self, before: &NetworkSnapshot) -> Result<(), Error> {
+        if before.before.is_none() {
+            // Of a request whose answer was lost, nobody knew whether there was something to take back.
+            let rest = self.look()?.stop(&self.net.config, false)?;
+            self.carry_out(&rest, |_| Ok(()))?;
         }
+        self.record().restore(before.before.as_ref())
     }
 
     /// Gives back what [`start`](Self::start) took. That it took nothing is no error.
