@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::ConfigError;
-use crate::plan::PlanError;
 use crate::host::{RolledBack, Unconfirmed};
+use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
 use crate::{kernel, xenstore};
 

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Record;
 use super::{Host, PATIENCE, gateway, look};
+use crate::Error;
 use crate::apply::Apply;
 use crate::lock::Lock;
-use crate::Error;
 use crate::plan::{NetworkBefore, Plan};
 
 /// How a start is tried.
