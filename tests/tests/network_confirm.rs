@@ -21,6 +21,10 @@ const ON_TRIAL: &str = "network start --confirm-timeout 3600 --probe-timeout 60"
 
 fn lan() -> Lan {
     let lan = Lan::with_addresses();
+    // Nobody has our addresses: waiting to be sure of it would be most of these tests' time.
+    for link in ["eth0", "default"] {
+        fs::write(format!("/proc/sys/net/ipv6/conf/{link}/dad_transmits"), "0").unwrap();
+    }
     lan.netns.ip("neighbour add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent");
     lan.netns.ip("route add 10.0.0.0/8 via 192.0.2.1 dev eth0");
     lan.configure(INHERIT);
