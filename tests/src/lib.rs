@@ -10,5 +10,6 @@ pub mod lan;
 pub mod netns;
 pub mod nft;
 pub mod strace;
+pub mod talk;
 pub mod tap;
 pub mod xenstored;

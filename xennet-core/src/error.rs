@@ -1,8 +1,10 @@
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::ConfigError;
+use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
 use crate::{kernel, xenstore};
@@ -62,6 +64,41 @@ pub enum Error {
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+
+    /// An earlier start is yet to be confirmed.
+    #[error("{0}; `xennet network confirm` keeps it, `xennet network stop` gives it back")]
+    Unconfirmed(Unconfirmed),
+
+    /// There is no start to confirm.
+    #[error("no start waits to be confirmed{}", .rolled_back.as_ref().map(|last| format!(": {last}")).unwrap_or_default())]
+    NothingToConfirm {
+        /// The one that was taken back.
+        rolled_back: Option<RolledBack>,
+    },
+
+    /// A start that died midway cannot be confirmed.
+    #[error("the start ended before it was done; `xennet network stop` gives back what it took")]
+    Unfinished,
+
+    /// The process that was to take a start back is gone.
+    #[error("the watchdog (process {watchdog}) is gone: nobody would take the start back")]
+    Unwatched {
+        /// Its number.
+        watchdog: u32,
+    },
+
+    /// A gateway that answered before a start did not any more.
+    #[error(
+        "gateway {gateway} dev {link} did not answer within {} s after the start, but had before", .waited.as_secs_f32()
+    )]
+    Silent {
+        /// Its address.
+        gateway: IpAddr,
+        /// Where it was asked.
+        link: IfName,
         /// How long it was waited for.
         waited: Duration,
     },
@@ -139,7 +176,10 @@ impl Error {
             Self::NoBackend { .. } => libc::ENOENT,
             Self::Vanished { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
-            Self::Locked { .. } => libc::EBUSY,
+            Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,
+            Self::NothingToConfirm { .. } => libc::ENOENT,
+            Self::Unwatched { .. } => libc::ESRCH,
+            Self::Silent { .. } => libc::EHOSTUNREACH,
             Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
             Self::System { errno, .. } => *errno,
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,

@@ -38,7 +38,7 @@ pub mod xenstore;
 pub use bridge::Bridge;
 pub use error::Error;
 pub use guard::{Guard, GuardFault, GuardTable, GuardedPort};
-pub use host::{Host, HostStatus};
+pub use host::{Host, HostStatus, RolledBack, Trial, Unconfirmed, Watch};
 pub use monitor::{Event, Monitor};
 pub use network::Dom0Network;
 pub use vif::{Vif, VifStatus};

@@ -4,11 +4,13 @@ mod before;
 mod bridge;
 mod forwarding;
 mod handover;
+mod rollback;
 mod stop;
 
 use std::collections::BTreeMap;
 
 pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
+pub use rollback::Gateway;
 
 use super::{Change, HostRoute, Managed, Plan, PlanError, Warning};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
