@@ -49,6 +49,12 @@ impl Lan {
             let nodad = if address.contains(':') { " nodad" } else { "" };
             lan.router_ip(&format!("address add {address} dev lan0{nodad}"));
         }
+        // The kernel gets to a new carrier in its own time, and makes that address only then.
+        let began = Instant::now();
+        while !lan.netns.ip_json("-6 address show dev eth0").to_string().contains("fe80::") {
+            assert!(began.elapsed() < Duration::from_mins(1), "eth0 has no link-local address");
+            sleep(Duration::from_millis(20));
+        }
         lan.settled();
         lan
     }
