@@ -40,8 +40,9 @@ pub(super) fn run(probe: Duration) -> Result<(), Failure> {
         Ok(watching) => watching.run(starter),
         // He tells it to whoever asked him.
         Err(failure) => {
-            let (Failure::Usage(text) | Failure::Failed(text)) = &failure;
-            (&starter.socket).write_all(format!("{text}\n").as_bytes())?;
+            if let Failure::Usage(text) | Failure::Failed(text) = &failure {
+                (&starter.socket).write_all(format!("{text}\n").as_bytes())?;
+            }
             Err(failure)
         }
     }
