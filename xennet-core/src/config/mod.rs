@@ -9,6 +9,7 @@ mod port;
 mod routed;
 mod table;
 mod vif;
+mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
 pub use error::ConfigError;
