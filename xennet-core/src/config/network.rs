@@ -104,7 +104,7 @@ impl NetworkConfig {
         )
     }
 
-    fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
+    pub(super) fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
         let name = &bridge.name;
         if self.bridge(name).is_some() {
             return Err(("name", format!("bridge {name}: described twice")));
@@ -126,7 +126,7 @@ impl NetworkConfig {
         Ok(())
     }
 
-    fn check_routed(&self, routed: &RoutedPolicy) -> Result<(), String> {
+    pub(super) fn check_routed(&self, routed: &RoutedPolicy) -> Result<(), String> {
         let uplink = &routed.uplink;
         if self.routed.iter().any(|other| other.uplink == *uplink) {
             return Err(format!("routed {uplink}: described twice"));
@@ -139,7 +139,7 @@ impl NetworkConfig {
         }
     }
 
-    fn check_nat(&self, nat: &NatPolicy) -> Result<(), (&'static str, String)> {
+    pub(super) fn check_nat(&self, nat: &NatPolicy) -> Result<(), (&'static str, String)> {
         let name = &nat.name;
         if self.nat.iter().any(|other| other.name == *name) {
             return Err(("name", format!("nat {name}: described twice")));
