@@ -2,6 +2,7 @@
 
 mod bridge;
 mod error;
+mod export;
 mod guard;
 mod import;
 mod nat;
@@ -15,6 +16,7 @@ mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
 pub use error::ConfigError;
+pub use export::{Export, ExportFile, ExportTarget, HostNow};
 pub use guard::{GuardLevel, GuardPolicy};
 pub use import::{Import, Remark};
 pub use nat::{NatPolicy, PortForward, Transport};
