@@ -93,6 +93,12 @@ impl NetworkConfig {
         self.guests.iter().find(|policy| policy.guest == *guest)
     }
 
+    /// Whether it says anything of the host's side: bridges, guests that are routed or behind its address, forwarding.
+    pub fn describes_host(&self) -> bool {
+        let guests = self.bridges.is_empty() && self.routed.is_empty() && self.nat.is_empty();
+        !guests || self.forwarding != Forwarding::default()
+    }
+
     /// Whether guests need the host to forward packets: IPv4, and IPv6.
     pub fn forwards(&self) -> (bool, bool) {
         let routed = self.routed.iter().flat_map(|routed| &routed.prefixes);
