@@ -52,7 +52,7 @@ fn stanzas(text: &mut String, bridge: &Described<'_>) {
         text.line(format_args!("    down nft delete table inet xennet_nat{n}"));
     }
     if let Some(hosts) = &bridge.hosts {
-        addresses(text, name, hosts);
+        addresses(text, name, hosts, policy.uplink.is_some());
     }
     // In the last stanza of it: those before need it when they go.
     text.line(format_args!("    post-down ip link delete dev {name}"));
@@ -63,9 +63,10 @@ fn make(bridge: &Described<'_>) -> String {
     let (policy, mut command) =
         (&bridge.policy, format!("ip link add name {}", bridge.policy.name));
     let mut word = |word: String| command.extend([" ", &word]);
-    match (policy.mac, bridge.takes_mac_of()) {
-        (Some(mac), _) => word(format!("address {mac}")),
-        (None, Some(uplink)) => word(format!("address $(cat /sys/class/net/{uplink}/address)")),
+    // That of a new network card as well.
+    match (bridge.takes_mac_of(), bridge.mac) {
+        (Some(uplink), _) => word(format!("address $(cat /sys/class/net/{uplink}/address)")),
+        (None, Some(mac)) => word(format!("address {mac}")),
         (None, None) => {}
     }
     match (policy.mtu, &policy.uplink) {
@@ -93,7 +94,7 @@ fn make(bridge: &Described<'_>) -> String {
 }
 
 /// A stanza for each address: ifupdown carries out all that have the same name.
-fn addresses(text: &mut String, name: &IfName, hosts: &HostNow) {
+fn addresses(text: &mut String, name: &IfName, hosts: &HostNow, has_uplink: bool) {
     let mut gateways = hosts.gateways.clone();
     let v4 = |net: &IpNet| net.addr().is_ipv4();
     let (v4, v6): (Vec<IpNet>, Vec<IpNet>) = hosts.addresses.iter().partition(|net| v4(net));
@@ -109,6 +110,10 @@ fn addresses(text: &mut String, name: &IfName, hosts: &HostNow) {
         if family == "inet6" {
             // What ifupdown would switch off, and xennet leaves as it is.
             text.line("    accept_ra 1\n    autoconf 1");
+            if !has_uplink {
+                // Without a port there is no carrier, and ifupdown would wait for the probe in vain, and give up.
+                text.line("    dad-attempts 0");
+            }
         }
     }
     if hosts.dhcp {
@@ -142,11 +147,11 @@ fn rules(n: usize, nat: &NatPolicy, bridge: &IfName) -> String {
         ));
     }
     let mut table = format!(
-        "table inet xennet_nat{n} {{ chain out {{ type nat hook postrouting priority srcnat; {masquerade}}} "
+        "table inet xennet_nat{n} {{ chain out {{ type nat hook postrouting priority srcnat; {masquerade}}}; "
     );
     if !forward.is_empty() {
         table.push_str(&format!(
-            "chain in {{ type nat hook prerouting priority dstnat; {forward}}} "
+            "chain in {{ type nat hook prerouting priority dstnat; {forward}}}; "
         ));
     }
     table + "}"

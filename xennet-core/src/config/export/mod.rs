@@ -47,7 +47,7 @@ pub struct ExportFile {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct HostNow {
-    /// The hardware address.
+    /// The hardware address that the bridge has, or would have by xennet.
     pub mac: Option<MacAddr>,
     /// The addresses that somebody gave it for good.
     pub addresses: Vec<IpNet>,
@@ -95,19 +95,20 @@ impl NetworkConfig {
             let hosts = policy.addresses.as_ref().map(|addresses| match addresses {
                 HostAddresses::Inherit => seen.clone(),
                 HostAddresses::Static(addresses) => HostNow {
-                    mac: seen.mac,
                     addresses: addresses.clone(),
                     gateways: policy.gateways.clone(),
                     ..HostNow::default()
                 },
             });
-            all.push(Described { policy: policy.clone(), hosts, nat: None });
+            let mac = policy.mac.or(seen.mac);
+            all.push(Described { policy: policy.clone(), mac, hosts, nat: None });
         }
         for (n, nat) in self.nat.iter().enumerate() {
             if let Some(bridge) = &nat.bridge {
                 let hosts = HostNow { addresses: nat.subnets.clone(), ..HostNow::default() };
                 let policy = BridgePolicy::new(bridge.clone());
-                all.push(Described { policy, hosts: Some(hosts), nat: Some((n, nat)) });
+                let mac = now.get(bridge).and_then(|now| now.mac);
+                all.push(Described { policy, mac, hosts: Some(hosts), nat: Some((n, nat)) });
             }
         }
         let nat = self.nat.iter().filter_map(|nat| nat.uplink.as_ref());
@@ -216,6 +217,7 @@ const HEAD: &str = "# Made by `xennet network export`.";
 #[derive(Debug)]
 struct Described<'c> {
     policy: BridgePolicy,
+    mac: Option<MacAddr>,
     hosts: Option<HostNow>,
     /// The guests behind the host's address that it is for, and their place among those.
     nat: Option<(usize, &'c NatPolicy)>,

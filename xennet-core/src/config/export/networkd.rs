@@ -15,7 +15,7 @@ pub(super) fn files(bridges: &[Described<'_>]) -> Vec<ExportFile> {
         };
         add(name, "netdev", netdev(bridge));
         // Else udev would make up an address for it before it has a port.
-        if own_mac(bridge).is_none() && bridge.takes_mac_of().is_some() {
+        if bridge.mac.is_none() && bridge.takes_mac_of().is_some() {
             let text = format!("[Match]\nOriginalName={name}\n\n[Link]\nMACAddressPolicy=none\n");
             add(name, "link", text);
         }
@@ -30,7 +30,7 @@ pub(super) fn files(bridges: &[Described<'_>]) -> Vec<ExportFile> {
 fn netdev(bridge: &Described<'_>) -> String {
     let policy = &bridge.policy;
     let mut text = format!("[NetDev]\nName={}\nKind=bridge\n", policy.name);
-    match (own_mac(bridge), bridge.takes_mac_of()) {
+    match (bridge.mac, bridge.takes_mac_of()) {
         (Some(mac), _) => text.line(format_args!("MACAddress={mac}")),
         // A bridge without one of its own takes that of its port.
         (None, Some(_)) => text.line("MACAddress=none"),
@@ -54,11 +54,6 @@ fn netdev(bridge: &Described<'_>) -> String {
         text.line(format_args!("GroupForwardMask={mask}"));
     }
     text
-}
-
-fn own_mac(bridge: &Described<'_>) -> Option<crate::types::MacAddr> {
-    let uplinks = bridge.hosts.as_ref().and_then(|hosts| hosts.mac);
-    bridge.policy.mac.or(uplinks.filter(|_| bridge.takes_mac_of().is_some()))
 }
 
 fn network(bridge: &Described<'_>) -> String {

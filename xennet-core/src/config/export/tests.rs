@@ -53,9 +53,9 @@ fn for_ifupdown() {
          post-down ip link delete dev xenbr0\n",
         "type bridge stp_state 1 forward_delay 1500 ageing_time 2000 vlan_filtering 1 mcast_snooping 0 group_fwd_mask 8\n",
         "    up nft 'table inet xennet_nat0 { chain out { type nat hook postrouting priority srcnat; \
-         ip saddr 10.0.0.0/24 oifname \"xenbr0\" masquerade; ip6 saddr fd00::/64 oifname \"xenbr0\" masquerade; } \
+         ip saddr 10.0.0.0/24 oifname \"xenbr0\" masquerade; ip6 saddr fd00::/64 oifname \"xenbr0\" masquerade; }; \
          chain in { type nat hook prerouting priority dstnat; meta nfproto ipv4 fib daddr type local \
-         tcp dport 8080 dnat ip to 10.0.0.5:80; } }'\n",
+         tcp dport 8080 dnat ip to 10.0.0.5:80; }; }'\n",
     ] {
         assert!(text.contains(lines), "{lines}\n---\n{text}");
     }

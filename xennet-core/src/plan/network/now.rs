@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{NetworkSnapshot, handover};
-use crate::config::{HostNow, NetworkConfig};
+use crate::config::{BridgePolicy, HostNow, NetworkConfig};
 use crate::types::{AddressFlags, IfName, Link, Route, RouteKind, Scope};
 
 impl NetworkSnapshot {
@@ -31,17 +31,17 @@ impl NetworkSnapshot {
 
     /// What the host has on each bridge of the configuration, or on its uplink while the bridge has no address.
     pub fn hosts_now(&self, config: &NetworkConfig) -> BTreeMap<IfName, HostNow> {
-        let mut all = BTreeMap::new();
-        for policy in &config.bridges {
+        let of = |policy: BridgePolicy| {
             let uplink = policy.uplink.as_ref().and_then(|uplink| self.link(uplink));
-            let bridge = self.link(&policy.name).filter(|link| global(self, link).next().is_some());
-            if let Some(link) = bridge.or(uplink) {
-                let mut now = self.host_now(link);
-                now.mac = uplink.unwrap_or(link).mac;
-                all.insert(policy.name.clone(), now);
-            }
-        }
-        all
+            let bridge = self.link(&policy.name);
+            let used = bridge.filter(|link| global(self, link).next().is_some());
+            let mut now = used.or(uplink).map(|link| self.host_now(link)).unwrap_or_default();
+            let hosts = uplink.filter(|_| policy.addresses.is_some());
+            let own = self.macs.get(&policy.name).copied();
+            now.mac = hosts.or(bridge).map_or(own, |link| link.mac);
+            (policy.name, now)
+        };
+        super::bridges(config).into_iter().map(of).collect()
     }
 
     fn host_now(&self, link: &Link) -> HostNow {
