@@ -1,9 +1,11 @@
 //! `/etc/network/interfaces`, without bridge-utils.
 
+use std::net::SocketAddr;
+
 use ipnet::IpNet;
 
 use super::{Described, ExportFile, HostNow, Lines};
-use crate::config::NatPolicy;
+use crate::config::{NatPolicy, PortForward};
 use crate::types::IfName;
 
 pub(super) fn file(bridges: &[Described<'_>]) -> ExportFile {
@@ -124,35 +126,33 @@ fn addresses(text: &mut String, name: &IfName, hosts: &HostNow, has_uplink: bool
     }
 }
 
-/// What lends guests the host's address, and leads its ports to them.
+/// What lends guests the host's address, and leads its ports to them: a table in one line.
 fn rules(n: usize, nat: &NatPolicy, bridge: &IfName) -> String {
     let family = |v4: bool| if v4 { "ip" } else { "ip6" };
     let out = match &nat.uplink {
         Some(uplink) => format!("oifname \"{uplink}\""),
         None => format!("oifname != \"{bridge}\""),
     };
-    let mut masquerade = String::new();
-    for net in &nat.subnets {
+    let masquerade = nat.subnets.iter().map(|net| {
         let ip = family(net.addr().is_ipv4());
-        masquerade.push_str(&format!("{ip} saddr {} {out} masquerade; ", net.trunc()));
-    }
-    let mut forward = String::new();
-    for one in &nat.forward {
-        let (v4, protocol, port) = (one.to.is_ipv4(), one.protocol, one.port);
-        let to = std::net::SocketAddr::new(one.to, one.to_port.get());
-        let version = if v4 { "ipv4" } else { "ipv6" };
-        forward.push_str(&format!(
-            "meta nfproto {version} fib daddr type local {protocol} dport {port} dnat {} to {to}; ",
-            family(v4)
-        ));
-    }
-    let mut table = format!(
-        "table inet xennet_nat{n} {{ chain out {{ type nat hook postrouting priority srcnat; {masquerade}}}; "
-    );
-    if !forward.is_empty() {
-        table.push_str(&format!(
-            "chain in {{ type nat hook prerouting priority dstnat; {forward}}}; "
-        ));
-    }
-    table + "}"
+        format!("{ip} saddr {} {out} masquerade; ", net.trunc())
+    });
+    let forward = nat.forward.iter().map(|one| {
+        let PortForward { protocol, port, to, to_port } = *one;
+        let ip = family(to.is_ipv4());
+        let version = if to.is_ipv4() { "ipv4" } else { "ipv6" };
+        let to = SocketAddr::new(to, to_port.get());
+        format!(
+            "meta nfproto {version} fib daddr type local {protocol} dport {port} dnat {ip} to {to}; "
+        )
+    });
+    let chain = |name: &str, hook: &str, rules: Vec<String>| match rules.concat() {
+        rules if rules.is_empty() => rules,
+        rules => format!("chain {name} {{ type nat hook {hook}; {rules}}}; "),
+    };
+    format!(
+        "table inet xennet_nat{n} {{ {}{}}}",
+        chain("out", "postrouting priority srcnat", masquerade.collect()),
+        chain("in", "prerouting priority dstnat", forward.collect())
+    )
 }

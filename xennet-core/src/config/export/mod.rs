@@ -80,7 +80,7 @@ impl NetworkConfig {
         for (n, file) in files.iter_mut().enumerate() {
             let mut head = format!("{HEAD}\n");
             for remark in remarks.iter().filter(|_| n == 0) {
-                head.push_str(&format!("# {remark}\n"));
+                head.line(format_args!("# {remark}"));
             }
             file.text.insert_str(0, &head);
         }

@@ -65,9 +65,12 @@ impl Import {
 
     /// The text of `xennet.toml`, the remarks before it as comments.
     pub fn to_toml(&self) -> String {
-        let remarks: String = self.remarks.iter().map(|remark| format!("# {remark}\n")).collect();
-        let gap = if remarks.is_empty() { "" } else { "\n" };
-        format!("{remarks}{gap}{}", self.config.to_toml())
+        let mut text =
+            self.remarks.iter().fold(String::new(), |text, remark| text + &format!("# {remark}\n"));
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text + &self.config.to_toml()
     }
 }
 
@@ -143,7 +146,7 @@ impl File<'_> {
                     self.default(form.at, key, value)?;
                 }
                 _ => {
-                    self.remark(form.at, format!("vif-script: {}: has no equivalent", shown(word)))
+                    self.remark(form.at, format!("vif-script: {}: has no equivalent", shown(word)));
                 }
             }
         }
