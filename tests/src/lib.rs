@@ -1,5 +1,7 @@
 //! What the tests share: a network namespace per test, a real xenstored, and a dom0 of both.
 
+pub mod c;
+pub mod c_header;
 pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;
@@ -8,5 +10,6 @@ pub mod lan;
 pub mod netns;
 pub mod nft;
 pub mod strace;
+pub mod talk;
 pub mod tap;
 pub mod xenstored;

@@ -12,7 +12,7 @@ use xennet_core::{Dom0Network, Error};
 use crate::log::{Severity, complain, syslog};
 
 /// The names under which this program is a hotplug script.
-pub(crate) const NAMES: [&str; 2] = ["vif-bridge", "vif-xennet"];
+pub(crate) const NAMES: [&str; 3] = ["vif-bridge", "vif-bridge.xennet", "vif-xennet"];
 
 /// The whole life of a hotplug script. libxl judges by the exit code alone, and prints what we tell XenStore.
 pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCode {

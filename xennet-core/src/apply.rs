@@ -105,7 +105,12 @@ impl<'a> Apply<'a> {
         let setting = matches!(
             refused,
             Change::LinkSet { .. }
+                | Change::AddressChange { .. }
                 | Change::AddressDelete { .. }
+                | Change::NeighbourDelete { .. }
+                | Change::RouteDelete { .. }
+                | Change::RouteReplace { .. }
+                | Change::Sysctl { .. }
                 | Change::VlanAdd { .. }
                 | Change::VlanDelete { .. }
                 | Change::PortSet { .. }

@@ -294,13 +294,14 @@ fn look_again(
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
     let bridge = link.master;
     seen.link = Some(link);
-    seen.port = bridge.map_or(Ok(None), |bridge| look::port(kernel, &seen, bridge))?;
+    seen.port =
+        bridge.map_or(Ok(None), |bridge| look::port(kernel, target, config, &seen, bridge))?;
     seen.iptables = look::iptables(target, config, &seen.policy)?;
     if let Some(before) = seen.guard.take() {
         let entry = target.guard(config, &seen);
         let family = NftFamily::Bridge;
         seen.guard =
-            Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.id)?);
+            Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.owner())?);
     }
     Ok(seen)
 }

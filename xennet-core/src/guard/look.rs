@@ -6,6 +6,7 @@ use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs};
 use crate::types::{IfName, NftElement, NftFamily, NftSet, VifId};
 
 /// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
+/// `owner` is the vif whose addresses go with them; none for a tap, which has none of its own.
 ///
 /// Rules are read only where there is something to guard; elements always, for what an interface of that name had once
 /// would hold for the next one of that name too.
@@ -14,7 +15,7 @@ pub(crate) fn look(
     family: NftFamily,
     entry: Option<&GuardEntry>,
     ports: &[IfName],
-    owner: VifId,
+    owner: Option<VifId>,
 ) -> Result<GuardSnapshot, Error> {
     let mut seen = GuardSnapshot::default();
     if entry.is_some() {
@@ -55,7 +56,7 @@ pub(crate) fn look_again(
     family: NftFamily,
     entry: Option<&GuardEntry>,
     before: GuardSnapshot,
-    owner: VifId,
+    owner: Option<VifId>,
 ) -> Result<GuardSnapshot, Error> {
     let Some(entry) = entry else {
         let present = find(nft, family, before.present)?;
@@ -91,14 +92,13 @@ fn all_of(
     nft: &mut Nftables,
     family: NftFamily,
     port: &IfName,
-    owner: VifId,
+    owner: Option<VifId>,
 ) -> Result<Vec<(NftSet, NftElement)>, Error> {
     let ports = std::slice::from_ref(port);
     let mut all = Vec::new();
     for set in nft.sets(family, GuardLayout::TABLE)? {
         let elements = nft.elements(family, GuardLayout::TABLE, &set)?;
-        let theirs =
-            elements.into_iter().filter(|element| belongs(&set, element, ports, Some(owner)));
+        let theirs = elements.into_iter().filter(|element| belongs(&set, element, ports, owner));
         all.extend(theirs.map(|element| (set.clone(), element)));
     }
     Ok(all)

@@ -198,7 +198,7 @@ impl<'n> Guard<'n> {
                 }
                 let ports = std::slice::from_ref(&port.port);
                 let nft = apply::nft(&mut self.net.nft)?;
-                let seen = look(nft, table.family, None, ports, owner)?;
+                let seen = look(nft, table.family, None, ports, Some(owner))?;
                 let change = remove(table.family, owner, reserve, &seen.present);
                 plans.push((port.port, change.into_iter().collect()));
             }

@@ -160,6 +160,16 @@ impl VifTarget {
         Ok(plan)
     }
 
+    /// The vif whose addresses come and go with the port; none for a tap, which only shares them.
+    pub(crate) fn owner(&self) -> Option<VifId> {
+        Some(self.id).filter(|_| self.device == Device::Vif)
+    }
+
+    /// Whether something is wanted of the port's own settings.
+    pub(crate) fn sets_port(&self, config: &VifConfig, seen: &VifSnapshot) -> bool {
+        self.wanted(config, seen).is_ok_and(|wanted| !wanted.port_flags(seen).0.is_empty())
+    }
+
     /// What the guard shall hold the port to; none when it shall not be guarded, or when what is wanted is no plan.
     pub fn guard(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<GuardEntry> {
         self.wanted(config, seen).ok()?.guard
@@ -419,7 +429,13 @@ impl Wanted<'_> {
             let stays = if master { &joined } else { &uplink.vif };
             to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(stays)));
         }
-        if let Some((set, was)) = isolation(seen, master) {
+        let (known, wanted) = self.port_flags(seen);
+        // A port that joins begins with none of these.
+        let is = seen.port.as_ref().filter(|_| !master).map_or(PortFlags::empty(), |p| p.flags);
+        let wrong = (is ^ wanted) & known;
+        if !wrong.is_empty() {
+            let set = PortSet::default().on(wanted & wrong).off(wrong - wanted);
+            let was = PortSet::default().on(is & wrong).off(wrong - is);
             to.plan.push(Change::PortSet { link: to.link.clone(), set, was });
         }
         to.plan.changes.extend(self.guarded(target, seen)?);
@@ -431,6 +447,22 @@ impl Wanted<'_> {
         }
         to.set(down || !link.up, LinkSet::Up(true), LinkSet::Up(false));
         Ok(())
+    }
+
+    /// The switches of the port about which somebody says something, and those of them that shall be on.
+    fn port_flags(&self, seen: &VifSnapshot) -> (PortFlags, PortFlags) {
+        let (mut known, mut wanted) = (PortFlags::empty(), PortFlags::empty());
+        if let Some(isolated) = seen.policy.isolated {
+            known |= PortFlags::ISOLATED;
+            wanted.set(PortFlags::ISOLATED, isolated);
+        }
+        // A bridge that speaks the spanning tree protocol hears it before any table of nftables does.
+        let stp = self.bridge.bridge.as_ref().is_some_and(|bridge| bridge.stp);
+        if stp && self.guard.is_some() {
+            known |= PortFlags::GUARD;
+            wanted |= PortFlags::GUARD;
+        }
+        (known, wanted)
     }
 
     /// What makes the guard hold the port to what it shall, and to no more.
@@ -464,18 +496,6 @@ impl Wanted<'_> {
         let pvid = self.bridge.bridge.as_ref()?.vlan_default_pvid?;
         Some(VlanRange::new(pvid, true, true))
     }
-}
-
-/// How the port has to be isolated, or be isolated no longer, and how it was; none when that is as it should be.
-fn isolation(seen: &VifSnapshot, joins: bool) -> Option<(PortSet, PortSet)> {
-    let wanted = seen.policy.isolated?;
-    let port = seen.port.as_ref().filter(|_| !joins);
-    let is = port.is_some_and(|port| port.flags.contains(PortFlags::ISOLATED));
-    let set = |isolated| {
-        let set = PortSet::default();
-        if isolated { set.on(PortFlags::ISOLATED) } else { set.off(PortFlags::ISOLATED) }
-    };
-    (wanted != is).then(|| (set(wanted), set(is)))
 }
 
 /// Collects settings of one interface, skipping those that need no change.

@@ -133,7 +133,7 @@ impl Vif<'_> {
         if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
             let (index, name) = (bridge.index, bridge.name.clone());
             seen.policy = self.policy(&name)?;
-            seen.port = port(&mut self.net.kernel, &seen, index)?;
+            seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
             seen.guard = self.look_at_guard(config, &seen)?;
         }
@@ -176,10 +176,10 @@ impl Vif<'_> {
     ) -> Result<Option<GuardSnapshot>, Error> {
         let entry = self.target.guard(config, seen);
         let ports = self.port_names(config, seen.link.as_ref());
-        let id = self.target.id;
+        let owner = self.target.owner();
         let looked = apply::nft(&mut self.net.nft)
             .map_err(Error::from)
-            .and_then(|nft| guard::look(nft, NftFamily::Bridge, entry.as_ref(), &ports, id));
+            .and_then(|nft| guard::look(nft, NftFamily::Bridge, entry.as_ref(), &ports, owner));
         match looked {
             Err(_) if entry.is_none() => Ok(None),
             looked => looked.map(Some),
@@ -250,7 +250,8 @@ impl Vif<'_> {
         seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         let ports = self.port_names(&config, seen.link.as_ref());
         if let Ok(nft) = apply::nft(&mut self.net.nft) {
-            seen.guard = guard::look(nft, NftFamily::Bridge, None, &ports, self.target.id).ok();
+            seen.guard =
+                guard::look(nft, NftFamily::Bridge, None, &ports, self.target.owner()).ok();
         }
         Ok((config, seen))
     }
@@ -305,14 +306,16 @@ pub(super) fn vlans(
     }
 }
 
-/// What the port is set to, where the configuration says something of that and it is in this bridge already.
+/// What the port is set to, where something of that is wanted and it is in this bridge already.
 pub(super) fn port(
     kernel: &mut Kernel,
+    target: &VifTarget,
+    config: &VifConfig,
     seen: &VifSnapshot,
     bridge: u32,
 ) -> Result<Option<Port>, Error> {
     let joined = seen.link.as_ref().filter(|link| link.master == Some(bridge));
-    match joined.filter(|_| seen.policy.isolated.is_some()) {
+    match joined.filter(|_| target.sets_port(config, seen)) {
         Some(link) => Ok(kernel.port(link.index)?),
         None => Ok(None),
     }

@@ -7,7 +7,7 @@ use super::GuardLayout;
 use super::layout::{Version, by_port, macs};
 use crate::config::{GuardLevel, GuardPolicy};
 use crate::types::{
-    Device, IfName, IpList, MacAddr, NftElement, NftFamily, NftSet, NftValue, ParseError, VifId,
+    IfName, IpList, MacAddr, NftElement, NftFamily, NftSet, NftValue, ParseError, VifId,
 };
 
 /// What the guard shall hold one port to.
@@ -19,7 +19,7 @@ pub struct GuardEntry {
     /// The vif that the addresses belong to.
     pub owner: VifId,
     /// Whether the port makes its addresses the vif's own, so that nobody else may use them: not for a tap, which only
-    /// shares the addresses of its vif.
+    /// shares the addresses of its vif, nor on a bridge that separates VLANs, where each may have the same addresses.
     pub claims: bool,
     /// The bridge that it is a port of; none when it is routed.
     pub bridge: Option<IfName>,
@@ -56,15 +56,16 @@ impl GuardEntry {
     ///
     /// `strict vif3.0 00:16:3e:01:02:03 bridge xenbr0 10.0.0.5 2001:db8::/64`
     pub fn record(&self) -> String {
-        let device = if self.claims { "" } else { "-emu" };
-        let mut words = vec![
-            self.policy.level.to_string(),
-            format!("vif{}{device}", self.owner),
-            self.mac.to_string(),
-        ];
+        let mut words =
+            vec![self.policy.level.to_string(), format!("vif{}", self.owner), self.mac.to_string()];
         words.extend(self.bridge.iter().map(|bridge| format!("{BRIDGE} {bridge}")));
         let GuardPolicy { dhcp_server, router, reserve, level: _ } = self.policy;
-        for (word, set) in [(DHCP_SERVER, dhcp_server), (ROUTER, router), (RESERVE, reserve)] {
+        for (word, set) in [
+            (SHARED, !self.claims),
+            (DHCP_SERVER, dhcp_server),
+            (ROUTER, router),
+            (RESERVE, reserve),
+        ] {
             words.extend(set.then(|| word.to_owned()));
         }
         for prefix in self.prefixes() {
@@ -93,7 +94,7 @@ impl GuardEntry {
         let mut words = record.split(' ').peekable();
         let level = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
         let vif = words.next().and_then(|word| VifId::from_if_name(word).ok());
-        let (owner, device) = vif.ok_or_else(|| wrong(whole))?;
+        let (owner, _) = vif.ok_or_else(|| wrong(whole))?;
         let mac = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
         let mut bridge = None;
         if words.next_if_eq(&BRIDGE).is_some() {
@@ -101,6 +102,7 @@ impl GuardEntry {
             bridge = Some(name.ok_or_else(|| wrong(whole))?);
         }
         let mut flag = |word| words.next_if_eq(&word).is_some();
+        let claims = !flag(SHARED);
         let policy = GuardPolicy {
             level,
             dhcp_server: flag(DHCP_SERVER),
@@ -112,7 +114,7 @@ impl GuardEntry {
             return Err(wrong("a record that was not cut"));
         }
         let ip = rest.join(" ").parse().map_err(|_| wrong(whole))?;
-        Ok(Self { port, owner, claims: device == Device::Vif, bridge, mac, ip, policy })
+        Ok(Self { port, owner, claims, bridge, mac, ip, policy })
     }
 
     /// Whose vif a record is about, and whether its addresses shall stay reserved; a record that was cut will do.
@@ -191,6 +193,7 @@ pub(super) fn reserved_for(owner: VifId) -> String {
 }
 
 const BRIDGE: &str = "bridge";
+const SHARED: &str = "shared";
 const DHCP_SERVER: &str = "dhcp-server";
 const ROUTER: &str = "router";
 const RESERVE: &str = "reserve";

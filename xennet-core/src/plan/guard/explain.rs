@@ -185,6 +185,7 @@ impl<'a> Walk<'a> {
             }
             NftExpr::Immediate { register, data } => self.store(*register, data),
             NftExpr::Counter(_) | NftExpr::Verdict(_) => Some(()),
+            // The guard's rules have none of these; a rule that does is somebody else's, and says nothing here.
             NftExpr::Ct { .. }
             | NftExpr::Masquerade
             | NftExpr::Nat { .. }
@@ -197,7 +198,7 @@ impl<'a> Walk<'a> {
         Some(match key {
             NftMeta::Protocol => short(&self.packet.protocol.to_be_bytes()),
             NftMeta::IifName => (name(&self.frame.port), 16),
-            // Where it goes is not known before routing.
+            // Where it goes is not decided yet.
             NftMeta::OifName => return None,
             NftMeta::IifType => short(&1_u16.to_ne_bytes()),
             NftMeta::BridgeName => (self.frame.bridge.as_ref().map_or([0; 16], name), 16),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{BridgeInfo, VlanId};
+use crate::types::{BridgeInfo, PortState, VlanId};
 
 const ID: VifId = VifId { domid: 3, devid: 0 };
 
@@ -293,6 +293,63 @@ fn offline_takes_down_whatever_is_left() {
     assert_eq!(lines(Some(Link { up: true, ..link(7, "vif3.0") })), ["link set dev vif3.0 down"]);
     assert!(lines(Some(link(7, "vif3.0"))).is_empty());
     assert!(lines(None).is_empty());
+}
+
+#[test]
+fn a_guarded_vif_is_guarded_before_it_comes_up() {
+    let config = config(&[("mac", "00:16:3e:01:02:03"), ("ip", "10.0.0.5")]);
+    let mut seen = fresh();
+    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    let lines = lines(&plan);
+    let at = |begin: &str| lines.iter().position(|line| line.starts_with(begin)).unwrap();
+    assert!(at("link set dev vif3.0 master") < at("nft add table bridge xennet"), "{lines:#?}");
+    assert!(at("nft add table bridge xennet") < at("link set dev vif3.0 up"), "{lines:#?}");
+    // What a tap shares it does not own, and no more does a vif where another VLAN may have the same address.
+    assert!(lines.iter().any(|line| line.contains(" owned4_32 { 10.0.0.5")), "{lines:#?}");
+    for (device, vlan_filtering) in [(Device::Tap, false), (Device::Vif, true)] {
+        seen.bridges[0].bridge.as_mut().unwrap().vlan_filtering = vlan_filtering;
+        let plan = target(device).online(&config, &seen).unwrap();
+        assert!(!plan.to_string().contains(" owned4_32 { "), "{plan}");
+        assert!(plan.to_string().contains(" ip4_32 { \"vif3.0"), "{plan}");
+    }
+}
+
+#[test]
+fn without_a_mac_there_is_nothing_to_hold_a_guest_to() {
+    let error = target(Device::Vif).online(&config(&[("ip", "10.0.0.5")]), &fresh()).unwrap_err();
+    assert!(error.to_string().starts_with("vif3.0: no mac is set"), "{error}");
+}
+
+#[test]
+fn a_port_is_isolated_and_kept_out_of_the_spanning_tree() {
+    let config = config(&[("mac", "00:16:3e:01:02:03"), ("ip", "10.0.0.5")]);
+    let mut seen = fresh();
+    seen.policy.isolated = Some(true);
+    let set = |seen: &VifSnapshot| {
+        let plan = target(Device::Vif).online(&config, seen).unwrap();
+        lines(&plan).into_iter().find(|line| line.contains("bridge_slave"))
+    };
+    let isolated = Some("link set dev vif3.0 type bridge_slave isolated on".to_owned());
+    assert_eq!(set(&seen), isolated);
+    seen.bridges[0].bridge.as_mut().unwrap().stp = true;
+    let both = Some("link set dev vif3.0 type bridge_slave guard on isolated on".to_owned());
+    assert_eq!(set(&seen), both);
+    // A port of the bridge already: only what differs.
+    seen.link.as_mut().unwrap().master = Some(2);
+    seen.port = Some(Port {
+        bridge: 2,
+        state: PortState::Forwarding,
+        cost: 2,
+        priority: 32,
+        flags: PortFlags::GUARD,
+        known: PortFlags::all(),
+        mcast_router: None,
+        group_fwd_mask: 0,
+        backup_port: None,
+    });
+    assert_eq!(set(&seen), isolated);
+    seen.policy.isolated = None;
+    assert_eq!(set(&seen), None);
 }
 
 /// What a kernel, with or without IPv6, and XenStore would do with a change.
