@@ -24,7 +24,7 @@ struct Cli {
 }
 
 /// What every command understands.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub(crate) struct Options {
     /// Print the plan and change nothing
     #[arg(long, global = true)]
@@ -104,12 +104,17 @@ pub(crate) fn run() -> ExitCode {
         Command::Network(command) => network::run(command, &options),
         Command::Demo => demo::run(),
     };
+    finish("xennet", done)
+}
+
+/// Tells standard error what failed, and gives the exit status.
+pub(crate) fn finish(name: &str, done: Result<(), Failure>) -> ExitCode {
     let (code, text) = match done {
         Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
         Err(Failure::Failed(text)) => (1, text),
         Err(Failure::Usage(text)) => (2, text),
     };
-    complain("xennet", &text);
+    complain(name, &text);
     ExitCode::from(code)
 }
 

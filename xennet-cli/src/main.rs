@@ -2,9 +2,11 @@
 
 mod args;
 mod bridge;
+mod convert;
 mod demo;
 mod guard;
 mod hotplug;
+mod legacy;
 mod log;
 mod network;
 mod vif;
@@ -19,6 +21,10 @@ fn main() -> ExitCode {
     match Path::new(&name).file_name().and_then(OsStr::to_str) {
         // xl calls the script of a vif by its name, and waits for it: nothing that it does not need happens here.
         Some(script) if hotplug::NAMES.contains(&script) => hotplug::script(script, args),
-        _ => args::run(),
+        Some(script) => match legacy::script(script) {
+            Some(kind) => legacy::run(kind, args),
+            None => args::run(),
+        },
+        None => args::run(),
     }
 }

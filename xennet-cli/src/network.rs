@@ -14,8 +14,8 @@ use xennet_core::types::IfName;
 use xennet_core::{Dom0Network, Error, HostStatus};
 
 use crate::args::{Failure, Options};
-use crate::hotplug;
 use crate::log::complain;
+use crate::{convert, hotplug};
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Status(Which),
     /// Say nothing, and exit with status 0, if the network is as the configuration says
     Check(Which),
+    /// Print a xennet.toml made of the files of xend and xl
+    Import(convert::From),
+    /// Print the configuration as files of ifupdown or systemd-networkd
+    Export(convert::To),
 }
 
 #[derive(Args, Debug)]
@@ -63,7 +67,7 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    fn open(&self) -> Result<Dom0Network, Failure> {
+    pub(crate) fn open(&self) -> Result<Dom0Network, Failure> {
         let mut net = Options::network(true)?;
         let path = self.config.clone().unwrap_or_else(hotplug::config_path);
         if !path.exists() {
@@ -110,16 +114,7 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let mut host = net.host();
             told(&if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? }, options)
         }
-        Command::Status(which) => {
-            let mut net = which.open()?;
-            let status = net.host().status()?;
-            if options.json {
-                Options::print_json(&as_json(&status))?;
-            } else {
-                show(&net, &status)?;
-            }
-            drift(&status)
-        }
+        Command::Status(which) => tell_status(&mut which.open()?, options),
         Command::Check(which) => {
             let status = which.open()?.host().status()?;
             if options.json {
@@ -129,11 +124,24 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             }
             drift(&status)
         }
+        Command::Import(from) => convert::import(&from),
+        Command::Export(to) => convert::export(&to, options),
     }
 }
 
+/// What there is, and what differs.
+pub(crate) fn tell_status(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
+    let status = net.host().status()?;
+    if options.json {
+        Options::print_json(&as_json(&status))?;
+    } else {
+        show(net, &status)?;
+    }
+    drift(&status)
+}
+
 /// What would be done or was, and what to look after.
-fn told(plan: &Plan, options: &Options) -> Result<(), Failure> {
+pub(crate) fn told(plan: &Plan, options: &Options) -> Result<(), Failure> {
     if !options.json {
         plan.warnings().iter().for_each(|warning| complain("xennet: warning", warning));
     }

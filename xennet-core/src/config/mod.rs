@@ -2,19 +2,26 @@
 
 mod bridge;
 mod error;
+mod export;
 mod guard;
+mod import;
 mod nat;
 mod network;
 mod port;
 mod routed;
+mod script;
 mod table;
 mod vif;
+mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
 pub use error::ConfigError;
+pub use export::{Export, ExportFile, ExportTarget, HostNow};
 pub use guard::{GuardLevel, GuardPolicy};
+pub use import::{Import, Remark};
 pub use nat::{NatPolicy, PortForward, Transport};
 pub use network::{Forwarding, NetworkConfig};
 pub use port::{GuestName, GuestPolicy, PortPolicy};
 pub use routed::RoutedPolicy;
+pub use script::{NetworkScript, ScriptBridge, ScriptKind};
 pub use vif::VifConfig;

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
@@ -129,5 +130,14 @@ impl PortForward {
     pub(super) fn clashes(&self, other: &Self) -> bool {
         let to = |forward: &Self| (forward.protocol, forward.port, forward.to.is_ipv4());
         to(self) == to(other)
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
     }
 }

@@ -93,6 +93,12 @@ impl NetworkConfig {
         self.guests.iter().find(|policy| policy.guest == *guest)
     }
 
+    /// Whether it says anything of the host's side: bridges, guests that are routed or behind its address, forwarding.
+    pub fn describes_host(&self) -> bool {
+        let guests = self.bridges.is_empty() && self.routed.is_empty() && self.nat.is_empty();
+        !guests || self.forwarding != Forwarding::default()
+    }
+
     /// Whether guests need the host to forward packets: IPv4, and IPv6.
     pub fn forwards(&self) -> (bool, bool) {
         let routed = self.routed.iter().flat_map(|routed| &routed.prefixes);
@@ -104,7 +110,7 @@ impl NetworkConfig {
         )
     }
 
-    fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
+    pub(super) fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
         let name = &bridge.name;
         if self.bridge(name).is_some() {
             return Err(("name", format!("bridge {name}: described twice")));
@@ -126,7 +132,7 @@ impl NetworkConfig {
         Ok(())
     }
 
-    fn check_routed(&self, routed: &RoutedPolicy) -> Result<(), String> {
+    pub(super) fn check_routed(&self, routed: &RoutedPolicy) -> Result<(), String> {
         let uplink = &routed.uplink;
         if self.routed.iter().any(|other| other.uplink == *uplink) {
             return Err(format!("routed {uplink}: described twice"));
@@ -139,7 +145,7 @@ impl NetworkConfig {
         }
     }
 
-    fn check_nat(&self, nat: &NatPolicy) -> Result<(), (&'static str, String)> {
+    pub(super) fn check_nat(&self, nat: &NatPolicy) -> Result<(), (&'static str, String)> {
         let name = &nat.name;
         if self.nat.iter().any(|other| other.name == *name) {
             return Err(("name", format!("nat {name}: described twice")));

@@ -4,6 +4,7 @@ mod before;
 mod bridge;
 mod forwarding;
 mod handover;
+mod now;
 mod rollback;
 mod stop;
 

@@ -1,0 +1,108 @@
+//! Called as one of Xen's network scripts of old: `network-bridge start netdev=eth0 bridge=xenbr0`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use xennet_core::Dom0Network;
+use xennet_core::config::{NetworkConfig, NetworkScript, ScriptBridge, ScriptKind};
+
+use crate::args::{Failure, Options, finish, usage};
+use crate::log::complain;
+use crate::{hotplug, network};
+
+/// The script of this name, if this program stands in for it.
+pub(crate) fn script(name: &str) -> Option<ScriptKind> {
+    ScriptKind::of(name)
+}
+
+/// The whole life of a network script.
+pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> ExitCode {
+    finish(kind.name(), called(kind, args))
+}
+
+fn called(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> Result<(), Failure> {
+    let args: Vec<String> = args
+        .map(OsString::into_string)
+        .collect::<Result<_, _>>()
+        .map_err(|arg| Failure::Usage(format!("argument {}: expected UTF-8", arg.display())))?;
+    // Xen's scripts took the command anywhere among the arguments.
+    let (commands, args): (Vec<&str>, Vec<&str>) =
+        args.iter().map(String::as_str).partition(|arg| !arg.contains('='));
+    let [command @ ("start" | "stop" | "status")] = commands.as_slice() else {
+        let name = kind.name();
+        return Err(Failure::Usage(format!(
+            "expected `{name} start|stop|status [netdev=NAME] [bridge=NAME] [vifnum=N] [antispoof=yes] [dhcp=yes]`"
+        )));
+    };
+    let script = NetworkScript::parse(kind, args).map_err(usage)?;
+    let mut net = Options::network(true)?;
+    hotplug::load_config(&mut net)?;
+    if net.config().describes_host() {
+        return Err(Failure::Failed(format!(
+            "{} says what the host's network shall be: use `xennet network {command}`",
+            hotplug::config_path().display()
+        )));
+    }
+    net.set_config(NetworkConfig::default());
+    let Some(config) = asked_for(&script, &mut net, command)? else { return Ok(()) };
+    net.set_config(config);
+    let options = Options::default();
+    let mut host = net.host();
+    match *command {
+        "start" => network::told(&host.start()?, &options),
+        "stop" => network::told(&host.stop(false)?, &options),
+        _ => network::tell_status(&mut net, &options),
+    }
+}
+
+/// What the script asks for; nothing when there is nothing to do.
+fn asked_for(
+    script: &NetworkScript,
+    net: &mut Dom0Network,
+    command: &str,
+) -> Result<Option<NetworkConfig>, Failure> {
+    let seen = net.host().look()?;
+    let gateway = seen.gateway().filter(|_| script.asks_for_gateway());
+    if script.kind == ScriptKind::Dummy || script.bridge == Some(ScriptBridge::None) {
+        return Ok(None);
+    }
+    let (config, remarks) = match script.config(gateway) {
+        // What was taken is given back, wherever the default route leads by now.
+        Err(_) if command == "stop" => (NetworkConfig::default(), Vec::new()),
+        asked => asked.map_err(usage)?,
+    };
+    if script.kind == ScriptKind::Bridge
+        && let Some(link) =
+            gateway.and_then(|name| seen.link(name)).filter(|link| link.bridge.is_some())
+    {
+        complain(
+            script.kind.name(),
+            format_args!(
+                "the default route leaves by {0}, which is a bridge already, and not one of ours: nothing to do; \
+                 guests want bridge={0}",
+                link.name
+            ),
+        );
+        return Ok(None);
+    }
+    if !config.nat.is_empty() && command == "start" {
+        return Err(Failure::Failed(
+            "xennet does not translate addresses yet: nothing is changed".to_owned(),
+        ));
+    }
+    if command == "start" {
+        remarks.iter().for_each(|remark| complain(script.kind.name(), remark));
+        if script.antispoof && script.kind == ScriptKind::Bridge {
+            let file = hotplug::config_path();
+            complain(
+                script.kind.name(),
+                format_args!(
+                    "antispoof=yes: what vifs are held to when they are plugged is for {} to say; if it says nothing, those \
+                     with ip= are held to it",
+                    file.display()
+                ),
+            );
+        }
+    }
+    Ok(Some(config))
+}

@@ -1,0 +1,269 @@
+mod ifupdown;
+mod networkd;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{BridgePolicy, HostAddresses, NatPolicy, NetworkConfig, PortPolicy};
+use crate::types::{IfName, MacAddr, ParseError};
+
+/// Who configures the host's interfaces instead of xennet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportTarget {
+    /// ifupdown: `/etc/network/interfaces`.
+    ///
+    /// Bridges are made by `ip link` in `pre-up` lines: `bridge_ports` and its like are of bridge-utils, which Debian 12 does
+    /// not install, and without which ifupdown passes over them in silence.
+    Ifupdown,
+    /// systemd-networkd: `/etc/systemd/network`, as of systemd 252.
+    Networkd,
+}
+
+/// The host's side of a configuration, as another program's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Export {
+    /// The files.
+    pub files: Vec<ExportFile>,
+    /// What has no equivalent in them, and what to do about it, each a line. The first file says so too.
+    pub remarks: Vec<String>,
+}
+
+/// One file of another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportFile {
+    /// Where it belongs, below the root directory: `etc/network/interfaces.d/xennet`.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// What the host has on a bridge, or on its uplink as long as that is no port: what `addresses = "inherit"` comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct HostNow {
+    /// The hardware address that the bridge has, or would have by xennet.
+    pub mac: Option<MacAddr>,
+    /// The addresses that somebody gave it for good.
+    pub addresses: Vec<IpNet>,
+    /// The default routes that somebody entered: one router for IPv4, one for IPv6.
+    pub gateways: Vec<IpAddr>,
+    /// Whether it has an IPv4 address for a time: a DHCP client renews it.
+    pub dhcp: bool,
+    /// Whether it has an IPv6 address for a time: a router told its network.
+    pub advertised: bool,
+}
+
+impl NetworkConfig {
+    /// The host's side as another program's files: bridges, the host's addresses, forwarding and NAT.
+    ///
+    /// `now` says for a bridge what the host has on it, for what the configuration leaves to the uplink. An error when a name
+    /// cannot be written there.
+    pub fn export(
+        &self,
+        to: ExportTarget,
+        now: &BTreeMap<IfName, HostNow>,
+    ) -> Result<Export, ParseError> {
+        let (bridges, mut remarks) = (self.described(now)?, Vec::new());
+        self.remark(to, &bridges, &mut remarks);
+        let mut files = match to {
+            ExportTarget::Ifupdown => vec![ifupdown::file(&bridges)],
+            ExportTarget::Networkd => networkd::files(&bridges),
+        };
+        files.extend(self.sysctls());
+        files.retain(|file| !file.text.is_empty());
+        for (n, file) in files.iter_mut().enumerate() {
+            let mut head = format!("{HEAD}\n");
+            for remark in remarks.iter().filter(|_| n == 0) {
+                head.line(format_args!("# {remark}"));
+            }
+            file.text.insert_str(0, &head);
+        }
+        Ok(Export { files, remarks })
+    }
+
+    /// Every bridge, also those of guests behind the host's address.
+    fn described(&self, now: &BTreeMap<IfName, HostNow>) -> Result<Vec<Described<'_>>, ParseError> {
+        let mut all = Vec::new();
+        for policy in &self.bridges {
+            let seen = now.get(&policy.name).cloned().unwrap_or_default();
+            let hosts = policy.addresses.as_ref().map(|addresses| match addresses {
+                HostAddresses::Inherit => seen.clone(),
+                HostAddresses::Static(addresses) => HostNow {
+                    addresses: addresses.clone(),
+                    gateways: policy.gateways.clone(),
+                    ..HostNow::default()
+                },
+            });
+            let mac = policy.mac.or(seen.mac);
+            all.push(Described { policy: policy.clone(), mac, hosts, nat: None });
+        }
+        for (n, nat) in self.nat.iter().enumerate() {
+            if let Some(bridge) = &nat.bridge {
+                let hosts = HostNow { addresses: nat.subnets.clone(), ..HostNow::default() };
+                let policy = BridgePolicy::new(bridge.clone());
+                let mac = now.get(bridge).and_then(|now| now.mac);
+                all.push(Described { policy, mac, hosts: Some(hosts), nat: Some((n, nat)) });
+            }
+        }
+        let nat = self.nat.iter().filter_map(|nat| nat.uplink.as_ref());
+        let uplinks = self.routed.iter().map(|routed| &routed.uplink).chain(nat);
+        let bridges = all.iter().map(|one| &one.policy);
+        let bridges = bridges.flat_map(|policy| [Some(&policy.name), policy.uplink.as_ref()]);
+        bridges.flatten().chain(uplinks).try_for_each(writable)?;
+        Ok(all)
+    }
+
+    /// Forwarding, and the answering for guests.
+    fn sysctls(&self) -> Option<ExportFile> {
+        let (mut text, needed) = (String::new(), self.forwards());
+        let switches = [
+            ("ipv4/ip_forward", self.forwarding.ipv4.or(needed.0.then_some(true))),
+            ("ipv6/conf/all/forwarding", self.forwarding.ipv6.or(needed.1.then_some(true))),
+        ];
+        for (key, on) in switches {
+            if let Some(on) = on {
+                text.line(format_args!("net/{key} = {}", u8::from(on)));
+            }
+        }
+        for routed in &self.routed {
+            for (key, on) in [("ipv4", routed.proxy_arp), ("ipv6", routed.proxy_ndp)] {
+                let proxy = if key == "ipv4" { "proxy_arp" } else { "proxy_ndp" };
+                if on {
+                    text.line(format_args!("net/{key}/conf/{}/{proxy} = 1", routed.uplink));
+                }
+            }
+        }
+        let path = "etc/sysctl.d/90-xennet.conf".to_owned();
+        (!text.is_empty()).then_some(ExportFile { path, text })
+    }
+
+    /// What the files do not say.
+    fn remark(&self, to: ExportTarget, bridges: &[Described<'_>], remarks: &mut Vec<String>) {
+        let mut say = |text: String| remarks.push(text);
+        say("with these in force, let nothing run `xennet network start`".to_owned());
+        for Described { policy, hosts, .. } in bridges {
+            let name = &policy.name;
+            let inherits = policy.addresses == Some(HostAddresses::Inherit);
+            if let (true, Some(hosts), Some(uplink)) = (inherits, hosts, &policy.uplink) {
+                say(if hosts.is_nothing() {
+                    format!(
+                        "{name}: inherits, and {uplink} has no address here: give {name} what {uplink} has"
+                    )
+                } else {
+                    format!(
+                        "{name}: inherits: what is said of its addresses is what the host has at this moment"
+                    )
+                });
+            }
+            if let Some(uplink) = &policy.uplink {
+                say(match to {
+                    ExportTarget::Ifupdown => format!(
+                        "{uplink}: is a port of {name}: remove what else is said of {uplink}'s addresses in \
+                         /etc/network/interfaces"
+                    ),
+                    ExportTarget::Networkd => format!(
+                        "{uplink}: is a port of {name}, and its file here comes before others that match {uplink}: see \
+                         that none is named before 10-xennet"
+                    ),
+                });
+            }
+        }
+        for nat in &self.nat {
+            let name = nat.name.escape_debug();
+            if nat.bridge.is_none() {
+                say(format!(
+                    "nat {name}: only xennet gives each guest a link of its own: left out"
+                ));
+            } else if to == ExportTarget::Networkd {
+                if let Some(uplink) = &nat.uplink {
+                    say(format!("nat {name}: masquerades whatever the way out, not only {uplink}"));
+                }
+                if !nat.forward.is_empty() {
+                    say(format!(
+                        "nat {name}: no port of the host leads to a guest: networkd has no such rules"
+                    ));
+                }
+                if nat.dhcp && nat.subnets.iter().any(|net| net.addr().is_ipv6()) {
+                    say(format!("nat {name}: networkd's DHCP server is for IPv4 only"));
+                }
+            } else if nat.dhcp {
+                say(format!(
+                    "nat {name}: no DHCP: run a server, such as dnsmasq, on the guests' bridge"
+                ));
+            }
+        }
+        if self.forwards().1 || self.forwarding.ipv6 == Some(true) {
+            say("a host that forwards IPv6 takes no default route from routers any more, unless accept_ra is 2".to_owned());
+        }
+        let ports = self
+            .bridges
+            .iter()
+            .any(|bridge| bridge.manage_uplink_vlans || bridge.port != PortPolicy::default());
+        if ports || !self.guests.is_empty() || self.vif != super::VifConfig::default() {
+            say("what holds for guests (guard, isolated, [[guest]], [vif], ...) stays in xennet.toml: keep it for the plug of vifs".to_owned());
+        }
+    }
+}
+
+const HEAD: &str = "# Made by `xennet network export`.";
+
+/// One bridge, with what the host shall have on it.
+#[derive(Debug)]
+struct Described<'c> {
+    policy: BridgePolicy,
+    mac: Option<MacAddr>,
+    hosts: Option<HostNow>,
+    /// The guests behind the host's address that it is for, and their place among those.
+    nat: Option<(usize, &'c NatPolicy)>,
+}
+
+impl HostNow {
+    /// Whether the host has no address there.
+    pub fn is_nothing(&self) -> bool {
+        self.addresses.is_empty() && !self.dhcp && !self.advertised
+    }
+}
+
+impl Described<'_> {
+    /// Seconds that a port waits: a bridge for guests does not, unless it speaks spanning tree.
+    fn forward_delay(&self) -> u32 {
+        let unsaid = if self.policy.stp == Some(true) { 15 } else { 0 };
+        self.policy.forward_delay.unwrap_or(unsaid)
+    }
+
+    /// The uplink whose hardware address it has.
+    fn takes_mac_of(&self) -> Option<&IfName> {
+        self.policy.uplink.as_ref().filter(|_| self.hosts.is_some() && self.policy.mac.is_none())
+    }
+}
+
+/// Whether a name means itself and nothing else in a shell, as a pattern of networkd's, and as a name of ifupdown's.
+fn writable(name: &IfName) -> Result<(), ParseError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    if name.as_str().bytes().all(plain) && !name.as_str().starts_with('-') {
+        return Ok(());
+    }
+    let expected =
+        "letters, digits, \"_\", \".\" and \"-\" only: others mean more than themselves there";
+    Err(ParseError::new("interface name", name.as_str(), expected))
+}
+
+/// Text that grows by lines.
+trait Lines {
+    fn line(&mut self, line: impl fmt::Display);
+}
+
+impl Lines for String {
+    fn line(&mut self, line: impl fmt::Display) {
+        writeln!(self, "{line}").expect("a String takes every text");
+    }
+}
+
+#[cfg(test)]
+mod tests;

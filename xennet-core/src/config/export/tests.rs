@@ -1,0 +1,146 @@
+use super::*;
+
+fn export(toml: &str, to: ExportTarget, now: &[(&str, HostNow)]) -> Export {
+    let now = now.iter().map(|(name, now)| (name.parse().unwrap(), now.clone())).collect();
+    let config = NetworkConfig::from_toml(toml).unwrap();
+    config.export(to, &now).unwrap_or_else(|error| panic!("{error}: {toml}"))
+}
+
+fn file<'e>(export: &'e Export, path: &str) -> &'e str {
+    let found = export.files.iter().find(|file| file.path == path);
+    &found.unwrap_or_else(|| panic!("no {path}: {export:#?}")).text
+}
+
+const FULL: &str = r#"
+[[bridge]]
+name = "xenbr0"
+uplink = "eth0"
+addresses = ["192.0.2.2/24", "198.51.100.2/24", "2001:db8::2/64"]
+gateways = ["192.0.2.1", "fe80::1"]
+mtu = 9000
+guard = "strict"
+[[bridge]]
+name = "xenbr1"
+ipv6 = false
+stp = true
+vlan_filtering = true
+ageing = 20
+multicast_snooping = false
+group_fwd_mask = 8
+[[nat]]
+name = "na#t"
+bridge = "xennat0"
+subnets = ["10.0.0.1/24", "fd00::1/64"]
+uplink = "xenbr0"
+dhcp = true
+forward = [{ protocol = "tcp", port = 8080, to = "10.0.0.5", to_port = 80 }]
+[[routed]]
+uplink = "eth2"
+proxy_arp = true
+"#;
+
+#[test]
+fn for_ifupdown() {
+    let export = export(FULL, ExportTarget::Ifupdown, &[]);
+    let text = file(&export, "etc/network/interfaces.d/xennet");
+    for lines in [
+        "\nauto eth0\niface eth0 inet manual\n    pre-up test ! -e /proc/sys/net/ipv6/conf/eth0/disable_ipv6 || echo 1",
+        "    pre-up test -e /sys/class/net/xenbr0 || ip link add name xenbr0 address $(cat /sys/class/net/eth0/address) \
+         mtu 9000 type bridge stp_state 0 forward_delay 0\n    pre-up ip link set dev eth0 master xenbr0\n",
+        "iface xenbr0 inet static\n    address 192.0.2.2/24\niface xenbr0 inet static\n    address 198.51.100.2/24\n    \
+         gateway 192.0.2.1\n",
+        "iface xenbr0 inet6 static\n    address 2001:db8::2/64\n    gateway fe80::1\n    accept_ra 1\n    autoconf 1\n    \
+         post-down ip link delete dev xenbr0\n",
+        "type bridge stp_state 1 forward_delay 1500 ageing_time 2000 vlan_filtering 1 mcast_snooping 0 group_fwd_mask 8\n",
+        "    up nft 'table inet xennet_nat0 { chain out { type nat hook postrouting priority srcnat; \
+         ip saddr 10.0.0.0/24 oifname \"xenbr0\" masquerade; ip6 saddr fd00::/64 oifname \"xenbr0\" masquerade; }; \
+         chain in { type nat hook prerouting priority dstnat; meta nfproto ipv4 fib daddr type local \
+         tcp dport 8080 dnat ip to 10.0.0.5:80; }; }'\n",
+    ] {
+        assert!(text.contains(lines), "{lines}\n---\n{text}");
+    }
+    for remark in &export.remarks {
+        assert!(text.contains(&format!("\n# {remark}\n")), "{remark}");
+    }
+    assert!(export.remarks.iter().any(|remark| remark.contains("no DHCP: run a server")));
+    assert_eq!(
+        file(&export, "etc/sysctl.d/90-xennet.conf"),
+        format!(
+            "{HEAD}\nnet/ipv4/ip_forward = 1\nnet/ipv6/conf/all/forwarding = 1\nnet/ipv4/conf/eth2/proxy_arp = 1\n"
+        )
+    );
+}
+
+#[test]
+fn for_networkd() {
+    let mac = "02:00:00:00:00:02".parse().ok();
+    let export =
+        export(FULL, ExportTarget::Networkd, &[("xenbr0", HostNow { mac, ..HostNow::default() })]);
+    let of = |name: &str| {
+        let text = file(&export, &format!("etc/systemd/network/10-xennet-{name}"));
+        text.split_once("\n[").unwrap().1
+    };
+    assert_eq!(
+        of("xenbr0.netdev"),
+        "NetDev]\nName=xenbr0\nKind=bridge\nMACAddress=02:00:00:00:00:02\nMTUBytes=9000\n\n[Bridge]\nSTP=no\nForwardDelaySec=0\n"
+    );
+    assert_eq!(
+        of("xenbr0.network"),
+        "Match]\nName=xenbr0\n\n[Network]\nConfigureWithoutCarrier=yes\nAddress=192.0.2.2/24\nAddress=198.51.100.2/24\n\
+         Address=2001:db8::2/64\nGateway=192.0.2.1\nGateway=fe80::1\n"
+    );
+    assert_eq!(
+        of("eth0.network"),
+        "Match]\nName=eth0\n\n[Link]\nMTUBytes=9000\n\n[Network]\nBridge=xenbr0\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+    );
+    assert!(of("xenbr1.network").contains("LinkLocalAddressing=no"));
+    assert!(of("xennat0.network").ends_with("IPMasquerade=both\nDHCPServer=yes\n"));
+    let remarks = export.remarks.join("\n");
+    for words in
+        ["nat na#t: masquerades whatever the way out, not only xenbr0", "no port of the host leads"]
+    {
+        assert!(remarks.contains(words), "{remarks}");
+    }
+}
+
+#[test]
+fn what_the_host_has_now_is_what_is_inherited() {
+    let toml = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
+    let leased = HostNow { dhcp: true, advertised: true, ..HostNow::default() };
+    let ifupdown = export(toml, ExportTarget::Ifupdown, &[("xenbr0", leased.clone())]);
+    let text = file(&ifupdown, "etc/network/interfaces.d/xennet");
+    assert!(text.contains("iface xenbr0 inet dhcp\niface xenbr0 inet6 auto\n"), "{text}");
+    let networkd = export(toml, ExportTarget::Networkd, &[("xenbr0", leased)]);
+    assert!(
+        file(&networkd, "etc/systemd/network/10-xennet-xenbr0.network").contains("DHCP=ipv4\n")
+    );
+    assert!(
+        file(&networkd, "etc/systemd/network/10-xennet-xenbr0.link")
+            .contains("MACAddressPolicy=none")
+    );
+    let unknown = export(toml, ExportTarget::Ifupdown, &[]);
+    assert!(unknown.remarks.iter().any(|remark| remark.contains("give xenbr0 what eth0 has")));
+}
+
+#[test]
+fn nothing_that_a_shell_would_take_for_more_than_a_name() {
+    for name in ["$(reboot)", "a;b", "a*", "a=b", "é", "-a", "a'"] {
+        for toml in [
+            format!("[[bridge]]\nname = \"{name}\"\n"),
+            format!("[[bridge]]\nname = \"b\"\nuplink = \"{name}\"\n"),
+            format!("[[routed]]\nuplink = \"{name}\"\n"),
+            format!(
+                "[[nat]]\nname = \"n\"\nbridge = \"b\"\nsubnets = [\"10.0.0.1/24\"]\nuplink = \"{name}\"\n"
+            ),
+        ] {
+            let config = NetworkConfig::from_toml(&toml).unwrap();
+            for to in [ExportTarget::Ifupdown, ExportTarget::Networkd] {
+                let error = config.export(to, &BTreeMap::new()).unwrap_err().to_string();
+                assert!(error.contains("letters, digits"), "{error}");
+            }
+        }
+    }
+    let nat = "[[nat]]\nname = \"a\\nup reboot\"\nsubnets = [\"10.0.0.1/24\"]\n[[bridge]]\nname = \"b\"\n";
+    let export = export(nat, ExportTarget::Ifupdown, &[]);
+    assert!(export.files.iter().all(|file| !file.text.contains("\nup")), "{export:?}");
+}

@@ -1,0 +1,286 @@
+use super::{BridgePolicy, GuardLevel, HostAddresses, NatPolicy, NetworkConfig, RoutedPolicy};
+use crate::types::{IfName, ParseError};
+
+/// One of Xen's network scripts of old with its arguments: what they ask for, and how they would be asked today.
+///
+/// Xen had them until 2014. `xend` called them when it started; some hosts still call them at boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkScript {
+    /// Which of them.
+    pub kind: ScriptKind,
+    /// The interface that leads to the world; none for that of the default route.
+    pub netdev: Option<IfName>,
+    /// The bridge to make.
+    pub bridge: Option<ScriptBridge>,
+    /// The number of a pair `ethN` and `xenbrN`: what the scripts before Xen 3.2 had.
+    pub vifnum: Option<u8>,
+    /// Whether guests are to be held to their addresses.
+    pub antispoof: bool,
+    /// Whether guests are told their addresses.
+    pub dhcp: bool,
+}
+
+/// The scripts that there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there will be no more of them")]
+pub enum ScriptKind {
+    /// `network-bridge`: the guests and the host on a bridge, with the host's addresses.
+    Bridge,
+    /// `network-route`: the host forwards, and answers ARP for its guests.
+    Route,
+    /// `network-nat`: the host forwards, and lends its guests its address.
+    Nat,
+    /// `network-dummy`: nothing.
+    Dummy,
+}
+
+/// `bridge=` of `network-bridge`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there will be no more of them")]
+pub enum ScriptBridge {
+    /// `null`: none, and nothing is done.
+    None,
+    /// This one.
+    Named(IfName),
+}
+
+impl ScriptKind {
+    const ALL: [Self; 4] = [Self::Bridge, Self::Route, Self::Nat, Self::Dummy];
+
+    /// The script of this name, without its directory.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The script's name: `network-bridge`, ...
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "network-bridge",
+            Self::Route => "network-route",
+            Self::Nat => "network-nat",
+            Self::Dummy => "network-dummy",
+        }
+    }
+}
+
+impl NetworkScript {
+    /// Reads the script's `key=value` arguments. They were evaluated by a shell once, and are not now: an unknown key or a
+    /// bad value is an error.
+    pub fn parse<'a>(
+        kind: ScriptKind,
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, ParseError> {
+        let mut script =
+            Self { kind, netdev: None, bridge: None, vifnum: None, antispoof: false, dhcp: false };
+        for arg in args {
+            let (key, value) = arg
+                .split_once('=')
+                .ok_or_else(|| ParseError::new("argument", arg, "KEY=VALUE, as netdev=eth0"))?;
+            script.set(key, value)?;
+        }
+        Ok(script)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), ParseError> {
+        let given = !value.is_empty();
+        let yes = |key: &'static str| match value {
+            "yes" => Ok(true),
+            "no" | "" => Ok(false),
+            _ => Err(ParseError::new(key, value, "yes or no")),
+        };
+        match key {
+            "netdev" => self.netdev = given.then(|| name("netdev", value)).transpose()?,
+            "bridge" if value == "null" => self.bridge = Some(ScriptBridge::None),
+            "bridge" => {
+                let bridge = given.then(|| name("bridge", value)).transpose()?;
+                self.bridge = bridge.map(ScriptBridge::Named);
+            }
+            "vifnum" => {
+                let number = || {
+                    let wrong = |_| ParseError::new("vifnum", value, "a number from 0 to 255");
+                    value.parse().map_err(wrong)
+                };
+                self.vifnum = given.then(number).transpose()?;
+            }
+            "antispoof" => self.antispoof = yes("antispoof")?,
+            "dhcp" => self.dhcp = yes("dhcp")?,
+            _ => {
+                let known = "one of netdev, bridge, vifnum, antispoof and dhcp";
+                return Err(ParseError::new("argument", key, known));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it depends on where the host's default route leads.
+    pub fn asks_for_gateway(&self) -> bool {
+        let nothing = self.kind == ScriptKind::Dummy || self.bridge == Some(ScriptBridge::None);
+        !nothing && self.netdev.is_none() && self.vifnum.is_none()
+    }
+
+    /// What the script asks for, in xennet's words, and what the administrator should know about that.
+    ///
+    /// `gateway` is the interface of the default route, for a script that is not told its interface. An error when there is
+    /// none either.
+    pub fn config(
+        &self,
+        gateway: Option<&IfName>,
+    ) -> Result<(NetworkConfig, Vec<String>), ParseError> {
+        let (mut config, mut remarks) = (NetworkConfig::default(), Vec::new());
+        match self.kind {
+            ScriptKind::Dummy => {}
+            _ if self.bridge == Some(ScriptBridge::None) => {}
+            ScriptKind::Bridge => {
+                let policy = self.bridge(self.netdev(gateway)?, &mut remarks)?;
+                config.bridges.push(policy);
+            }
+            ScriptKind::Route => {
+                let mut policy = RoutedPolicy::new(self.netdev(gateway)?);
+                policy.proxy_arp = true;
+                config.routed.push(policy);
+            }
+            ScriptKind::Nat => {
+                let mut policy = NatPolicy::new("nat0");
+                policy.uplink = Some(self.netdev(gateway)?);
+                policy.subnets.extend(GUESTS.parse::<ipnet::IpNet>());
+                policy.dhcp = self.dhcp;
+                config.nat.push(policy);
+                remarks.push(format!(
+                    "the guests of network-nat have addresses of 10.0.0.0/16, and the host {GUESTS}: correct subnets \
+                     if that is in use already"
+                ));
+            }
+        }
+        if self.antispoof && matches!(self.kind, ScriptKind::Route | ScriptKind::Nat) {
+            remarks.push(format!(
+                "antispoof=yes did nothing in {}; with xennet a guest whose ip= is set is held to it in any case",
+                self.kind.name()
+            ));
+        }
+        Ok((config, remarks))
+    }
+
+    fn bridge(
+        &self,
+        netdev: IfName,
+        remarks: &mut Vec<String>,
+    ) -> Result<BridgePolicy, ParseError> {
+        let digits = netdev.as_str().trim_start_matches(|c: char| !c.is_ascii_digit());
+        let number = self.vifnum.map_or_else(|| digits.parse().unwrap_or(0), u32::from);
+        let usual: IfName = name("bridge", &format!("xenbr{number}"))?;
+        let mut policy = match &self.bridge {
+            Some(ScriptBridge::Named(bridge)) if *bridge != netdev => {
+                BridgePolicy::new(bridge.clone())
+            }
+            // From 3.2 on the bridge had the name of its uplink, which was renamed. Nothing is renamed now.
+            _ => {
+                remarks.push(format!(
+                    "the bridge of {netdev} is {usual}, and {netdev} keeps its name: guests that ask for \
+                     bridge={netdev} are to ask for bridge={usual}"
+                ));
+                BridgePolicy::new(usual)
+            }
+        };
+        policy.uplink = Some(netdev);
+        policy.addresses = Some(HostAddresses::Inherit);
+        if self.antispoof {
+            policy.port.guard = Some(GuardLevel::Strict);
+            remarks.push(format!(
+                "antispoof=yes let a guest without ip= send what it liked; guard = \"strict\" holds it to its mac= and to \
+                 no address at all: set ip= for the guests of {}, or leave guard out, which holds those with ip=",
+                policy.name
+            ));
+        }
+        Ok(policy)
+    }
+
+    fn netdev(&self, gateway: Option<&IfName>) -> Result<IfName, ParseError> {
+        match (&self.netdev, self.vifnum, gateway) {
+            (Some(netdev), ..) => Ok(netdev.clone()),
+            (None, Some(number), _) => name("netdev", &format!("eth{number}")),
+            (None, None, Some(gateway)) => Ok(gateway.clone()),
+            (None, None, None) => {
+                Err(ParseError::new("netdev", "", "an interface: no default route says which"))
+            }
+        }
+    }
+}
+
+/// The host's address in the network of `network-nat`'s guests. `vif-nat` gives out 10.0.1.1 and above.
+const GUESTS: &str = "10.0.0.1/16";
+
+fn name(key: &'static str, value: &str) -> Result<IfName, ParseError> {
+    value.parse().map_err(|error: ParseError| error.under(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toml(kind: &str, args: &str, gateway: Option<&str>) -> Result<String, String> {
+        let kind = ScriptKind::of(kind).unwrap();
+        let gateway: Option<IfName> = gateway.map(|name| name.parse().unwrap());
+        let script = NetworkScript::parse(kind, args.split_whitespace());
+        let (config, _) = script
+            .and_then(|script| script.config(gateway.as_ref()))
+            .map_err(|error| error.to_string())?;
+        let text = config.to_toml();
+        assert_eq!(NetworkConfig::from_toml(&text), Ok(config));
+        Ok(text)
+    }
+
+    #[test]
+    fn what_the_scripts_did() {
+        let bridge = |name: &str, uplink: &str, more: &str| {
+            Ok(format!(
+                "[[bridge]]\nname = \"{name}\"\nuplink = \"{uplink}\"\naddresses = \"inherit\"\n{more}"
+            ))
+        };
+        for (args, gateway, expected) in [
+            ("netdev=eth0 bridge=xenbr0", None, bridge("xenbr0", "eth0", "")),
+            (
+                "netdev=eth0 bridge=xenbr0 antispoof=yes",
+                None,
+                bridge("xenbr0", "eth0", "guard = \"strict\"\n"),
+            ),
+            ("", Some("eth1"), bridge("xenbr1", "eth1", "")),
+            ("bridge=br", Some("enp3s0"), bridge("br", "enp3s0", "")),
+            ("", Some("wlan"), bridge("xenbr0", "wlan", "")),
+            ("vifnum=2", Some("eth0"), bridge("xenbr2", "eth2", "")),
+            ("vifnum=2 netdev=eth5", None, bridge("xenbr2", "eth5", "")),
+            // What Xen 4 did by itself: the bridge is called as its uplink was.
+            ("netdev=eth0 bridge=eth0", None, bridge("xenbr0", "eth0", "")),
+            ("bridge=null", None, Ok(String::new())),
+            ("netdev= bridge= antispoof= vifnum=", Some("eth3"), bridge("xenbr3", "eth3", "")),
+        ] {
+            assert_eq!(toml("network-bridge", args, gateway), expected, "{args}");
+        }
+        assert_eq!(
+            toml("network-route", "", Some("eth0")).unwrap(),
+            "[[routed]]\nuplink = \"eth0\"\nproxy_arp = true\n"
+        );
+        assert_eq!(
+            toml("network-nat", "netdev=eth1 dhcp=yes", None).unwrap(),
+            "[[nat]]\nname = \"nat0\"\nsubnets = [\"10.0.0.1/16\"]\nuplink = \"eth1\"\ndhcp = true\n"
+        );
+        assert_eq!(toml("network-dummy", "netdev=eth0", None).unwrap(), "");
+    }
+
+    #[test]
+    fn what_a_shell_would_have_run_is_an_error() {
+        for (args, words) in [
+            ("netdev=eth0;reboot/", "netdev \"eth0;reboot/\": expected no"),
+            ("$(reboot)", "argument \"$(reboot)\": expected KEY=VALUE"),
+            ("PATH=/tmp", "argument \"PATH\": expected one of netdev"),
+            ("antispoof=on", "antispoof \"on\": expected yes or no"),
+            ("vifnum=-1", "vifnum \"-1\": expected a number from 0"),
+            ("bridge=a/b", "bridge \"a/b\": expected no"),
+            ("", "netdev \"\": expected an interface: no default route says which"),
+        ] {
+            let error = toml("network-bridge", args, None).unwrap_err();
+            assert!(error.contains(words), "{args}: {error}");
+        }
+        assert_eq!(ScriptKind::of("network-bridge-bonding"), None);
+    }
+}
