@@ -23,8 +23,8 @@ pub(crate) struct To {
     #[command(flatten)]
     which: Which,
     /// For which program
-    #[arg(long, value_enum)]
-    to: Target,
+    #[arg(long = "to", value_enum)]
+    program: Target,
     /// Write the files below this directory, as below /, instead of to standard output
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -49,7 +49,9 @@ pub(crate) fn import(from: &From) -> Result<(), Failure> {
         let text = String::from_utf8_lossy(&text);
         import.read(&file.display().to_string(), &text).map_err(|error| failed(&error))?;
     }
-    import.remarks().iter().for_each(|remark| complain("xennet", remark));
+    for remark in import.remarks() {
+        complain("xennet", remark);
+    }
     write!(stdout(), "{}", import.to_toml())?;
     Ok(())
 }
@@ -57,7 +59,7 @@ pub(crate) fn import(from: &From) -> Result<(), Failure> {
 pub(crate) fn export(to: &To, options: &Options) -> Result<(), Failure> {
     let mut net = to.which.open()?;
     let now = net.host().look()?.hosts_now(net.config());
-    let target = match to.to {
+    let target = match to.program {
         Target::Ifupdown => ExportTarget::Ifupdown,
         Target::Networkd => ExportTarget::Networkd,
     };
