@@ -83,7 +83,7 @@ fn a_dry_run_touches_nothing_and_says_what_would_happen() {
         assert_eq!(dry.stderr, "");
         let json = json_of(&dom0.xennet(&format!("--dry-run --json {words}")));
         let lines: Vec<&str> = dry.stdout.lines().collect();
-        assert_eq!(json, json!({ "dry_run": true, "changes": lines }));
+        assert_eq!(json, json!({ "dry_run": true, "changes": lines, "warnings": [] }));
         assert_eq!(before, dom0.state(), "{words}: a dry run did something");
         assert_eq!(dom0.written("ran"), ran);
         assert_eq!(dom0.run_dir().read_dir().map_or(0, Iterator::count), locks);
@@ -103,7 +103,7 @@ fn a_second_online_has_nothing_to_do() {
     assert_eq!(dom0.xennet("vif online 1.0 -v").stderr, "");
     assert_eq!(
         json_of(&dom0.xennet("vif online 1.0 --json")),
-        json!({ "dry_run": false, "changes": [] })
+        json!({ "dry_run": false, "changes": [], "warnings": [] })
     );
 }
 

@@ -6,8 +6,10 @@ use std::fs;
 use xennet_tests::hotplug::{Dom0, Script, VIF, xennet};
 use xennet_tests::strace::{self, Traced};
 
-/// The most system calls that a plug or an unplug may take, from its first instruction to its exit.
-const MOST: usize = 80;
+/// The most system calls that a plug or an unplug of an unguarded vif may take, from its first instruction to its exit.
+///
+/// 18 of them ask what `br_netfilter` hands to other people's filters, because in a new namespace it is on.
+const MOST: usize = 112;
 
 #[test]
 fn a_plug_forks_nothing_and_costs_the_same_on_a_full_bridge() {

@@ -142,9 +142,6 @@ pub(crate) fn tell_status(net: &mut Dom0Network, options: &Options) -> Result<()
 
 /// What would be done or was, and what to look after.
 pub(crate) fn told(plan: &Plan, options: &Options) -> Result<(), Failure> {
-    if !options.json {
-        plan.warnings().iter().for_each(|warning| complain("xennet: warning", warning));
-    }
     options.planned(plan)
 }
 
