@@ -91,7 +91,9 @@ fn asked_for(
         ));
     }
     if command == "start" {
-        remarks.iter().for_each(|remark| complain(script.kind.name(), remark));
+        for remark in &remarks {
+            complain(script.kind.name(), remark);
+        }
         if script.antispoof && script.kind == ScriptKind::Bridge {
             let file = hotplug::config_path();
             complain(
