@@ -126,7 +126,7 @@ typedef struct xennet_names xennet_names;
  * The network of dom0, or of a driver domain: the network namespace that the opening thread
  * was in, and XenStore.
  *
- * It holds one netlink socket and one connection to XenStore.
+ * It holds netlink sockets and one connection to XenStore.
  */
 typedef struct xennet xennet;
 
@@ -361,10 +361,21 @@ const char *xennet_plan_line(const xennet_plan *plan, size_t index);
 const char *xennet_plan_text(const xennet_plan *plan);
 
 /**
- * All changes as JSON: {"changes":["link set dev vif3.0 master xenbr0"]}. Later versions may
- * add to it. It lives as long as the plan. NULL for NULL.
+ * Changes and warnings as JSON: {"changes":["link set dev vif3.0 master xenbr0"],"warnings":[]}.
+ * Later versions may add to it. It lives as long as the plan. NULL for NULL.
  */
 const char *xennet_plan_json(const xennet_plan *plan);
+
+/**
+ * How many warnings there are; 0 for NULL. A plan with a warning is carried out all the same.
+ */
+size_t xennet_plan_warning_count(const xennet_plan *plan);
+
+/**
+ * The warning at `index`, from 0, as one line: what may keep the vif from working, and what to do
+ * about it. NULL when there is none. It lives as long as the plan.
+ */
+const char *xennet_plan_warning(const xennet_plan *plan, size_t index);
 
 /**
  * Frees a plan. NULL is fine.

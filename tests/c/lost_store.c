@@ -13,7 +13,7 @@ static void hear(const xennet_event *event, void *user)
 
 int main(int argc, char **argv)
 {
-    xennet *net;
+    xennet *net, *other;
     xennet_events *events = NULL;
     xennet_vif *vif = NULL;
     xennet_vif_list *vifs = NULL;
@@ -44,7 +44,11 @@ int main(int argc, char **argv)
     xennet_error_free(error);
     for (turn = 0; turn < 3; turn++)
         FAILS(xennet_list_vifs(net, &vifs, &error), ENOTCONN, "the connection was given up earlier");
-    FAILS(xennet_open(&net, &error), ECONNREFUSED, "start xenstored");
+    /* A process that ends may still take a connection before its last socket is closed. */
+    while ((code = xennet_open(&other, &error)) == 0)
+        xennet_free(other);
+    CHECK(code == -ECONNREFUSED && strstr(xennet_error_message(error), "start xenstored"));
+    xennet_error_free(error);
 
     /* A device that goes must go. */
     OK(xennet_vif_offline(net, vif, NULL, &error));

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
     CHECK(planned > 0 && !xennet_plan_is_empty(plan));
     CHECK(strstr(xennet_plan_text(plan), "link set dev vif1.0 master xenbr0\n"));
     CHECK(strncmp(xennet_plan_json(plan), "{\"changes\":[\"", 13) == 0);
+    CHECK(xennet_plan_warning_count(plan) == 0 && !xennet_plan_warning(plan, 0));
     IS(xennet_plan_line(plan, planned - 1), "xenstore-write backend/vif/1/0/hotplug-status connected");
     CHECK(!xennet_plan_line(plan, planned));
     xennet_plan_free(plan);

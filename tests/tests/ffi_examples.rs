@@ -1,10 +1,12 @@
 //! The examples, and Python: what a newcomer tries first.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use xennet_core::types::VifId;
 use xennet_tests::c::{WAYS, Way, compile, root, run, succeeded};
 use xennet_tests::hotplug::{Dom0, Script, VIF};
 
@@ -86,6 +88,26 @@ fn what_libxl_could_call_does_what_the_script_does() {
         let output = call("explode");
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains("command \"explode\": expected"));
+    }
+}
+
+#[test]
+fn what_the_readme_shows_compiles_and_runs() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let code = readme.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    for way in WAYS {
+        let dom0 = Dom0::new();
+        let source = dom0.dir().join("readme.c");
+        fs::write(&source, code).unwrap();
+        let program = compile(&source, way, dom0.dir());
+        // Its vif is 3.0, and there is none yet.
+        let output = apart(&run(way, &program, &dom0)).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("XenStore has no such backend"));
+        let vif = VifId { domid: 3, devid: 0 };
+        dom0.boot(vif, &[]);
+        succeeded("README.md", &apart(&run(way, &program, &dom0)).output().unwrap());
+        assert_eq!(dom0.key(vif, "hotplug-status").as_deref(), Some("connected"));
     }
 }
 

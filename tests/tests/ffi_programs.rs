@@ -1,5 +1,8 @@
 //! What libxennet does for programs in C: a small one per capability, each compiled and run in every way.
 
+use std::fs;
+use std::process::Command;
+
 use xennet_core::types::VifId;
 use xennet_tests::c::each_way;
 use xennet_tests::hotplug::{Dom0, VIF};
@@ -30,6 +33,22 @@ fn a_tap_is_plugged_and_the_kernels_own_words_are_heard() {
         let links = dom0.links();
         assert_eq!(links["link vif1.0-emu master"], "xenbr0");
         assert_eq!(links["link vif1.0-emu mtu"], "1500");
+    });
+}
+
+#[test]
+fn a_warning_is_told_apart_from_what_was_done() {
+    let before = |dom0: &Dom0| {
+        let rules = dom0.dir().join("rules");
+        let text = "table ip firewall { chain forward { type filter hook forward priority 0; policy drop; }; }";
+        fs::write(&rules, text).expect("our own directory");
+        let status =
+            Command::new("nft").arg("-f").arg(rules).status().expect("nft: run tests/setup");
+        assert!(status.success());
+        booted(dom0)
+    };
+    each_way("tests/c/warning.c", before, |_, said| {
+        assert!(said.contains("firewall") && said.lines().count() == 1, "{said}");
     });
 }
 
@@ -115,7 +134,7 @@ fn a_child_does_not_disturb_its_parent() {
 #[test]
 fn a_hook_inherits_no_descriptor_and_leaves_no_zombie() {
     let before = |dom0: &Dom0| {
-        dom0.hook("fds.hook", "for fd in /proc/$$/fd/*; do readlink $fd; done >fds");
+        dom0.hook("fds.hook", "for fd in /proc/$$/fd/*; do readlink $fd; done >fds; true");
         booted(dom0)
     };
     each_way("tests/c/hooks.c", before, |dom0, _| {

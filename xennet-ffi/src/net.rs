@@ -13,7 +13,7 @@ use crate::list::{Names, VifList};
 /// The network of dom0, or of a driver domain: the network namespace that the opening thread
 /// was in, and XenStore.
 ///
-/// It holds one netlink socket and one connection to XenStore.
+/// It holds netlink sockets and one connection to XenStore.
 #[derive(Debug)]
 pub struct Net {
     pub(crate) network: Dom0Network,

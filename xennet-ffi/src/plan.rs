@@ -8,6 +8,7 @@ use crate::boundary::{c_line, c_text, pointer};
 #[derive(Debug)]
 pub struct Plan {
     lines: Vec<CString>,
+    warnings: Vec<CString>,
     text: CString,
     json: CString,
 }
@@ -15,12 +16,14 @@ pub struct Plan {
 impl From<xennet_core::plan::Plan> for Plan {
     fn from(plan: xennet_core::plan::Plan) -> Self {
         let changes: Vec<String> = plan.changes().iter().map(ToString::to_string).collect();
+        let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
         let lines: Vec<CString> = changes.iter().map(|change| c_line(change)).collect();
         Self {
             text: c_text(
                 lines.iter().flat_map(|line| [line.as_bytes(), b"\n"]).collect::<Vec<_>>().concat(),
             ),
-            json: c_text(json!({ "changes": changes }).to_string()),
+            json: c_text(json!({ "changes": changes, "warnings": warnings }).to_string()),
+            warnings: warnings.iter().map(|warning| c_line(warning)).collect(),
             lines,
         }
     }
@@ -51,11 +54,24 @@ pub extern "C" fn xennet_plan_text(plan: Option<&Plan>) -> *const c_char {
     pointer(plan.map(|plan| &plan.text))
 }
 
-/// All changes as JSON: {"changes":["link set dev vif3.0 master xenbr0"]}. Later versions may
-/// add to it. It lives as long as the plan. NULL for NULL.
+/// Changes and warnings as JSON: {"changes":["link set dev vif3.0 master xenbr0"],"warnings":[]}.
+/// Later versions may add to it. It lives as long as the plan. NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn xennet_plan_json(plan: Option<&Plan>) -> *const c_char {
     pointer(plan.map(|plan| &plan.json))
+}
+
+/// How many warnings there are; 0 for NULL. A plan with a warning is carried out all the same.
+#[unsafe(no_mangle)]
+pub extern "C" fn xennet_plan_warning_count(plan: Option<&Plan>) -> usize {
+    plan.map_or(0, |plan| plan.warnings.len())
+}
+
+/// The warning at `index`, from 0, as one line: what may keep the vif from working, and what to do
+/// about it. NULL when there is none. It lives as long as the plan.
+#[unsafe(no_mangle)]
+pub extern "C" fn xennet_plan_warning(plan: Option<&Plan>, index: usize) -> *const c_char {
+    pointer(plan.and_then(|plan| plan.warnings.get(index)))
 }
 
 /// Frees a plan. NULL is fine.
