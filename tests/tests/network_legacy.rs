@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
+use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -53,11 +53,21 @@ fn network(lan: &Lan) -> BTreeSet<String> {
 }
 
 /// What the configuration comes to by xennet itself, on a host of its own.
-fn by_xennet(config: &str, host: fn() -> Lan) -> BTreeSet<String> {
-    let lan = host();
-    lan.configure(config);
-    lan.xennet("network start").succeeded();
-    network(&lan)
+fn by_xennet(config: &'static str, host: fn() -> Lan) -> JoinHandle<BTreeSet<String>> {
+    thread::spawn(move || {
+        let lan = host();
+        lan.configure(config);
+        lan.xennet("network start").succeeded();
+        network(&lan)
+    })
+}
+
+/// Each case on a host of its own, all at once: most of the time they wait for the kernel to probe addresses.
+fn at_once<T: Send + 'static>(cases: impl IntoIterator<Item = T>, test: fn(T)) {
+    let cases = cases.into_iter().map(|case| thread::spawn(move || test(case)));
+    for case in cases.collect::<Vec<_>>() {
+        case.join().unwrap();
+    }
 }
 
 fn differs(expected: &BTreeSet<String>, found: &BTreeSet<String>) -> String {
@@ -108,33 +118,34 @@ fn as_after_a_boot(lan: &Lan) {
 
 #[test]
 fn ifupdown_makes_the_same_network() {
-    for (config, host) in [(STATIC, Lan::new as fn() -> Lan), (INHERIT, Lan::with_addresses)] {
-        let expected = by_xennet(config, host);
-        let lan = host();
-        lan.configure(config);
-        let file = format!("{}/etc/network/interfaces.d/xennet", exported(&lan, "ifupdown"));
-        as_after_a_boot(&lan);
-        let listed = ran(Command::new("ifquery").args(["--interfaces", &file, "-l"]));
-        let listed = String::from_utf8(listed.stdout).unwrap();
-        assert!(listed.starts_with("lo\neth0\nxenbr0\n"), "{listed}");
-        let before = network(&lan);
-        let state = lan.dir().join("ifstate");
-        let options =
-            format!("--no-scripts --force --state-dir={} --interfaces={file}", state.display());
-        fs::create_dir(&state).unwrap();
-        ran(&mut with_own_sys(&format!("ifup --no-act {options} eth0 xenbr0")));
-        assert_eq!(network(&lan), before, "--no-act did something");
-        let names = listed.replace("lo\n", "").replace('\n', " ");
-        ran(&mut with_own_sys(&format!("ifup {options} {names}")));
-        let found = network(&lan);
-        assert!(found == expected, "{config}{}", differs(&expected, &found));
-        ran(&mut with_own_sys(&format!("ifdown {options} {names}")));
-        let rest: Vec<_> = network(&lan)
-            .into_iter()
-            .filter(|fact| fact.contains("xenbr0") || fact.contains("guests"))
-            .collect();
-        assert_eq!(rest, [""; 0], "after ifdown");
-    }
+    at_once(
+        [(STATIC, Lan::new as fn() -> Lan), (INHERIT, Lan::with_addresses)],
+        |(config, host)| {
+            let expected = by_xennet(config, host);
+            let lan = host();
+            lan.configure(config);
+            let file = format!("{}/etc/network/interfaces.d/xennet", exported(&lan, "ifupdown"));
+            as_after_a_boot(&lan);
+            let listed = ran(Command::new("ifquery").args(["--interfaces", &file, "-l"]));
+            let listed = String::from_utf8(listed.stdout).unwrap();
+            assert!(listed.starts_with("lo\neth0\nxenbr0\n"), "{listed}");
+            let before = network(&lan);
+            let state = lan.dir().join("ifstate");
+            fs::create_dir(&state).unwrap();
+            let options =
+                format!("--no-scripts --force --state-dir={} --interfaces={file}", state.display());
+            let names = listed.replace("lo\n", "").replace('\n', " ");
+            ran(&mut with_own_sys(&format!("ifup --no-act {options} {names}")));
+            assert_eq!(network(&lan), before, "--no-act did something");
+            ran(&mut with_own_sys(&format!("ifup {options} {names}")));
+            let (expected, found) = (expected.join().unwrap(), network(&lan));
+            assert!(found == expected, "{config}{}", differs(&expected, &found));
+            ran(&mut with_own_sys(&format!("ifdown {options} {names}")));
+            let made = |fact: &String| fact.contains("xenbr0") || fact.contains("guests");
+            let rest: Vec<_> = network(&lan).into_iter().filter(made).collect();
+            assert_eq!(rest, [""; 0], "after ifdown");
+        },
+    );
 }
 
 /// A systemd-networkd of the namespace's own, which finds no other files and no D-Bus.
@@ -162,29 +173,33 @@ impl Drop for Networkd {
 
 #[test]
 fn networkd_makes_the_same_network() {
-    for (config, host) in [(STATIC, Lan::new as fn() -> Lan), (INHERIT, Lan::with_addresses)] {
-        let expected = by_xennet(config, host);
-        let lan = host();
-        lan.configure(config);
-        let files = exported(&lan, "networkd");
-        as_after_a_boot(&lan);
-        let _networkd = Networkd::start(&lan, &files);
-        let began = Instant::now();
-        loop {
-            let found = network(&lan);
-            if found == expected {
-                break;
+    at_once(
+        [(STATIC, Lan::new as fn() -> Lan), (INHERIT, Lan::with_addresses)],
+        |(config, host)| {
+            let expected = by_xennet(config, host);
+            let lan = host();
+            lan.configure(config);
+            let files = exported(&lan, "networkd");
+            as_after_a_boot(&lan);
+            let expected = expected.join().unwrap();
+            let _networkd = Networkd::start(&lan, &files);
+            let began = Instant::now();
+            loop {
+                let found = network(&lan);
+                if found == expected {
+                    break;
+                }
+                let log = || fs::read_to_string(lan.dir().join("networkd.log")).unwrap();
+                assert!(
+                    began.elapsed() < Duration::from_mins(1),
+                    "{config}{}\n{}",
+                    differs(&expected, &found),
+                    log()
+                );
+                sleep(Duration::from_millis(50));
             }
-            let log = || fs::read_to_string(lan.dir().join("networkd.log")).unwrap();
-            assert!(
-                began.elapsed() < Duration::from_mins(1),
-                "{config}{}\n{}",
-                differs(&expected, &found),
-                log()
-            );
-            sleep(Duration::from_millis(50));
-        }
-    }
+        },
+    );
 }
 
 #[test]
@@ -240,6 +255,7 @@ fn the_rules_of_an_export_are_nftables_own() {
 
 #[test]
 fn an_import_is_a_configuration() {
+    let expected = by_xennet(INHERIT, Lan::with_addresses);
     let lan = Lan::with_addresses();
     let (xend, xl) = (lan.dir().join("xend-config.sxp"), lan.dir().join("xl.conf"));
     fs::write(&xend, "# xend\n(network-script network-bridge)\n(vif-script vif-bridge)\n").unwrap();
@@ -255,7 +271,7 @@ fn an_import_is_a_configuration() {
     }
     lan.configure(&done.stdout);
     lan.xennet("network start").succeeded();
-    assert_eq!(network(&lan), by_xennet(INHERIT, Lan::with_addresses));
+    assert_eq!(network(&lan), expected.join().unwrap());
 
     fs::write(&xend, "\n(network-script (\n").unwrap();
     let done = lan.xennet(&format!("network import {}", xend.display()));
@@ -279,28 +295,23 @@ fn script(lan: &Lan, name: &str, args: &str) -> (Option<i32>, String) {
 
 #[test]
 fn network_bridge_does_what_it_promised() {
-    let expected = by_xennet(INHERIT, Lan::with_addresses);
-    for args in ["netdev=eth0 bridge=xenbr0", "", "vifnum=0"] {
+    at_once(["netdev=eth0 bridge=xenbr0", "", "vifnum=0"], |args| {
+        let expected = by_xennet(INHERIT, Lan::with_addresses);
         let lan = Lan::with_addresses();
+        let call = |command: &str| script(&lan, "network-bridge", &format!("{command} {args}"));
         let before = lan.state();
-        assert_eq!(script(&lan, "network-bridge", &format!("status {args}")).0, Some(1));
+        assert_eq!(call("status").0, Some(1));
         assert_same(&before, &lan.state(), "after status");
-        assert_eq!(script(&lan, "network-bridge", &format!("start {args}")).0, Some(0));
-        assert_eq!(network(&lan), expected, "{args}");
+        assert_eq!(call("start").0, Some(0));
+        assert_eq!(network(&lan), expected.join().unwrap(), "{args}");
         let moved = lan.state();
         assert_eq!(script(&lan, "network-bridge", &format!("{args} start")).0, Some(0));
         assert_same(&moved, &lan.state(), "after the second start");
-        assert_eq!(script(&lan, "network-bridge", &format!("status {args}")).0, Some(0));
-        assert_eq!(
-            script(&lan, "network-bridge", &format!("stop {args}")),
-            (Some(0), String::new())
-        );
+        assert_eq!(call("status").0, Some(0));
+        assert_eq!(call("stop"), (Some(0), String::new()));
         assert_same(&before, &lan.state(), "after stop");
-        assert_eq!(
-            script(&lan, "network-bridge", &format!("stop {args}")),
-            (Some(0), String::new())
-        );
-    }
+        assert_eq!(call("stop"), (Some(0), String::new()));
+    });
 }
 
 #[test]

@@ -12,19 +12,19 @@ use crate::log::complain;
 use crate::network::Which;
 
 #[derive(Args, Debug)]
-pub(crate) struct From {
+pub(crate) struct Inward {
     /// /etc/xen/xend-config.sxp, /etc/xen/xl.conf: those that there are
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct To {
+pub(crate) struct Outward {
     #[command(flatten)]
     which: Which,
     /// For which program
     #[arg(long = "to", value_enum)]
-    program: Target,
+    target: Target,
     /// Write the files below this directory, as below /, instead of to standard output
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -36,7 +36,7 @@ enum Target {
     Networkd,
 }
 
-pub(crate) fn import(from: &From) -> Result<(), Failure> {
+pub(crate) fn import(from: &Inward) -> Result<(), Failure> {
     // Whoever may not look at this host's routes, or imports another's files, gets a remark for it.
     let gateway = Options::network(true).and_then(|mut net| net.host().look());
     let gateway = gateway.ok().and_then(|seen| seen.gateway().cloned());
@@ -49,17 +49,15 @@ pub(crate) fn import(from: &From) -> Result<(), Failure> {
         let text = String::from_utf8_lossy(&text);
         import.read(&file.display().to_string(), &text).map_err(|error| failed(&error))?;
     }
-    for remark in import.remarks() {
-        complain("xennet", remark);
-    }
+    import.remarks().iter().for_each(|remark| complain("xennet", remark));
     write!(stdout(), "{}", import.to_toml())?;
     Ok(())
 }
 
-pub(crate) fn export(to: &To, options: &Options) -> Result<(), Failure> {
+pub(crate) fn export(to: &Outward, options: &Options) -> Result<(), Failure> {
     let mut net = to.which.open()?;
     let now = net.host().look()?.hosts_now(net.config());
-    let target = match to.program {
+    let target = match to.target {
         Target::Ifupdown => ExportTarget::Ifupdown,
         Target::Networkd => ExportTarget::Networkd,
     };

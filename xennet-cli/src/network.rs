@@ -54,9 +54,9 @@ pub(crate) enum Command {
     /// Say nothing, and exit with status 0, if the network is as the configuration says
     Check(Which),
     /// Print a xennet.toml made of the files of xend and xl
-    Import(convert::From),
+    Import(convert::Inward),
     /// Print the configuration as files of ifupdown or systemd-networkd
-    Export(convert::To),
+    Export(convert::Outward),
 }
 
 #[derive(Args, Debug)]
