@@ -35,7 +35,7 @@ impl VifTarget {
         }
         // Hooks run when something happens, after the port is ready and before anybody hears of it.
         if !plan.is_empty() || !writes.is_empty() {
-            self.hooks(plan, "online", "add", config, &wanted.name, seen);
+            self.hooks(plan, ("online", "add"), config, (&wanted.name, wanted.main_ip()), seen);
         }
         plan.changes.extend(writes.changes);
         Ok(())
@@ -44,10 +44,9 @@ impl VifTarget {
     pub(super) fn hooks(
         &self,
         plan: &mut Plan,
-        vif: &str,
-        tap: &str,
+        (vif, tap): (&str, &str),
         config: &VifConfig,
-        name: &IfName,
+        (name, main_ip): (&IfName, String),
         seen: &VifSnapshot,
     ) {
         let command = if self.device == Device::Vif { vif } else { tap };
@@ -55,8 +54,7 @@ impl VifTarget {
             let variables = vec![
                 ("command", command.to_owned()),
                 ("dev", name.to_string()),
-                // What a routed vif's own address would be; a port of a bridge has none.
-                ("main_ip", String::new()),
+                ("main_ip", main_ip.clone()),
                 ("ip", config.ip.to_string()),
                 ("XENBUS_PATH", self.backend.clone()),
             ];

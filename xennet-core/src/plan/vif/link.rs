@@ -1,18 +1,36 @@
 use super::{VifSnapshot, VifTarget};
 use crate::plan::{Change, Plan};
-use crate::types::{AddrGenMode, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu};
+use crate::types::{AddrGenMode, Address, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu};
 
 /// What a vif's interface shall be, whatever it is plugged into.
 pub(super) struct LinkShape<'a> {
     pub(super) name: &'a IfName,
     pub(super) mtu: Mtu,
     pub(super) master: Option<&'a Link>,
+    /// The addresses that it shall have.
+    pub(super) addresses: &'a [Address],
 }
 
 impl LinkShape<'_> {
     /// Whether the interface has another master than it shall have.
     pub(super) fn moves(&self, link: &Link) -> bool {
         link.master != self.master.map(|master| master.index)
+    }
+
+    /// Whether it is to have this address.
+    fn keeps(&self, address: &Address) -> bool {
+        self.addresses.iter().any(|wanted| same(wanted, address))
+    }
+
+    /// Whether it goes down in between.
+    ///
+    /// Not for the MTU, the VLANs or a route: they are changed in place, without a moment of silence for the guest.
+    pub(super) fn falls(&self, link: &Link, seen: &VifSnapshot) -> bool {
+        link.name != *self.name
+            || link.mac != Some(MacAddr::VIF)
+            || self.addr_gen_mode(link).is_some()
+            || self.moves(link)
+            || seen.addresses.iter().any(|address| !self.keeps(address))
     }
 
     /// Makes the interface so; whether it has to be brought up when all the rest is done as well.
@@ -27,14 +45,15 @@ impl LinkShape<'_> {
         let address = link.mac != Some(MacAddr::VIF);
         let addr_gen_mode = self.addr_gen_mode(link);
         let master = self.moves(link);
-        // Not for the MTU or the VLANs: they are changed in place, without a moment of silence for the guest.
-        let down =
-            rename || address || addr_gen_mode.is_some() || master || !seen.addresses.is_empty();
+        let down = self.falls(link, seen);
 
         // While it is up: one that goes down loses its IPv6 addresses, and nobody would know to put them back.
         // In the order that puts them back in theirs: IPv4 lists the oldest first, IPv6 the newest.
+        let gone = |address: &&Address| {
+            !self.keeps(address) || down && link.up && address.address.addr().is_ipv6()
+        };
         let (v4, v6): (Vec<_>, Vec<_>) =
-            seen.addresses.iter().partition(|address| address.address.addr().is_ipv4());
+            seen.addresses.iter().filter(gone).partition(|one| one.address.addr().is_ipv4());
         for address in v4.into_iter().rev().chain(v6) {
             to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
         }
@@ -72,6 +91,13 @@ impl LinkShape<'_> {
         }
         let was = seen.master.as_ref().map(Link::reference);
         to.set(master, LinkSet::Master(self.master.map(Link::reference)), LinkSet::Master(was));
+        for wanted in self.addresses {
+            let there =
+                seen.addresses.iter().any(|address| same(address, wanted) && !gone(&address));
+            if !there {
+                to.plan.push(Change::AddressAdd { link: to.link.clone(), address: wanted.clone() });
+            }
+        }
         down || !link.up
     }
 
@@ -106,3 +132,8 @@ impl Setter<'_> {
 
 /// The smallest MTU that IPv6 takes (RFC 8200), in bytes.
 pub(super) const IPV6_MIN_MTU: u32 = 1280;
+
+/// The same address of the same network, whatever its flags.
+fn same(one: &Address, other: &Address) -> bool {
+    one.address == other.address && one.peer == other.peer
+}

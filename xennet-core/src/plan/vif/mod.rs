@@ -2,9 +2,12 @@
 
 mod announce;
 mod link;
+pub(crate) mod nat;
 mod port;
+mod routed;
 mod target;
 
+pub use routed::RoutedSnapshot;
 pub use target::VifTarget;
 pub(super) use target::describe;
 
@@ -13,9 +16,10 @@ use std::path::PathBuf;
 use super::guard::{self, GuardEntry, GuardSnapshot};
 use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
-use crate::types::{Address, Device, IfName, Link, LinkSet, Mtu, NftFamily, Port, VlanRange};
+use crate::types::{Address, Device, IfName, Link, LinkSet, Mode, Mtu, Port, VlanRange};
 use link::Setter;
 use port::BridgePort;
+use routed::Routed;
 
 /// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,6 +46,8 @@ pub struct VifSnapshot {
     pub port: Option<Port>,
     /// What the guard has for it; none where there is no guard.
     pub guard: Option<GuardSnapshot>,
+    /// What there is for a vif that is routed; only looked at for one.
+    pub routed: Option<RoutedSnapshot>,
     /// Other people's filters.
     pub filters: FilterSnapshot,
     /// Which of its rules for `iptables` are there; only looked at where they are asked for.
@@ -73,14 +79,20 @@ impl VifTarget {
         let wanted = self.wanted(config, seen)?;
 
         let mut plan = Plan::default();
-        wanted.port.plan(&mut plan, self, &wanted, link, seen)?;
+        match &wanted.way {
+            Way::Bridge(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
+            Way::Routed(routed) => routed.plan(&mut plan, self, &wanted, link, seen)?,
+        }
         self.announce(&mut plan, config, &wanted, seen)?;
         Ok(plan)
     }
 
     /// Whether something is wanted of the port's own settings.
     pub(crate) fn sets_port(&self, config: &VifConfig, seen: &VifSnapshot) -> bool {
-        self.wanted(config, seen).is_ok_and(|wanted| !wanted.port.flags(seen, &wanted).0.is_empty())
+        self.wanted(config, seen).is_ok_and(|wanted| match &wanted.way {
+            Way::Bridge(port) => !port.flags(seen, &wanted).0.is_empty(),
+            Way::Routed(_) => false,
+        })
     }
 
     /// What the guard shall hold the port to; none when it shall not be guarded, or when what is wanted is no plan.
@@ -88,25 +100,35 @@ impl VifTarget {
         self.wanted(config, seen).ok()?.guard
     }
 
-    /// What takes the vif out of its bridge: everything that is left of it, however little.
+    /// What takes the vif out of its bridge, and the host's routes to it away: everything that is left of it, however little.
     ///
     /// XenStore is left as it is: the backend's directory belongs to the toolstack, which is about to remove it.
     pub fn offline(&self, config: &VifConfig, seen: &VifSnapshot) -> Plan {
         let mut plan = Plan::default();
         if let Some(link) = &seen.link {
             let mut to = Setter { plan: &mut plan, link: link.reference() };
+            if let Some(routed) = &seen.routed {
+                self.unroute(&mut to, seen, routed);
+            }
             to.set(link.up, LinkSet::Up(false), LinkSet::Up(true));
             let master = seen.master.as_ref().map(Link::reference);
             to.set(link.master.is_some(), LinkSet::Master(None), LinkSet::Master(master));
         }
+        if let Some(RoutedSnapshot { uplink: Some(uplink), proxies, .. }) = &seen.routed {
+            for address in proxies {
+                plan.push(Change::ProxyDelete { link: uplink.reference(), address: *address });
+            }
+        }
         let reserve = seen.policy.reserve.unwrap_or(false);
         let present = seen.guard.as_ref().map_or(&[][..], |guard| &guard.present);
-        plan.changes.extend(guard::remove(NftFamily::Bridge, self.id, reserve, present));
+        plan.changes.extend(guard::remove(self.family(), self.id, reserve, present));
         plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
         let name = self.final_name(config).unwrap_or_else(|_| self.name.clone());
-        self.hooks(&mut plan, "offline", "remove", config, &name, seen);
+        let main_ip = seen.routed.as_ref().and_then(|routed| routed.source);
+        let main_ip = main_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        self.hooks(&mut plan, ("offline", "remove"), config, (&name, main_ip), seen);
         plan
     }
 
@@ -115,17 +137,24 @@ impl VifTarget {
         config: &'a VifConfig,
         seen: &'a VifSnapshot,
     ) -> Result<Wanted<'a>, PlanError> {
-        let port = self.port(config, seen)?;
         let name = self.final_name(config)?;
-        let mtu = config.mtu.map_or_else(|| Mtu::new(port.bridge.mtu), Ok)?;
-        let guard = self.guard_entry(config, port.bridge, &name, &seen.policy)?;
-        Ok(Wanted { name, mtu, guard, port })
+        let (way, mtu, bridge) = if self.mode == Mode::Bridge {
+            let port = self.port(config, seen)?;
+            let (bridge, mtu) = (port.bridge, Mtu::new(port.bridge.mtu));
+            (Way::Bridge(port), config.mtu.map_or(mtu, Ok)?, Some(bridge))
+        } else {
+            // netback's own. What is too long for a link on the way is known to its sender: that is a router's work.
+            let mtu = config.mtu.map_or_else(|| Mtu::new(ETHERNET), Ok)?;
+            (Way::Routed(self.routed(config, seen, &name, mtu)?), mtu, None)
+        };
+        let guard = self.guard_entry(config, bridge, &name, &seen.policy)?;
+        Ok(Wanted { name, mtu, guard, way })
     }
 
     fn guard_entry(
         &self,
         config: &VifConfig,
-        bridge: &Link,
+        bridge: Option<&Link>,
         name: &IfName,
         policy: &PortPolicy,
     ) -> Result<Option<GuardEntry>, PlanError> {
@@ -133,13 +162,14 @@ impl VifTarget {
         if policy.level == GuardLevel::Off {
             return Ok(None);
         }
-        let vlans = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
+        let info = bridge.and_then(|bridge| bridge.bridge.as_ref());
+        let vlans = info.is_some_and(|bridge| bridge.vlan_filtering);
         Ok(Some(GuardEntry {
             port: name.clone(),
             owner: self.id,
             // In another VLAN of the bridge the same address may be somebody else's, and rightly so.
             claims: self.device == Device::Vif && !vlans,
-            bridge: Some(bridge.name.clone()),
+            bridge: bridge.map(|bridge| bridge.name.clone()),
             mac: config.mac.ok_or_else(|| PlanError::NoMac { vif: self.name.clone() })?,
             ip: config.ip.clone(),
             policy,
@@ -153,17 +183,34 @@ struct Wanted<'a> {
     mtu: Mtu,
     /// None for a port that is held to nothing.
     guard: Option<GuardEntry>,
-    port: BridgePort<'a>,
+    way: Way<'a>,
 }
 
+/// What the vif is plugged into.
+enum Way<'a> {
+    Bridge(BridgePort<'a>),
+    Routed(Routed<'a>),
+}
+
+/// Bytes.
+const ETHERNET: u32 = 1500;
+
 impl Wanted<'_> {
+    /// The host's own address towards the guest, which only a routed one has.
+    fn main_ip(&self) -> String {
+        match &self.way {
+            Way::Bridge(_) => String::new(),
+            Way::Routed(routed) => routed.main_ip(),
+        }
+    }
+
     /// What makes the guard hold the port to what it shall, and to no more.
     fn guarded(&self, target: &VifTarget, seen: &VifSnapshot) -> Result<Option<Change>, PlanError> {
         match (&self.guard, &seen.guard) {
             (Some(entry), Some(seen)) => entry.install(seen),
             (Some(entry), None) => entry.install(&GuardSnapshot::default()),
             (None, Some(seen)) => {
-                Ok(guard::remove(NftFamily::Bridge, target.id, false, &seen.present))
+                Ok(guard::remove(target.family(), target.id, false, &seen.present))
             }
             (None, None) => Ok(None),
         }

@@ -85,7 +85,12 @@ impl BridgePort<'_> {
         link: &Link,
         seen: &VifSnapshot,
     ) -> Result<(), PlanError> {
-        let shape = LinkShape { name: &wanted.name, mtu: wanted.mtu, master: Some(self.bridge) };
+        let shape = LinkShape {
+            name: &wanted.name,
+            mtu: wanted.mtu,
+            master: Some(self.bridge),
+            addresses: &[],
+        };
         let master = shape.moves(link);
         let mut to = Setter { plan, link: link.reference() };
         let up = shape.make(&mut to, target, link, seen);

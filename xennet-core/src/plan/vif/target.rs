@@ -1,6 +1,6 @@
 use crate::config::VifConfig;
 use crate::plan::PlanError;
-use crate::types::{Device, IfName, Link, ParseError, VifId};
+use crate::types::{Device, IfName, Link, Mode, NftFamily, ParseError, VifId};
 
 /// Which interface is meant, and where its backend lives in XenStore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct VifTarget {
     pub id: VifId,
     /// netback's own interface, or the tap of an emulated NIC.
     pub device: Device,
+    /// What it is plugged into.
+    pub mode: Mode,
     /// The backend's directory in XenStore, relative to this domain or absolute.
     pub backend: String,
     /// netback's name for it, `vif3.0` or `vif3.0-emu`.
@@ -19,7 +21,13 @@ pub struct VifTarget {
 impl VifTarget {
     /// The vif or tap of that id; the backend is this domain's own.
     pub fn new(id: VifId, device: Device) -> Result<Self, ParseError> {
-        Ok(Self { id, device, backend: id.xenbus_path(), name: id.if_name(device)? })
+        let (backend, name) = (id.xenbus_path(), id.if_name(device)?);
+        Ok(Self { id, device, mode: Mode::Bridge, backend, name })
+    }
+
+    /// The family of nftables that sees its packets.
+    pub fn family(&self) -> NftFamily {
+        if self.mode == Mode::Bridge { NftFamily::Bridge } else { NftFamily::Inet }
     }
 
     /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.
