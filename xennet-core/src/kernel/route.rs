@@ -71,7 +71,9 @@ impl Kernel {
         let mut message = RouteMessage::default();
         message.header.address_family = family(address);
         message.header.destination_prefix_length = IpNet::from(address).prefix_len();
-        message.header.flags = RouteFlags::from_bits_retain(RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE);
+        message.header.flags = RouteFlags::FibMatch;
+        // IPv6 says which table in any case, and refuses to be asked.
+        message.header.flags.set(RouteFlags::LookupTable, address.is_ipv4());
         message.attributes.push(RouteAttribute::Destination(address.into()));
         let wanted = message.header.address_family.into();
         let found = self
@@ -205,9 +207,6 @@ fn member(route: &Route, hop: &NextHop) -> RouteNextHop {
     member.attributes.extend(gateway(route, hop));
     member
 }
-
-const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
-const RTM_F_FIB_MATCH: u32 = 0x2000;
 
 #[cfg(test)]
 #[cfg(target_endian = "little")]

@@ -9,7 +9,9 @@ use crate::config::{RoutedPolicy, VifConfig};
 use crate::kernel::{self, Kernel, RouteFilter, sysctl};
 use crate::plan::vif::nat;
 use crate::plan::{HostRoute, PlanError, RoutedSnapshot, VifTarget};
-use crate::types::{BridgeSpec, IfName, Link, LinkRef, Mode, Route, RouteKind, Scope, VifId};
+use crate::types::{
+    BridgeSpec, Device, IfName, Link, LinkRef, Mode, Route, RouteKind, Scope, VifId,
+};
 use crate::{Dom0Network, Error};
 
 impl Vif<'_> {
@@ -40,8 +42,8 @@ impl Vif<'_> {
                 None => nat::unsaid(self.target.id),
                 Some(policy) => {
                     let subnets = policy.subnets.clone();
-                    let link = self.find_own(config)?;
-                    let found = subnets.iter().map(|net| self.free_address(*net, link.as_ref()));
+                    let routes = self.routes_of_guest(config)?;
+                    let found = subnets.iter().map(|net| self.free_address(*net, &routes));
                     found.collect::<Result<Vec<_>, _>>()?.into_iter().collect()
                 }
             };
@@ -50,28 +52,36 @@ impl Vif<'_> {
     }
 
     /// The address that the guest has in a subnet already, or one that nobody has.
-    fn free_address(&mut self, subnet: IpNet, link: Option<&Link>) -> Result<IpNet, Error> {
-        let (target, kernel) = (&self.target, &mut self.net.kernel);
-        let routes = link.map_or(Ok(Vec::new()), |link| routes(kernel, link))?;
-        let here = |route: &&HostRoute| {
-            let to = route.route.destination;
-            target.made(route) && subnet.contains(&to) && to.prefix_len() == to.max_prefix_len()
-        };
-        if let Some(route) = routes.iter().find(here) {
-            return Ok(route.route.destination);
+    fn free_address(&mut self, subnet: IpNet, routes: &[IpNet]) -> Result<IpNet, Error> {
+        if let Some(has) = routes.iter().find(|net| subnet.contains(*net)) {
+            return Ok(*has);
         }
+        let target = &self.target;
         for candidate in nat::candidates(subnet, target.id) {
             let net = IpNet::from(candidate);
             match self.net.kernel.route_to(candidate)?.filter(|route| route.destination == net) {
                 None => return Ok(net),
-                // The other interface of the same guest has it.
-                Some(route) if owner(&mut self.net.kernel, &route)? == Some(self.target.id) => {
-                    return Ok(net);
-                }
                 Some(_) => {}
             }
         }
         Err(PlanError::SubnetFull { subnet, vif: self.target.name.clone() }.into())
+    }
+
+    /// The addresses that the guest has by this interface, or by the other one of the same NIC.
+    fn routes_of_guest(&mut self, config: &VifConfig) -> Result<Vec<IpNet>, Error> {
+        let mut all = Vec::new();
+        for device in [Device::Vif, Device::Tap] {
+            let target = VifTarget::new(self.target.id, device)?;
+            let kernel = &mut self.net.kernel;
+            let (original, renamed) = (kernel.link(&target.name)?, target.final_name(config));
+            let renamed = renamed.map_or(Ok(None), |name| kernel.link(&name))?;
+            if let Some(link) = target.identify(original, renamed) {
+                let made = routes(kernel, &link)?.into_iter().filter(|route| target.made(route));
+                let nets = made.map(|route| route.route.destination);
+                all.extend(nets.filter(|net| net.prefix_len() == net.max_prefix_len()));
+            }
+        }
+        Ok(all)
     }
 
     /// Everything that the plan for a routed vif depends on.

@@ -258,7 +258,7 @@ impl Routed<'_> {
                 to.plan.push(Change::ProxyAdd { link: uplink.reference(), address: *address });
             }
         }
-        plan.warnings = self.warnings.clone();
+        plan.warnings.clone_from(&self.warnings);
         plan.warnings.extend(seen.filters.routed_warnings(&wanted.name));
         Ok(())
     }
