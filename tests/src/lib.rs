@@ -1,12 +1,18 @@
 //! What the tests share: a network namespace per test, a real xenstored, and a dom0 of both.
 
+pub mod c;
+pub mod c_header;
 pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;
+pub mod frames;
+pub mod guests;
 pub mod hotplug;
 pub mod lan;
+pub mod listener;
 pub mod netns;
 pub mod nft;
 pub mod strace;
+pub mod talk;
 pub mod tap;
 pub mod xenstored;

@@ -61,16 +61,31 @@ pub fn killed_before(command: &Command, call: &str, n: usize) -> Traced {
     run(command, Some(&format!("{call}:signal=SIGKILL:when={n}")), || {})
 }
 
+/// The same, but processes that it has started are neither killed nor waited for.
+pub fn killed_alone_before(command: &Command, call: &str, n: usize) -> Traced {
+    let fault = format!("{call}:signal=SIGKILL:when={n}");
+    trace(command, &["-o"], Some(&fault), || {})
+}
+
 /// Runs a command that stands still right after its `n`th system call of this name, while `meanwhile` runs.
 pub fn stopped_after(command: &Command, call: &str, n: usize, meanwhile: impl FnOnce()) -> Traced {
     run(command, Some(&format!("{call}:signal=SIGSTOP:when={n}")), meanwhile)
 }
 
 fn run(command: &Command, fault: Option<&str>, meanwhile: impl FnOnce()) -> Traced {
+    trace(command, &["-f", "-o"], fault, meanwhile)
+}
+
+fn trace(
+    command: &Command,
+    options: &[&str],
+    fault: Option<&str>,
+    meanwhile: impl FnOnce(),
+) -> Traced {
     let dir = TempDir::new().expect("a temporary directory");
     let log = dir.path().join("log");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-o"]).arg(&log);
+    strace.args(options).arg(&log);
     if let Some(fault) = fault {
         strace.args(["-e", &format!("inject={fault}")]);
     }

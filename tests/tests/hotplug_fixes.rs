@@ -248,7 +248,10 @@ fn a_mistake_in_the_configuration_is_told_to_nobody_and_keeps_a_vif_from_leaving
     let before = dom0.state();
     assert_eq!(dom0.xennet("--dry-run hotplug online XENBUS_PATH=backend/vif/1/0").code, Some(1));
     assert_eq!(before, dom0.state(), "a dry run tells nobody");
-    failed(&dom0.online(Script::Ours, VIF), "xennet.toml: line 2, column 1: unknown field `nam`");
+    failed(
+        &dom0.online(Script::Ours, VIF),
+        "xennet.toml: line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
+    );
     assert!(dom0.key(VIF, "hotplug-error").unwrap().contains("xennet.toml: line 2"));
     dom0.offline(Script::Ours, VIF).succeeded();
 }

@@ -1,5 +1,4 @@
 //! A start or stop that is killed or refused at any of its steps, or called twice at once.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::process::Stdio;

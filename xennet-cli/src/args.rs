@@ -68,6 +68,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It could not be done.
     Failed(String),
+    /// Whoever read the output has seen enough, as `head` does.
+    Unread,
 }
 
 impl From<Error> for Failure {
@@ -84,7 +86,10 @@ impl From<Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::Failed(format!("write the output: {error}"))
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Unread,
+            _ => Self::Failed(format!("write the output: {error}")),
+        }
     }
 }
 
@@ -100,7 +105,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo => demo::run(),
     };
     let (code, text) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
         Err(Failure::Failed(text)) => (1, text),
         Err(Failure::Usage(text)) => (2, text),
     };

@@ -13,7 +13,15 @@ use xennet_core::{Dom0Network, Error};
 use crate::log::{Severity, complain, syslog};
 
 /// The names under which this program is a hotplug script.
-pub(crate) const NAMES: [&str; 4] = ["vif-bridge", "vif-route", "vif-nat", "vif-xennet"];
+pub(crate) const NAMES: [&str; 7] = [
+    "vif-bridge",
+    "vif-bridge.xennet",
+    "vif-route",
+    "vif-route.xennet",
+    "vif-nat",
+    "vif-nat.xennet",
+    "vif-xennet",
+];
 
 /// The whole life of a hotplug script. libxl judges by the exit code alone, and prints what we tell XenStore.
 pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCode {

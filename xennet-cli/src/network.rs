@@ -1,12 +1,17 @@
 //! `xennet network`
 
+mod trial;
+mod watchdog;
+
 use std::io::{Write, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::plan::Plan;
-use xennet_core::{Dom0Network, HostStatus};
+use xennet_core::types::IfName;
+use xennet_core::{Dom0Network, Error, HostStatus};
 
 use crate::args::{Failure, Options};
 use crate::hotplug;
@@ -17,7 +22,25 @@ pub(crate) enum Command {
     /// Say what start would do
     Plan(Which),
     /// Make the host's network as the configuration says
-    Start(Which),
+    Start {
+        #[command(flatten)]
+        which: Which,
+        /// Take all back unless `xennet network confirm` is called within so many seconds; 0: keep it at once. Default: 60,
+        /// but 0 on a console of the machine itself
+        #[arg(long, value_name = "SECONDS")]
+        confirm_timeout: Option<u64>,
+        /// Take all back when a gateway that answered before is silent for so many seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+        probe_timeout: u64,
+    },
+    /// Keep what start has made
+    Confirm,
+    /// Take a start back unless it is confirmed: start itself calls it
+    #[command(hide = true)]
+    Watchdog {
+        #[arg(long)]
+        probe_timeout: u64,
+    },
     /// Give back what start took
     Stop {
         #[command(flatten)]
@@ -61,11 +84,27 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let options = Options { dry_run: true, ..options.clone() };
             told(&which.open()?.host().plan_start()?, &options)
         }
-        Command::Start(which) => {
+        Command::Start { which, confirm_timeout, probe_timeout } => {
             let mut net = which.open()?;
             let mut host = net.host();
-            told(&if options.dry_run { host.plan_start()? } else { host.start()? }, options)
+            let confirm = confirm_timeout.map_or_else(trial::usual_timeout, Duration::from_secs);
+            let plan = if options.dry_run {
+                host.plan_start()?
+            } else if confirm.is_zero() {
+                host.start()?
+            } else {
+                trial::start(&mut host, confirm, Duration::from_secs(probe_timeout))?
+            };
+            told(&plan, options)
         }
+        Command::Confirm => {
+            let confirmed = Options::network(true)?.host().confirm()?;
+            if !confirmed.watched {
+                complain("xennet: warning", &confirmed);
+            }
+            Ok(())
+        }
+        Command::Watchdog { probe_timeout } => watchdog::run(Duration::from_secs(probe_timeout)),
         Command::Stop { which, force } => {
             let mut net = which.open()?;
             let mut host = net.host();
@@ -104,6 +143,12 @@ fn told(plan: &Plan, options: &Options) -> Result<(), Failure> {
 /// A network that is not as it shall be is a failure.
 fn drift(status: &HostStatus) -> Result<(), Failure> {
     match &status.drift {
+        Ok(plan)
+            if plan.is_empty() && status.unconfirmed.as_ref().is_some_and(|one| !one.watched) =>
+        {
+            let error = status.unconfirmed.clone().map(Error::Unconfirmed);
+            error.map_or(Ok(()), |error| Err(Failure::from(error)))
+        }
         Ok(plan) if plan.is_empty() => Ok(()),
         Ok(plan) => Err(Failure::Failed(format!(
             "the network differs in {} places; `xennet network start` makes it as the configuration says",
@@ -128,6 +173,12 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
             writeln!(out, "  {address}")?;
         }
     }
+    if let Some(unconfirmed) = status.unconfirmed.as_ref().filter(|one| one.watched) {
+        writeln!(out, "{unconfirmed}; `xennet network confirm` keeps it")?;
+    }
+    if let Some(last) = &status.rolled_back {
+        writeln!(out, "{last}")?;
+    }
     if let Ok(plan) = &status.drift {
         for change in plan.changes() {
             writeln!(out, "drift: {change}")?;
@@ -142,8 +193,13 @@ fn as_json(status: &HostStatus) -> Value {
         "started": status.before().is_some(),
         "bridges": before.map(|bridge| json!({
             "name": bridge.name.as_str(), "made": bridge.made,
-            "uplink": bridge.uplink.as_ref().map(|uplink| uplink.as_str()),
+            "uplink": bridge.uplink.as_ref().map(IfName::as_str),
         })).collect::<Vec<_>>(),
+        "unconfirmed": status.unconfirmed.as_ref().map(|one| json!({
+            "watchdog": one.watchdog, "watched": one.watched,
+            "seconds_left": one.left.map(|left| left.as_secs()),
+        })),
+        "rolled_back": status.rolled_back.as_ref().map(|last| last.why.as_str()),
         "error": status.drift.as_ref().err().map(ToString::to_string),
         "drift": status.drift.as_ref().ok()
             .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),

@@ -4,6 +4,7 @@ use std::io::{Write, stdout};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use xennet_core::config::VifConfig;
 use xennet_core::types::{Device, Link, Mode, VifId};
 use xennet_core::{Dom0Network, Error, Vif, VifStatus};
 
@@ -162,19 +163,10 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
     Ok(())
 }
 
-fn wanted(config: &xennet_core::config::VifConfig) -> Vec<String> {
-    let text = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
-    let all = [
-        text("bridge", config.bridge.as_ref().map(ToString::to_string)),
-        text("vifname", config.vifname.as_ref().map(ToString::to_string)),
-        text("mtu", config.mtu.as_ref().map(ToString::to_string)),
-        text("mac", config.mac.as_ref().map(ToString::to_string)),
-        text("ip", Some(config.ip.to_string()).filter(|ip| !ip.is_empty())),
-        text("rate", config.rate.as_ref().map(ToString::to_string)),
-        text("vlan", config.vlan.as_ref().map(ToString::to_string)),
-        text("gatewaydev", config.gatewaydev.as_ref().map(ToString::to_string)),
-    ];
-    all.into_iter().flatten().collect()
+fn wanted(config: &VifConfig) -> Vec<String> {
+    // Where the frontend is says nothing of the network.
+    let shown = VifConfig::KEYS.iter().filter(|key| **key != "frontend");
+    shown.filter_map(|key| Some(format!("{key}={}", config.get(key)?))).collect()
 }
 
 fn master(status: &VifStatus) -> &str {

@@ -105,7 +105,12 @@ impl<'a> Apply<'a> {
         let setting = matches!(
             refused,
             Change::LinkSet { .. }
+                | Change::AddressChange { .. }
                 | Change::AddressDelete { .. }
+                | Change::NeighbourDelete { .. }
+                | Change::RouteDelete { .. }
+                | Change::RouteReplace { .. }
+                | Change::Sysctl { .. }
                 | Change::VlanAdd { .. }
                 | Change::VlanDelete { .. }
                 | Change::PortSet { .. }
@@ -171,9 +176,12 @@ impl<'a> Apply<'a> {
             Change::IptablesInsert(rule) => return iptables(&rule.command("-I")),
             Change::IptablesDelete(rule) => return iptables(&rule.command("-D")),
             Change::Nft { batch, .. } => match nft(self.nft)?.apply(batch) {
-                // Planned for a ruleset that is another one by now: an element, or a table, has come or gone.
+                // Planned for a ruleset that is another one by now: an element, or a table, has come or gone. Where the
+                // kernel knew which one it was planned for, it has said so first.
                 Err(error)
-                    if [libc::EAGAIN, libc::ENOENT, libc::EEXIST].contains(&error.errno()) =>
+                    if error.errno() == libc::EAGAIN
+                        || batch.generation.is_none()
+                            && [libc::ENOENT, libc::EEXIST].contains(&error.errno()) =>
                 {
                     return Err(Error::Overtaken(error));
                 }
@@ -204,6 +212,21 @@ impl<'a> Apply<'a> {
         // Without XenStore there is nobody to tell, and plans then hold no such change.
         self.store.as_deref_mut().map_or(Ok(()), write).map_err(Error::from)
     }
+}
+
+/// Does something anew for as long as others change the ruleset of nftables under it; not for ever.
+pub(crate) fn again_while_overtaken<T>(
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    // Of a thousand that are at it at once, one comes through each time.
+    const ATTEMPTS: u32 = 1000;
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(Error::Overtaken(_)) => {}
+            outcome => return outcome,
+        }
+    }
+    attempt()
 }
 
 /// The connection to nftables, once somebody needs it.

@@ -1,8 +1,10 @@
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::ConfigError;
+use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
 use crate::{kernel, xenstore};
@@ -66,6 +68,41 @@ pub enum Error {
         waited: Duration,
     },
 
+    /// An earlier start is yet to be confirmed.
+    #[error("{0}; `xennet network confirm` keeps it, `xennet network stop` gives it back")]
+    Unconfirmed(Unconfirmed),
+
+    /// There is no start to confirm.
+    #[error("no start waits to be confirmed{}", .rolled_back.as_ref().map(|last| format!(": {last}")).unwrap_or_default())]
+    NothingToConfirm {
+        /// The one that was taken back.
+        rolled_back: Option<RolledBack>,
+    },
+
+    /// A start that died midway cannot be confirmed.
+    #[error("the start ended before it was done; `xennet network stop` gives back what it took")]
+    Unfinished,
+
+    /// The process that was to take a start back is gone.
+    #[error("the watchdog (process {watchdog}) is gone: nobody would take the start back")]
+    Unwatched {
+        /// Its number.
+        watchdog: u32,
+    },
+
+    /// A gateway that answered before a start did not any more.
+    #[error(
+        "gateway {gateway} dev {link} did not answer within {} s after the start, but had before", .waited.as_secs_f32()
+    )]
+    Silent {
+        /// Its address.
+        gateway: IpAddr,
+        /// Where it was asked.
+        link: IfName,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+
     /// A hook failed.
     #[error("hook {}: {outcome}; correct or remove it", .path.display())]
     Hook {
@@ -93,6 +130,15 @@ pub enum Error {
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+    },
+
+    /// The system refused something that has no file.
+    #[error("{doing}: {}", io::Error::from_raw_os_error(*errno))]
+    System {
+        /// What was attempted.
+        doing: &'static str,
+        /// The system's answer.
+        errno: i32,
     },
 
     /// The configuration file is wrong.
@@ -127,13 +173,25 @@ impl Error {
             Self::Kernel(error) => error.errno(),
             Self::Overtaken(_) => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
-            Self::NoBackend { .. } => libc::ENOENT,
+            Self::NoBackend { .. } | Self::NothingToConfirm { .. } => libc::ENOENT,
             Self::Vanished { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
-            Self::Locked { .. } => libc::EBUSY,
+            Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,
+            Self::Unwatched { .. } => libc::ESRCH,
+            Self::Silent { .. } => libc::EHOSTUNREACH,
             Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            Self::System { errno, .. } => *errno,
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
             Self::HalfUndone { first, .. } => first.errno(),
+        }
+    }
+
+    /// The kernel's own words where it gave any: `Can not enslave a bridge to a bridge`. They end the text as well.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Kernel(error) => error.detail(),
+            Self::HalfUndone { first, .. } => first.detail(),
+            _ => None,
         }
     }
 }

@@ -1,6 +1,8 @@
+mod gateway;
 mod look;
 mod managers;
 mod record;
+mod trial;
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,8 @@ use crate::lock::Lock;
 use crate::plan::{NetworkBefore, NetworkSnapshot, Plan, PlanError};
 use crate::{Dom0Network, Error};
 use record::Record;
+
+pub use trial::{RolledBack, Trial, Unconfirmed, Watch};
 
 /// How long another start or stop is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +31,10 @@ pub struct HostStatus {
     pub seen: NetworkSnapshot,
     /// What a `start` would do now: nothing when all is well.
     pub drift: Result<Plan, PlanError>,
+    /// A start that is yet to be confirmed.
+    pub unconfirmed: Option<Unconfirmed>,
+    /// A start that was taken back, when it was the last one.
+    pub rolled_back: Option<RolledBack>,
 }
 
 impl<'n> Host<'n> {
@@ -54,7 +62,8 @@ impl<'n> Host<'n> {
     pub fn status(&mut self) -> Result<HostStatus, Error> {
         let seen = self.look()?;
         let drift = seen.start(&self.net.config);
-        Ok(HostStatus { seen, drift })
+        let (unconfirmed, rolled_back) = (self.unconfirmed()?, self.rolled_back()?);
+        Ok(HostStatus { seen, drift, unconfirmed, rolled_back })
     }
 
     /// Makes the host's side as the configuration says, and reads back that it is so.
@@ -72,36 +81,57 @@ impl<'n> Host<'n> {
         works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
     ) -> Result<Plan, Error> {
         let _lock = self.lock()?;
+        self.none_unconfirmed()?;
         let seen = self.look()?;
         let plan = seen.start(&self.net.config)?;
-        let record = self.record();
-        record.write(&seen.record(&self.net.config, &plan))?;
-        let done = self.carry_out(&plan, |host| {
+        self.make(&seen, &plan, works)?;
+        self.last().restore(None)?;
+        Ok(plan)
+    }
+
+    /// Makes the changes of a start, and takes them back when one fails, or when it does not work.
+    fn make(
+        &mut self,
+        seen: &NetworkSnapshot,
+        plan: &Plan,
+        works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.record().write(&seen.record(&self.net.config, plan))?;
+        let done = self.carry_out(plan, |host| {
             let rest = host.plan_start()?;
             match rest.changes().first() {
                 Some(change) => Err(Error::Ignored { change: change.to_string() }),
                 None => works(host.net),
             }
         });
-        match done {
-            // What is not undone is still to be given back.
-            Err(error) if !matches!(error, Error::HalfUndone { .. }) => {
-                record.restore(seen.before.as_ref())?;
-                Err(error)
-            }
-            done => done.map(|()| plan),
+        done.map_err(|first| match self.forget(seen) {
+            Ok(()) => first,
+            Err(undo) => Error::HalfUndone { first: Box::new(first), undo: Box::new(undo) },
+        })
+    }
+
+    /// The record as it was before a start that failed, once nothing is left of that.
+    fn forget(&mut self, before: &NetworkSnapshot) -> Result<(), Error> {
+        if before.before.is_none() {
+            // Of a request whose answer was lost, nobody knew whether there was something to take back.
+            let rest = self.look()?.stop(&self.net.config, false)?;
+            self.carry_out(&rest, |_| Ok(()))?;
         }
+        self.record().restore(before.before.as_ref())
     }
 
     /// Gives back what [`start`](Self::start) took. That it took nothing is no error.
     ///
-    /// A bridge of xennet's own that has other ports than its uplink stops it, unless `force`.
+    /// A bridge of xennet's own that has other ports than its uplink stops it, unless `force`. A start that is yet to be
+    /// confirmed is given back as well, and its watchdog ends.
     pub fn stop(&mut self, force: bool) -> Result<Plan, Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let seen = self.look()?;
         let plan = seen.stop(&self.net.config, force)?;
         self.carry_out(&plan, |_| Ok(()))?;
         self.record().restore(None)?;
+        self.last().restore(None)?;
+        self.end_trial(lock)?;
         Ok(plan)
     }
 
@@ -123,8 +153,8 @@ impl<'n> Host<'n> {
         Lock::take(&self.net.run_dir, "network", Instant::now() + PATIENCE)
     }
 
-    fn record(&self) -> Record {
-        Record::new(&self.net.run_dir)
+    fn record(&self) -> Record<NetworkBefore> {
+        Record::new(&self.net.run_dir, "network.json")
     }
 }
 

@@ -47,6 +47,21 @@ impl Lock {
         }
     }
 
+    /// Whether somebody holds the lock called `name` below `dir`. Touches nothing.
+    pub(crate) fn is_held(dir: &Path, name: &str) -> Result<bool, Error> {
+        let path = dir.join(format!("{name}.lock"));
+        let failed = |source| Error::File { doing: "open the lock", path: path.clone(), source };
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            opened => opened.map_err(failed)?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
     /// Gives the lock back and leaves no file: for a vif that is gone.
     pub(crate) fn remove(self) {
         // While it is held, so that whoever waits sees that the file it has open is no longer in the directory.

@@ -80,6 +80,11 @@ impl Dom0Network {
         self.run_dir = dir.into();
     }
 
+    /// Where locks are kept.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
     /// Where the administrator's `*.hook` executables are, instead of `/etc/xen/scripts/vif-post.d`.
     pub fn set_hook_dir(&mut self, dir: impl Into<PathBuf>) {
         self.hook_dir = dir.into();

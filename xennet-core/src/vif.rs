@@ -3,9 +3,10 @@ mod routed;
 
 use std::time::{Duration, Instant};
 
-use crate::apply::Apply;
+use crate::apply::{Apply, again_while_overtaken};
 use crate::config::VifConfig;
 use crate::lock::Lock;
+use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
 use crate::types::{Device, Link, LinkSet, Mode, ParseError, VifId};
 use crate::uplink::Uplink;
@@ -179,7 +180,14 @@ impl<'n> Vif<'n> {
         // What cannot be seen cannot be tidied up.
         let _ = self.look_at_uplink(&config, &mut seen);
         let plan = self.target.offline(&config, &seen);
-        Apply::new(self.net, deadline).run_all(plan.changes())?;
+        let mut apply = Apply::new(self.net, deadline);
+        let (hooks, rest): (Vec<_>, Vec<_>) =
+            plan.changes().iter().partition(|change| matches!(change, Change::Hook(_)));
+        match apply.run_all(rest) {
+            // All but the hooks can be done twice.
+            Err(error @ Error::Overtaken(_)) => return Err(error),
+            done => done.and(apply.run_all(hooks))?,
+        }
         Ok(plan)
     }
 
@@ -253,11 +261,14 @@ impl<'n> Vif<'n> {
         let mut apply = Apply::new(self.net, deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
             let after = look_again(&mut apply, &self.target, config, seen, uplink.as_ref(), index)?;
-            // Whatever is still to be done was accepted and ignored; `down` only makes way for it.
-            let down = LinkSet::Up(false);
-            let makes_way =
-                |change: &&Change| matches!(change, Change::LinkSet { set, .. } if *set == down);
-            match self.target.online(config, &after)?.kernel().find(|change| !makes_way(change)) {
+            // Whatever is still to be done was accepted and ignored. But `down` only makes way for it, and an address
+            // that is no longer this vif's was given to another one meanwhile.
+            let ignored = |change: &&Change| match change {
+                Change::LinkSet { set, .. } => *set != LinkSet::Up(false),
+                Change::Nft { batch, .. } => !only_owners(batch),
+                _ => true,
+            };
+            match self.target.online(config, &after)?.kernel().find(ignored) {
                 None => apply.run(plan.announcements()),
                 Some(change) => Err(Error::Ignored { change: change.to_string() }),
             }
@@ -317,18 +328,6 @@ fn look_again(
             Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.owner())?);
     }
     Ok(seen)
-}
-
-/// Does something anew for as long as others change the ruleset of nftables under it; not for ever.
-fn again_while_overtaken<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    const ATTEMPTS: u32 = 32;
-    for _ in 1..ATTEMPTS {
-        match attempt() {
-            Err(Error::Overtaken(_)) => {}
-            outcome => return outcome,
-        }
-    }
-    attempt()
 }
 
 /// A message short enough for any XenStore: oxenstored refuses values over 2048 bytes.

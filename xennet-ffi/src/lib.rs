@@ -1,11 +1,39 @@
-//! The C ABI of xennet. Each function is one call into `xennet-core`.
+//! The C ABI of xennet, `libxennet`: each function is one call into `xennet-core`.
+//!
+//! Handles are opaque boxes: one that C gives back is `Option<Box<T>>`, one that it lends is `Option<&T>`, so that what C
+//! promises of a pointer is in its type, and NULL is a value like any other. [`boundary`] has the rest: texts, panics, and
+//! what becomes of an error. Every exported name has this library's own prefix, so that it clashes with no other.
+//! include/libxennet.h is made from these sources, comments included.
+#![expect(
+    unsafe_code,
+    reason = "the boundary to C: exported names, and texts that C promises to be texts"
+)]
+#![expect(
+    clippy::doc_markdown,
+    clippy::doc_link_with_quotes,
+    reason = "Doxygen reads these comments, and links xennet_open() by itself"
+)]
+#![expect(unreachable_pub, reason = "cbindgen wants public what C reaches")]
 
-use std::ffi::c_char;
+mod boundary;
 
-/// The version of the library, as a string that lives as long as the program: `"0.1.0"`.
-// SAFETY: the name is this library's own prefix, so it clashes with no other symbol.
-#[expect(unsafe_code, reason = "an exported symbol is unsafe by name")]
-#[unsafe(no_mangle)]
-pub extern "C" fn xennet_version() -> *const c_char {
-    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
-}
+// In the header's order.
+mod constants;
+
+mod net;
+
+mod error;
+
+mod vif;
+
+mod plan;
+
+mod status;
+
+mod list;
+
+mod bridge;
+
+mod hotplug;
+
+mod events;

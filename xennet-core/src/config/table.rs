@@ -50,8 +50,12 @@ impl<'t> Table<'t> {
         &mut self,
         key: &'static str,
     ) -> Result<T, ConfigError> {
-        let missing = format!("{} has no {key}", self.title);
-        self.optional(key)?.ok_or_else(|| ConfigError::at(self.text, self.start, missing))
+        if let Some(value) = self.optional(key)? {
+            return Ok(value);
+        }
+        // It may be there, and misspelt.
+        self.unknown(|known| known == key)?;
+        Err(ConfigError::at(self.text, self.start, format!("{} has no {key}", self.title)))
     }
 
     /// The value of a key, or the one that the type has by itself.
@@ -99,24 +103,33 @@ impl<'t> Table<'t> {
 
     /// An error when there are keys that nobody asked for.
     pub(super) fn finish(&self) -> Result<(), ConfigError> {
-        let Some(key) = self.entries.keys().min_by_key(|key| key.span().start) else {
-            return Ok(());
-        };
-        let name = key.get_ref();
-        let near = self
-            .known
-            .keys()
-            .map(|known| (strsim::osa_distance(name, known), known))
-            .filter(|(distance, known)| *distance <= known.len() / 3 + 1)
-            .min();
-        let advice = if let Some((_, known)) = near {
-            format!("did you mean {known}?")
-        } else {
+        self.unknown(|_| true)
+    }
+
+    /// An error for the first key that nobody asked for, if the known one next to it is among those that are meant.
+    fn unknown(&self, meant: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
+        let mut keys: Vec<_> = self.entries.keys().collect();
+        keys.sort_unstable_by_key(|key| key.span().start);
+        for key in keys {
+            let name = key.get_ref().as_ref();
+            let near = self
+                .known
+                .keys()
+                .map(|known| (strsim::osa_distance(name, known), *known))
+                .filter(|(distance, known)| *distance <= known.len() / 3 + 1)
+                .min();
+            if !meant(near.map_or("", |(_, known)| known)) {
+                continue;
+            }
             let all: Vec<_> = self.known.keys().copied().collect();
-            format!("expected one of {}", all.join(", "))
-        };
-        let message = format!("unknown key {} in {}: {advice}", name.escape_debug(), self.title);
-        Err(ConfigError::at(self.text, key.span().start, message))
+            let advice = near.map_or_else(
+                || format!("expected one of {}", all.join(", ")),
+                |(_, known)| format!("did you mean {known}?"),
+            );
+            let words = format!("unknown key {} in {}: {advice}", name.escape_debug(), self.title);
+            return Err(ConfigError::at(self.text, key.span().start, words));
+        }
+        Ok(())
     }
 
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'t>>> {

@@ -62,6 +62,25 @@ impl VifConfig {
         }
         Ok(())
     }
+
+    /// One key's value as XenStore would hold it; none when it is not set, or there is no such key.
+    pub fn get(&self, key: &str) -> Option<String> {
+        fn text(value: Option<&impl ToString>) -> Option<String> {
+            value.map(ToString::to_string)
+        }
+        match key {
+            "bridge" => text(self.bridge.as_ref()),
+            "vifname" => text(self.vifname.as_ref()),
+            "mtu" => text(self.mtu.as_ref()),
+            "mac" => text(self.mac.as_ref()),
+            "ip" => text(Some(&self.ip)).filter(|ip| !ip.is_empty()),
+            "rate" => text(self.rate.as_ref()),
+            "vlan" => text(self.vlan.as_ref()),
+            "gatewaydev" | "netdev" => text(self.gatewaydev.as_ref()),
+            "frontend" => self.frontend.clone(),
+            _ => None,
+        }
+    }
 }
 
 fn optional<T>(key: &'static str, value: &[u8]) -> Result<Option<T>, ParseError>
@@ -99,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn takes_what_libxl_writes() {
+    fn takes_what_libxl_writes_and_gives_it_back() {
         let mut config = VifConfig::default();
         for (key, value) in [
             ("bridge", "xenbr0"),
@@ -112,8 +131,11 @@ mod tests {
             ("gatewaydev", "eth1"),
             ("frontend", "/local/domain/3/device/vif/0"),
         ] {
+            assert_eq!(config.get(key), None);
             config.set(key, value.as_bytes()).unwrap();
+            assert_eq!(config.get(key).as_deref(), Some(value));
         }
+        assert_eq!(config.get("brigde"), None);
         assert_eq!(config.vifname.as_ref().unwrap().as_str(), "web");
         assert_eq!(config.mtu.unwrap().bytes(), 9000);
         assert_eq!(config.frontend.as_deref(), Some("/local/domain/3/device/vif/0"));

@@ -17,11 +17,27 @@ pub(crate) fn look(
     ports: &[IfName],
     owner: Option<VifId>,
 ) -> Result<GuardSnapshot, Error> {
-    let mut seen = GuardSnapshot::default();
-    if entry.is_some() {
-        // Before all else: what is read later may be newer than this, but not older.
-        seen.generation = nft.generation()?;
+    // Half of one ruleset and half of the next looks damaged. Where they never cease to change, no plan for it will do,
+    // and the kernel says so.
+    const ATTEMPTS: u32 = 100;
+    for _ in 1..ATTEMPTS {
+        let seen = look_once(nft, family, entry, ports, owner)?;
+        if entry.is_none() || nft.generation()? == seen.generation {
+            return Ok(seen);
+        }
     }
+    look_once(nft, family, entry, ports, owner)
+}
+
+fn look_once(
+    nft: &mut Nftables,
+    family: NftFamily,
+    entry: Option<&GuardEntry>,
+    ports: &[IfName],
+    owner: Option<VifId>,
+) -> Result<GuardSnapshot, Error> {
+    // Before all else: what is read later may be newer than this, but not older.
+    let mut seen = GuardSnapshot { generation: nft.generation()?, ..GuardSnapshot::default() };
     seen.table = nft.table(family, GuardLayout::TABLE)?;
     let Some(table) = &seen.table else {
         seen.bridge_names = entry.is_some() && family == NftFamily::Bridge && nft.bridge_names()?;
@@ -62,12 +78,10 @@ pub(crate) fn look_again(
         let present = find(nft, family, before.present)?;
         return Ok(GuardSnapshot { present, ..before });
     };
-    let layout = entry.layout(before.layout(family)?);
-    let unchanged =
-        before.table.is_some() && layout.sets().iter().all(|set| before.sets.contains(set));
-    if !unchanged {
+    if !entry.is_laid_out(&before)? {
         return look(nft, family, Some(entry), std::slice::from_ref(&entry.port), owner);
     }
+    let layout = entry.layout(before.layout(family)?);
     let questions = before.present.iter().cloned().chain(entry.elements(&layout)).collect();
     let present = find(nft, family, questions)?;
     Ok(GuardSnapshot { present, ..before })

@@ -4,7 +4,7 @@ pub(crate) use look::{look, look_again};
 
 use std::time::Instant;
 
-use crate::apply::{self, Apply};
+use crate::apply::{self, Apply, again_while_overtaken};
 use crate::kernel::Nftables;
 use crate::plan::guard::{Explanation, Frame, GuardEntry, GuardLayout, explain, remove};
 use crate::plan::{Change, Plan, PlanError};
@@ -119,13 +119,14 @@ impl<'n> Guard<'n> {
                 Err(error) => failed = failed.and(Err(error)),
             }
         }
-        for (_, plan) in self.leftovers()? {
-            match Apply::new(self.net, Instant::now()).run(plan.changes()) {
-                Ok(()) => done.extend(plan.changes().iter().cloned()),
-                Err(error) => failed = failed.and(Err(error)),
-            }
-        }
-        failed.map(|()| done.into_iter().collect())
+        let tidied = again_while_overtaken(|| {
+            self.leftovers()?.into_iter().try_for_each(|(_, plan)| {
+                Apply::new(self.net, Instant::now()).run(plan.changes())?;
+                done.extend(plan.changes().iter().cloned());
+                Ok(())
+            })
+        });
+        failed.and(tidied).map(|()| done.into_iter().collect())
     }
 
     /// What [`remove`](Self::remove) would do. Touches nothing.
@@ -199,7 +200,7 @@ impl<'n> Guard<'n> {
                 let ports = std::slice::from_ref(&port.port);
                 let nft = apply::nft(&mut self.net.nft)?;
                 let seen = look(nft, table.family, None, ports, Some(owner))?;
-                let change = remove(table.family, owner, reserve, &seen.present);
+                let change = remove(table.family, owner, reserve, &seen);
                 plans.push((port.port, change.into_iter().collect()));
             }
         }

@@ -1,25 +1,29 @@
-//! What there was before, in a file below `/run/xennet`: it lasts as long as what the kernel holds.
+//! What is to be known later, in files below `/run/xennet`: they last as long as what the kernel holds.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::Error;
-use crate::plan::NetworkBefore;
 
 /// The file, whether it is there or not.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Record<T> {
     path: PathBuf,
+    holds: PhantomData<T>,
 }
 
-impl Record {
-    pub(super) fn new(run_dir: &Path) -> Self {
-        Self { path: run_dir.join("network.json") }
+impl<T: Serialize + DeserializeOwned> Record<T> {
+    pub(super) fn new(run_dir: &Path, name: &str) -> Self {
+        Self { path: run_dir.join(name), holds: PhantomData }
     }
 
-    pub(super) fn read(&self) -> Result<Option<NetworkBefore>, Error> {
+    pub(super) fn read(&self) -> Result<Option<T>, Error> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -30,7 +34,7 @@ impl Record {
     }
 
     /// All at once: whoever reads it finds the old one or the new one.
-    pub(super) fn write(&self, before: &NetworkBefore) -> Result<(), Error> {
+    pub(super) fn write(&self, before: &T) -> Result<(), Error> {
         let failed = |source| self.failed("write the record", source);
         let text = serde_json::to_vec_pretty(before).map_err(|error| failed(error.into()))?;
         let new = self.path.with_extension("new");
@@ -46,7 +50,7 @@ impl Record {
     }
 
     /// Makes it what it was, or nothing.
-    pub(super) fn restore(&self, before: Option<&NetworkBefore>) -> Result<(), Error> {
+    pub(super) fn restore(&self, before: Option<&T>) -> Result<(), Error> {
         match before {
             Some(before) => self.write(before),
             None => match fs::remove_file(&self.path) {

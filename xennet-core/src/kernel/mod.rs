@@ -25,6 +25,7 @@ mod xtables;
 
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
+pub use monitor::{LinkEvent, LinkMonitor};
 pub use nftables::Nftables;
 pub use route::RouteFilter;
 pub use sysctl::{bridge_nf, sysctl, sysctl_set};

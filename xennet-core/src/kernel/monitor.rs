@@ -1,3 +1,4 @@
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -31,14 +32,54 @@ impl Kernel {
 }
 
 /// A socket that hears of every change to a link of its namespace. `ip monitor link`
+///
+/// What is a port's own is not told here (`bridge link set`, the state of the spanning tree), but that it joins or
+/// leaves a bridge is.
 #[derive(Debug)]
-struct LinkMonitor {
+pub struct LinkMonitor {
     socket: Socket,
 }
 
+/// What a [`LinkMonitor`] heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkEvent {
+    /// The interface is new, or something of it changed: this is what it is since.
+    Changed(Link),
+    /// The interface is gone: deleted, or moved to another namespace.
+    Gone(Link),
+    /// More happened than the socket could hold.
+    Lost,
+}
+
 impl LinkMonitor {
-    fn open() -> Result<Self, Error> {
+    /// Listens in the calling thread's network namespace, from now on.
+    pub fn open() -> Result<Self, Error> {
         Ok(Self { socket: Socket::open(NETLINK_ROUTE, libc::RTMGRP_LINK.cast_unsigned())? })
+    }
+
+    /// Hands what one datagram tells to `each`; false when there is none. Never waits.
+    pub fn read(&mut self, mut each: impl FnMut(LinkEvent)) -> Result<bool, Error> {
+        let datagram = match self.socket.receive_now() {
+            Ok(Some(datagram)) => datagram,
+            Ok(None) => return Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated) => {
+                each(LinkEvent::Lost);
+                return Ok(true);
+            }
+            Err(error) => return Err(error.doing("monitor links")),
+        };
+        // A bridge tells of its ports in messages of its own family, and says "deleted" when a port merely leaves.
+        let links = |kind| {
+            notifications(datagram, kind)
+                .filter(|body| {
+                    body.first().is_some_and(|family| i32::from(*family) == libc::AF_UNSPEC)
+                })
+                .filter_map(link_decode::link)
+        };
+        links(libc::RTM_NEWLINK).map(LinkEvent::Changed).for_each(&mut each);
+        links(libc::RTM_DELLINK).map(LinkEvent::Gone).for_each(&mut each);
+        Ok(true)
     }
 
     /// Waits until something may have happened to a link of this name; false when the deadline passes first.
@@ -63,5 +104,12 @@ impl LinkMonitor {
                 return Ok(true);
             }
         }
+    }
+}
+
+impl AsFd for LinkMonitor {
+    /// For a poll loop: readable when there is something to [`read`](Self::read).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }

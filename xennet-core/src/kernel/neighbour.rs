@@ -10,7 +10,7 @@ use super::Kernel;
 use super::address::family;
 use super::attributes::{attributes, ip, mac};
 use super::error::Error;
-use crate::types::{LinkRef, MacAddr, Neighbour};
+use crate::types::{LinkRef, MacAddr, Neighbour, Reachability};
 
 impl Kernel {
     /// The neighbours on a link, IPv4 and IPv6. `ip neighbour show dev NAME nud all`
@@ -42,6 +42,41 @@ impl Kernel {
     pub fn neighbour_delete(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
         self.neighbour_remove(link, address, NeighbourFlags::empty())
             .map_err(|error| error.doing(format!("neighbour del {address} dev {}", link.name)))
+    }
+
+    /// Has the kernel ask now whether a neighbour is there, by ARP or neighbour discovery.
+    ///
+    /// [`reachability`](Self::reachability) says what came of it. What an administrator entered would be overwritten:
+    /// do not ask for a [`Reachability::Entered`].
+    pub fn neighbour_ask(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
+        let doing = |error: Error| error.doing(format!("ask for {address} dev {}", link.name));
+        let index = self.link_index(link).map_err(doing)?;
+        let mut known = message(index, address, NeighbourFlags::empty());
+        known.header.state = NeighbourState::Probe;
+        let asked = match self.change(RouteNetlinkMessage::NewNeighbour(known), 0) {
+            // It is not known, or not its Ethernet address.
+            Err(error) if [libc::ENOENT, libc::EINVAL].contains(&error.errno()) => {
+                let unknown = message(index, address, NeighbourFlags::Use);
+                self.change(RouteNetlinkMessage::NewNeighbour(unknown), NLM_F_CREATE)
+            }
+            asked => asked,
+        };
+        asked.map_err(doing)
+    }
+
+    /// What the kernel knows of whether a neighbour is there. `ip neighbour show to ADDRESS dev NAME`
+    pub fn reachability(&mut self, link: &LinkRef, address: IpAddr) -> Result<Reachability, Error> {
+        let states = self.link_index(link).and_then(|index| {
+            let message = filter_message(index, NeighbourFlags::empty());
+            self.dump(RouteNetlinkMessage::GetNeighbour(message), |body| {
+                let (header, _) = Header::split(body)?;
+                let found = decode(body, index)?;
+                (found.address == address).then_some(header.state)
+            })
+        });
+        let states =
+            states.map_err(|error| error.doing(format!("neighbour show dev {}", link.name)))?;
+        Ok(states.first().map_or(Reachability::Unknown, |state| reachability(*state)))
     }
 
     /// The addresses that the host answers for on a link. `ip neighbour show proxy dev NAME`
@@ -147,6 +182,15 @@ fn decode(body: &[u8], wanted: u32) -> Option<Neighbour> {
         permanent: header.state & libc::NUD_PERMANENT != 0,
         router: header.flags & libc::NTF_ROUTER != 0,
     })
+}
+
+fn reachability(state: u16) -> Reachability {
+    match state {
+        libc::NUD_REACHABLE => Reachability::Reachable,
+        libc::NUD_PERMANENT | libc::NUD_NOARP => Reachability::Entered,
+        libc::NUD_FAILED | libc::NUD_NONE => Reachability::Failed,
+        _ => Reachability::Unknown,
+    }
 }
 
 /// `struct ndmsg`

@@ -1,4 +1,5 @@
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use netlink_sys::SocketAddr;
@@ -76,9 +77,14 @@ impl Socket {
 
     /// The next datagram from the kernel.
     pub(super) fn receive(&mut self, deadline: Instant) -> Result<&[u8], Error> {
+        self.receive_with(libc::MSG_TRUNC, Some(deadline))?;
+        Ok(&self.buffer)
+    }
+
+    fn receive_with(&mut self, flags: i32, deadline: Option<Instant>) -> Result<(), Error> {
         loop {
             self.buffer.clear();
-            match self.inner.recv_from(&mut self.buffer, libc::MSG_TRUNC) {
+            match self.inner.recv_from(&mut self.buffer, flags) {
                 // Any privileged process can send to us; only the kernel is port 0.
                 Ok((_, from)) if from.port_number() != 0 => {}
                 Ok((length, _)) if length > self.buffer.len() => {
@@ -87,7 +93,7 @@ impl Socket {
                         format!("an answer of {length} bytes, room for {}", self.buffer.len()),
                     ));
                 }
-                Ok(_) => return Ok(&self.buffer),
+                Ok(_) => return Ok(()),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
                     Some(libc::EAGAIN) => {
@@ -99,9 +105,18 @@ impl Socket {
                     _ => return Err(error.into()),
                 },
             }
-            if Instant::now() >= deadline {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::of(ErrorKind::TimedOut, "the kernel gave no answer"));
             }
+        }
+    }
+
+    /// The next datagram from the kernel, if one is there already.
+    pub(super) fn receive_now(&mut self) -> Result<Option<&[u8]>, Error> {
+        match self.receive_with(libc::MSG_TRUNC | libc::MSG_DONTWAIT, None) {
+            Ok(()) => Ok(Some(&self.buffer)),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -122,6 +137,12 @@ impl Socket {
     #[cfg(test)]
     pub(super) fn shrink(&self) {
         SockRef::from(&self.inner).set_recv_buffer_size(0).unwrap();
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
     }
 }
 

@@ -1,5 +1,7 @@
 use super::{Change, Plan, PlanError};
-use crate::types::{BridgeInfo, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
+use crate::types::{
+    BridgeInfo, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, ParseError, parse_bytes,
+};
 
 /// A bridge to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,27 @@ impl BridgeConfig {
         let settings =
             BridgeInfo { mcast_snooping: Some(true), ageing_time: 30_000, ..BridgeInfo::default() };
         Self { name, settings, mac: None, mtu: None }
+    }
+
+    /// Every key that [`set`](Self::set) takes.
+    pub const KEYS: [&str; 4] = ["mac", "mtu", "stp", "vlan_filtering"];
+
+    /// Sets one key from text: `mac` and `mtu` to a value, or with an empty one to none; `stp` and `vlan_filtering` to
+    /// `0` or `1`. An unknown key or a bad value is an error, and changes nothing.
+    pub fn set(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
+        match key {
+            "mac" if value.is_empty() => self.mac = None,
+            "mac" => self.mac = Some(parse_bytes("mac", value)?),
+            "mtu" if value.is_empty() => self.mtu = None,
+            "mtu" => self.mtu = Some(parse_bytes("mtu", value)?),
+            "stp" => self.settings.stp = switch("stp", value)?,
+            "vlan_filtering" => self.settings.vlan_filtering = switch("vlan_filtering", value)?,
+            _ => {
+                let expected = format!("one of {}", Self::KEYS.join(", "));
+                return Err(ParseError::new("key", key, expected));
+            }
+        }
+        Ok(())
     }
 
     /// What makes the bridge, or takes up the one that is there: an administrator's bridge keeps its settings, and it is
@@ -109,4 +132,44 @@ impl BridgeSnapshot {
 
 pub(super) fn not_a_bridge(link: &Link) -> PlanError {
     PlanError::NotABridge { name: link.name.clone(), kind: super::vif::describe(link) }
+}
+
+fn switch(key: &'static str, value: &[u8]) -> Result<bool, ParseError> {
+    match value {
+        b"0" => Ok(false),
+        b"1" => Ok(true),
+        _ => Err(ParseError::new(key, value, "0 or 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_each_key_and_refuses_what_it_does_not_know() {
+        let fresh = BridgeConfig::new("xenbr0".parse().unwrap());
+        let mut config = fresh.clone();
+        for (key, value) in
+            [("mac", "02:00:00:00:00:09"), ("mtu", "9000"), ("stp", "1"), ("vlan_filtering", "1")]
+        {
+            config.set(key, value.as_bytes()).unwrap();
+        }
+        assert_eq!(config.mac.unwrap().to_string(), "02:00:00:00:00:09");
+        assert_eq!(config.mtu.unwrap().bytes(), 9000);
+        assert!(config.settings.stp && config.settings.vlan_filtering);
+        for (key, value) in [("mac", ""), ("mtu", ""), ("stp", "0"), ("vlan_filtering", "0")] {
+            config.set(key, value.as_bytes()).unwrap();
+        }
+        assert_eq!(config, fresh);
+        for (key, value, words) in [
+            ("stp", "yes", "stp \"yes\": expected 0 or 1"),
+            ("mtu", "x", "mtu \"x\": expected"),
+            ("ageing", "1", "key \"ageing\": expected one of mac, mtu"),
+        ] {
+            let error = config.set(key, value.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{error}");
+        }
+        assert_eq!(config, fresh);
+    }
 }

@@ -33,7 +33,7 @@ pub use link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkRef, Link
 pub use mac_addr::MacAddr;
 pub use mode::Mode;
 pub use mtu::Mtu;
-pub use neighbour::Neighbour;
+pub use neighbour::{Neighbour, Reachability};
 pub use nft::{
     NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCounter, NftCt, NftElement, NftExpr,
     NftFamily, NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule,

@@ -19,7 +19,9 @@ pub enum Mode {
 impl Mode {
     /// The mode that a hotplug script's name stands for, whatever its directory; none for any other name.
     pub fn of_script(path: &str) -> Option<Self> {
-        match path.rsplit('/').next()? {
+        let name = path.rsplit('/').next()?;
+        // As it is called beside Xen's own.
+        match name.strip_suffix(".xennet").unwrap_or(name) {
             "vif-bridge" => Some(Self::Bridge),
             "vif-route" => Some(Self::Route),
             "vif-nat" => Some(Self::Nat),
@@ -60,6 +62,7 @@ mod tests {
         for (path, mode) in [
             ("/etc/xen/scripts/vif-route", Some(Mode::Route)),
             ("vif-nat", Some(Mode::Nat)),
+            ("vif-nat.xennet", Some(Mode::Nat)),
             ("/usr/lib/xen/vif-bridge", Some(Mode::Bridge)),
             ("/etc/xen/scripts/vif-xennet", None),
             ("vif-route/", None),

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
@@ -42,6 +43,11 @@ type Answer = Result<Vec<u8>, Error>;
 impl Channel {
     pub(super) fn new(connection: Connection) -> Self {
         Self { connection, broken: None, events: VecDeque::new(), next_req_id: 1 }
+    }
+
+    /// Where the connection leads.
+    pub(super) fn path(&self) -> &Path {
+        self.connection.path()
     }
 
     pub(super) fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {

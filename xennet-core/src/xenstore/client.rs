@@ -52,6 +52,12 @@ impl XenStore {
         })
     }
 
+    /// A second connection to where this one leads: for another thread or for watches of its own, or because this one
+    /// is given up.
+    pub fn reopen(&self) -> Result<Self> {
+        Self::connect(self.channel.path())
+    }
+
     /// Sets how long an answer may take; at least a millisecond.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.channel.set_timeout(timeout)

@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -17,6 +17,7 @@ use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
 /// Packets to and from whatever serves XenStore here.
 #[derive(Debug)]
 pub(super) struct Connection {
+    path: PathBuf,
     stream: Stream,
     timeout: Duration,
     decoder: Decoder,
@@ -44,7 +45,12 @@ impl Connection {
             File::options().read(true).write(true).open(path).map(Stream::Device)
         });
         let stream = stream.map_err(|e| number(&e))?;
-        Ok(Self { stream, timeout, decoder: Decoder::new(ANSWER_MAX) })
+        Ok(Self { path: path.to_owned(), stream, timeout, decoder: Decoder::new(ANSWER_MAX) })
+    }
+
+    /// Where it leads.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How long an answer may take; the errno when the system does not take it.

@@ -125,11 +125,11 @@ fn the_example_that_is_installed_says_nothing_until_it_is_uncommented() {
     let text = include_str!("../../../../dist/xennet.toml");
     assert_eq!(NetworkConfig::from_toml(text), Ok(NetworkConfig::default()));
     // Explanations begin with "# " and a capital letter, or go on so; keys with "#" alone.
-    let keys: String = text
+    let keys: Vec<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', '#'])))
-        .map(|line| format!("{line}\n"))
         .collect();
+    let keys = keys.join("\n");
     let config = NetworkConfig::from_toml(&keys).unwrap_or_else(|e| panic!("{e}\n{keys}"));
     for key in FULL.lines().filter_map(|line| line.split_once(" = ")) {
         assert!(keys.contains(&format!("{} =", key.0.trim())), "{} is not explained", key.0);
@@ -140,9 +140,12 @@ fn the_example_that_is_installed_says_nothing_until_it_is_uncommented() {
 #[test]
 fn an_error_names_its_line_and_column() {
     let bridge = "[[bridge]]\nname = \"b\"\n";
-    let nat = "[[nat]]\nname = \"n\"\nsubnets = [\"10.0.0.1/24\"]\n";
     for (text, words) in [
-        ("[[bridge]]\nnam = \"b\"\n", "line 1, column 1: [[bridge]] has no name"),
+        (
+            "[[bridge]]\nnam = \"b\"\n",
+            "line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
+        ),
+        ("[[bridge]]\nuplink = \"e\"\n", "line 1, column 1: [[bridge]] has no name"),
         ("[[bridge]]\nname = \"a/b\"\n", "line 2, column 8: interface name \"a/b\": expected no"),
         ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),
         ("\n\n[[bridge]\n", "line 3, column"),
@@ -167,6 +170,11 @@ fn an_error_names_its_line_and_column() {
     ] {
         wrong(text, words);
     }
+}
+
+#[test]
+fn what_contradicts_itself_in_a_bridge() {
+    let bridge = "[[bridge]]\nname = \"b\"\n";
     for (key, words) in [
         (
             "manage_uplink_vlans = true",
@@ -241,6 +249,11 @@ fn an_error_names_its_line_and_column() {
     ] {
         wrong(&format!("{bridge}{key}\n"), words);
     }
+}
+
+#[test]
+fn what_contradicts_itself_among_guests() {
+    let nat = "[[nat]]\nname = \"n\"\nsubnets = [\"10.0.0.1/24\"]\n";
     for (key, words) in [
         (
             "bridge = \"x\"\nuplink = \"x\"",
@@ -314,10 +327,10 @@ proptest! {
 
     #[test]
     fn no_key_is_missing_its_place(n in 0..FULL.len(), junk in "[ -~]{1,3}") {
-        if let Some((before, after)) = FULL.split_at_checked(n) {
-            if let Err(error) = NetworkConfig::from_toml(&format!("{before}{junk}{after}")) {
-                prop_assert!(error.line >= 1 && error.line <= FULL.lines().count() + 1);
-            }
+        if let Some((before, after)) = FULL.split_at_checked(n)
+            && let Err(error) = NetworkConfig::from_toml(&format!("{before}{junk}{after}"))
+        {
+            prop_assert!(error.line >= 1 && error.line <= FULL.lines().count() + 1);
         }
     }
 }

@@ -145,18 +145,19 @@ fn is_extension(protocol: u8) -> bool {
     [0, 43, FRAGMENT, AUTHENTICATION, NONE, 60].contains(&protocol)
 }
 
-/// The header behind an extension header, and where it begins; none when the extension is not all there.
+/// The header behind an extension header, and where it begins: which may be behind the packet's end, for the kernel reads
+/// no more of an extension than its first bytes.
 fn behind(data: &[u8], header: u8, at: usize) -> Option<(u8, usize)> {
     let own = data.get(at..)?;
     let (next, units) = (*own.first()?, usize::from(*own.get(1)?));
     let length = match header {
         FRAGMENT => 8,
         AUTHENTICATION => (units + 2) * 4,
-        // The kernel reads a routing header's first four bytes.
+        // Of a routing header four.
         43 if own.len() < 4 => return None,
         _ => (units + 1) * 8,
     };
-    (own.len() >= length).then_some((next, at + length))
+    Some((next, at + length))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

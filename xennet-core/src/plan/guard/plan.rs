@@ -48,11 +48,10 @@ impl GuardEntry {
     /// The table, and chains that are not as they should be, come in the same batch: there is no moment in between.
     pub fn install(&self, seen: &GuardSnapshot) -> Result<Option<Change>, PlanError> {
         if self.policy.level == GuardLevel::Off {
-            return Ok(remove(self.family(), self.owner, false, &seen.present));
+            return Ok(remove(self.family(), self.owner, false, seen));
         }
         let layout = self.layout(seen.layout(self.family())?);
         let commands = structure(&layout, seen);
-        let generation = (!commands.is_empty()).then_some(seen.generation);
         // A set of another shape is made anew, and what was in it is gone.
         let sets = layout.sets();
         let present: Vec<_> = seen
@@ -81,7 +80,14 @@ impl GuardEntry {
                 edit.add.push(new);
             }
         }
-        Ok(edit.change(layout.family, generation, commands))
+        Ok(edit.change(layout.family, seen.generation, commands))
+    }
+
+    /// Whether the table is there for it, with all sets, chains and rules: then [`install`](Self::install) only changes
+    /// elements.
+    pub fn is_laid_out(&self, seen: &GuardSnapshot) -> Result<bool, PlanError> {
+        let layout = self.layout(seen.layout(self.family())?);
+        Ok(structure(&layout, seen).is_empty())
     }
 }
 
@@ -91,10 +97,10 @@ pub fn remove(
     family: NftFamily,
     owner: VifId,
     reserve: bool,
-    present: &[(NftSet, NftElement)],
+    seen: &GuardSnapshot,
 ) -> Option<Change> {
     let mut edit = Edit::default();
-    for (set, element) in present {
+    for (set, element) in &seen.present {
         let delete = (set.clone(), element.clone());
         if !is_owned(set) {
             edit.delete.push(delete);
@@ -109,7 +115,7 @@ pub fn remove(
             }
         }
     }
-    edit.change(family, None, Vec::new())
+    edit.change(family, seen.generation, Vec::new())
 }
 
 /// Whether an element is one of these ports', or an address of that vif's: for who has to look through whole sets,
@@ -119,6 +125,16 @@ pub fn belongs(set: &NftSet, element: &NftElement, ports: &[IfName], owner: Opti
         return owner.is_some_and(|owner| is_of(element, owner));
     }
     matches!(element.key.first(), Some(NftValue::IfName(name)) if ports.contains(name))
+}
+
+/// Whether a batch changes nothing but who owns which address: a guest is held to its own by other sets.
+pub fn only_owners(batch: &NftBatch) -> bool {
+    batch.commands.iter().all(|command| match command {
+        NftCommand::ElementsAdd { set, .. } | NftCommand::ElementsDelete { set, .. } => {
+            is_owned(set)
+        }
+        _ => false,
+    })
 }
 
 /// Whether it is a set of addresses that have an owner, rather than one of ports and what is theirs.
@@ -142,9 +158,13 @@ impl Edit {
     fn change(
         self,
         family: NftFamily,
-        generation: Option<u32>,
+        generation: u32,
         mut commands: Vec<NftCommand>,
     ) -> Option<Change> {
+        // An address that was ours may be another's by then; and elements are deleted by their key, whoever's they are.
+        let for_this_ruleset =
+            !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
+        let generation = for_this_ruleset.then_some(generation);
         commands.extend(self.commands());
         if commands.is_empty() {
             return None;

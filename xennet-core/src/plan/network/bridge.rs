@@ -31,7 +31,9 @@ pub(super) fn start(
             LinkRef { index: None, name: policy.name.clone() }
         }
         Some(link) => {
-            adjust(plan, policy, link)?;
+            let known = seen.before.iter().flat_map(|before| &before.bridges);
+            let made = known.filter(|known| known.made).any(|known| known.name == policy.name);
+            adjust(plan, policy, link, uplink.filter(|_| made))?;
             link.reference()
         }
     };
@@ -132,8 +134,14 @@ fn new_bridge(
     new
 }
 
-/// What the configuration says of a bridge that is there: nothing else is touched.
-fn adjust(plan: &mut Plan, policy: &BridgePolicy, link: &Link) -> Result<(), PlanError> {
+/// What the configuration says of a bridge that is there: nothing else is touched. One that xennet made has the MTU of
+/// its uplink by default.
+fn adjust(
+    plan: &mut Plan,
+    policy: &BridgePolicy,
+    link: &Link,
+    uplink: Option<&Link>,
+) -> Result<(), PlanError> {
     let now = link.bridge.as_ref().ok_or_else(|| not_a_bridge(link))?;
     let mut wanted = now.clone();
     wanted.stp = policy.stp.unwrap_or(now.stp);
@@ -147,7 +155,8 @@ fn adjust(plan: &mut Plan, policy: &BridgePolicy, link: &Link) -> Result<(), Pla
     if let (Some(mac), Some(was)) = (policy.mac, link.mac) {
         plan.set(mac != was, &reference, LinkSet::Address(mac), LinkSet::Address(was));
     }
-    if let Some(mtu) = policy.mtu.filter(|mtu| mtu.bytes() != link.mtu) {
+    let mtu = policy.mtu.or_else(|| Mtu::new(uplink?.mtu).ok());
+    if let Some(mtu) = mtu.filter(|mtu| mtu.bytes() != link.mtu) {
         plan.set(true, &reference, LinkSet::Mtu(mtu), LinkSet::Mtu(Mtu::new(link.mtu)?));
     }
     Ok(())
@@ -190,7 +199,7 @@ fn settings(
     let link = seen.link(name);
     let mut set = |family, key, value: &str| {
         let Ok(sysctl) = Sysctl::link(family, name, key) else { return };
-        match (link, seen.default(family, key)) {
+        match (link, seen.of_new(family, key)) {
             (Some(_), _) => plan.sysctl(sysctl, value, seen.setting(family, name, key)),
             // It will be there, and goes with the bridge.
             (None, Some(default)) if default != value => {
@@ -285,8 +294,8 @@ fn fixed_routes(
     for reroute in of_uplink {
         let was = match reroute {
             Reroute::Replace { was, .. } => was,
-            Reroute::Learn { was, again, .. } => {
-                all.push(Reroute::Learn { was, stand_in: None, again });
+            Reroute::Learn { was, stand_in, .. } => {
+                all.push(Reroute::Learn { was, stand_in, needed: false });
                 continue;
             }
             Reroute::Add(_) | Reroute::Delete(_) => continue,

@@ -66,7 +66,7 @@ pub(super) fn start(
             };
             match seen.link(name) {
                 Some(_) => plan.sysctl(sysctl, "1", seen.setting(family, name, key)),
-                None if seen.default(family, key).is_some_and(|default| default != "1") => {
+                None if seen.of_new(family, key).is_some_and(|default| default != "1") => {
                     plan.push(Change::Sysctl { sysctl, value: "1".to_owned(), was: None });
                 }
                 None => {}
@@ -110,11 +110,10 @@ fn set(plan: &mut Plan, seen: &NetworkSnapshot, family: Family, value: &str) {
     }
     // IPv4's switch also sets this one. What it was is written down first, so that it comes back after the switch when
     // all is taken back.
-    if let (Family::V4, Some(redirects)) = (family, redirects()) {
-        if let Some(was) = seen.sysctls.get(&redirects).cloned() {
-            let value = if value == "0" { "1" } else { "0" }.to_owned();
-            plan.push(Change::Sysctl { sysctl: redirects, value, was: Some(was) });
-        }
+    let redirects = redirects().filter(|_| family == Family::V4);
+    if let Some((redirects, was)) = redirects.and_then(|one| seen.sysctls.get_key_value(&one)) {
+        let value = if value == "0" { "1" } else { "0" }.to_owned();
+        plan.push(Change::Sysctl { sysctl: redirects.clone(), value, was: Some(was.clone()) });
     }
     plan.sysctl(switch, value, now);
 }

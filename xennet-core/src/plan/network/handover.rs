@@ -5,7 +5,8 @@ use ipnet::IpNet;
 use super::NetworkSnapshot;
 use crate::plan::{Change, HostRoute, Plan, PlanError};
 use crate::types::{
-    Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Route, RouteKind, Scope,
+    AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Route,
+    RouteKind, Scope, Sysctl,
 };
 
 /// The settings of an uplink that decide whether the host is reached through it, and how: its bridge has them too.
@@ -47,8 +48,9 @@ pub(super) struct Handover<'a> {
 pub(super) enum Reroute {
     /// Another way to the same destination.
     Replace { was: HostRoute, route: HostRoute },
-    /// One that only the kernel can make, from a router's advertisement, goes; a stand-in serves until the next one.
-    Learn { was: HostRoute, stand_in: Option<HostRoute>, again: HostRoute },
+    /// One that only the kernel can make, from a router's advertisement, goes; where it is needed, `stand_in` serves on
+    /// the new interface until the next one.
+    Learn { was: HostRoute, stand_in: HostRoute, needed: bool },
     /// A new one.
     Add(HostRoute),
     /// One that goes.
@@ -77,10 +79,11 @@ impl Handover<'_> {
                 Reroute::Replace { was, route } => {
                     plan.push(Change::RouteReplace { route: route.clone(), was: was.clone() });
                 }
-                Reroute::Add(route) | Reroute::Learn { stand_in: Some(route), .. } => {
-                    plan.push(Change::RouteAdd { route: route.clone() });
+                Reroute::Add(route) => plan.push(Change::RouteAdd { route: route.clone() }),
+                Reroute::Learn { stand_in, needed: true, .. } => {
+                    plan.push(Change::RouteAdd { route: stand_in.moved(&self.from, &self.to) });
                 }
-                Reroute::Learn { stand_in: None, .. } | Reroute::Delete(_) => {}
+                Reroute::Learn { .. } | Reroute::Delete(_) => {}
             }
         }
         for Neighbour { address, mac, .. } in &self.neighbours {
@@ -97,8 +100,8 @@ impl Handover<'_> {
     pub(super) fn leave(&self, plan: &mut Plan) {
         for reroute in &self.routes {
             match reroute {
-                Reroute::Learn { was, again, .. } => {
-                    plan.push(Change::RouteDelete { route: was.clone(), again: again.clone() });
+                Reroute::Learn { was, stand_in, .. } => {
+                    plan.push(Change::RouteDelete { route: was.clone(), again: stand_in.clone() });
                 }
                 Reroute::Delete(route) => {
                     plan.push(Change::RouteDelete { route: route.clone(), again: route.clone() });
@@ -151,7 +154,10 @@ impl Handover<'_> {
     /// An address that the host has already needs no probing for duplicates, during which it could not be used.
     fn at_once(&self, address: &Address) -> Address {
         let mut address = address.clone();
-        if address.address.addr().is_ipv6() && self.gone.iter().any(|other| same(&address, other)) {
+        let used = |other: &Address| {
+            same(&address, other) && !other.flags.contains(AddressFlags::TENTATIVE)
+        };
+        if address.address.addr().is_ipv6() && self.gone.iter().any(used) {
             address.flags |= AddressFlags::NODAD;
         }
         address
@@ -203,7 +209,7 @@ pub(super) fn reroutes(
             return Err(PlanError::NotMovable { what: format!("route {was}") });
         }
         if is_learnt(seen, from, &was.route) {
-            all.push(learn(seen, &all, &reference, to, was));
+            all.push(learn(seen, &all, &reference, was));
             continue;
         }
         // Replacing one of two that are alike could replace the other.
@@ -246,28 +252,21 @@ pub(super) fn is_learnt(seen: &NetworkSnapshot, link: &Link, route: &Route) -> b
 /// Only the kernel can make a route that it will take back and refresh itself: with one like it in its way, it stops
 /// reading the router's advertisements at the default route, before the addresses. So the stand-in has a metric of its
 /// own, next to it, and expires as it would have.
-fn learn(
-    seen: &NetworkSnapshot,
-    before: &[Reroute],
-    from: &LinkRef,
-    to: &LinkRef,
-    was: &HostRoute,
-) -> Reroute {
+fn learn(seen: &NetworkSnapshot, before: &[Reroute], from: &LinkRef, was: &HostRoute) -> Reroute {
     let planned = before.iter().filter_map(|reroute| match reroute {
-        Reroute::Learn { again, .. } => Some(again.clone()),
+        Reroute::Learn { stand_in, .. } => Some(stand_in.clone()),
         _ => None,
     });
-    let again = stand_in(seen, &planned.collect::<Vec<_>>(), was);
-    // From the last time.
-    let served = seen.routes(from).any(|other| {
+    let stand_in = stand_in(seen, &planned.collect::<Vec<_>>(), was);
+    // One from the last time moves along.
+    let needed = !seen.routes(from).any(|other| {
         let Route { destination, protocol, expires, .. } = &other.route;
         *destination == was.route.destination
             && *protocol == STATIC
             && expires.is_some()
             && other.via() == was.via()
     });
-    let stand_in = (!served).then(|| again.moved(from, to));
-    Reroute::Learn { was: was.clone(), stand_in, again }
+    Reroute::Learn { was: was.clone(), stand_in, needed }
 }
 
 /// A route that serves until the kernel hears from the router again, with a metric that no other has.
@@ -308,11 +307,11 @@ pub(super) fn entered(neighbours: &[Neighbour]) -> Vec<Neighbour> {
 
 /// That the uplink makes itself no IPv6 address again, and what gives that back.
 pub(super) fn silence(plan: &mut Plan, seen: &NetworkSnapshot, link: &Link) {
-    let (reference, none) = (link.reference(), crate::types::AddrGenMode::None);
+    let (reference, none) = (link.reference(), AddrGenMode::None);
     if let Some(was) = link.addr_gen_mode.filter(|mode| *mode != none) {
         plan.set(true, &reference, LinkSet::AddrGenMode(none), LinkSet::AddrGenMode(was));
     }
-    if let Ok(sysctl) = crate::types::Sysctl::link(Family::V6, &link.name, DISABLE_IPV6) {
+    if let Ok(sysctl) = Sysctl::link(Family::V6, &link.name, DISABLE_IPV6) {
         plan.sysctl(sysctl, "1", seen.setting(Family::V6, &link.name, DISABLE_IPV6));
     }
 }

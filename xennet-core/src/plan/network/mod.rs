@@ -4,11 +4,13 @@ mod before;
 mod bridge;
 mod forwarding;
 mod handover;
+mod rollback;
 mod stop;
 
 use std::collections::BTreeMap;
 
 pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
+pub use rollback::Gateway;
 
 use super::{Change, HostRoute, Managed, Plan, PlanError, Warning};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
@@ -131,7 +133,7 @@ impl NetworkSnapshot {
     }
 
     /// The same for an interface that is yet to be made.
-    fn default(&self, family: Family, key: &str) -> Option<&str> {
+    fn of_new(&self, family: Family, key: &str) -> Option<&str> {
         self.sysctls.get(&Sysctl::default(family, key).ok()?).map(String::as_str)
     }
 

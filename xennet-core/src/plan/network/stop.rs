@@ -67,7 +67,7 @@ fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkBefore {
             before.links.push((uplink.name.clone(), mode));
         }
         let disabled = Sysctl::link(Family::V6, &uplink.name, DISABLE_IPV6);
-        if let (Ok(sysctl), Some(new)) = (disabled, seen.default(Family::V6, DISABLE_IPV6)) {
+        if let (Ok(sysctl), Some(new)) = (disabled, seen.of_new(Family::V6, DISABLE_IPV6)) {
             before.sysctls.insert(sysctl, new.to_owned());
         }
         before.bridges.push(BridgeBefore {

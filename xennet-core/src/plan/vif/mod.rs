@@ -120,8 +120,9 @@ impl VifTarget {
             }
         }
         let reserve = seen.policy.reserve.unwrap_or(false);
-        let present = seen.guard.as_ref().map_or(&[][..], |guard| &guard.present);
-        plan.changes.extend(guard::remove(self.family(), self.id, reserve, present));
+        let guard = seen.guard.as_ref();
+        let remove = |seen| guard::remove(self.family(), self.id, reserve, seen);
+        plan.changes.extend(guard.and_then(remove));
         plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
@@ -209,9 +210,7 @@ impl Wanted<'_> {
         match (&self.guard, &seen.guard) {
             (Some(entry), Some(seen)) => entry.install(seen),
             (Some(entry), None) => entry.install(&GuardSnapshot::default()),
-            (None, Some(seen)) => {
-                Ok(guard::remove(target.family(), target.id, false, &seen.present))
-            }
+            (None, Some(seen)) => Ok(guard::remove(target.family(), target.id, false, seen)),
             (None, None) => Ok(None),
         }
     }

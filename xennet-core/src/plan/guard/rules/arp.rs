@@ -8,11 +8,11 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let rule = |chain| Rule::new(layout.family, chain).arp();
     let operation = |number| rule(MAC).is(Field::network(6, 2), &[0, number]);
     let mut rules = vec![
-        rule("arp")
+        rule("arp_header")
             .is(Field::network(0, 4), &[0, 1, 8, 0])
             .is(Field::network(4, 2), &[6, 4])
             .goto("arp_ip4", "for IPv4 on Ethernet"),
-        rule("arp").chain_end().refuse("ARP of another kind than IPv4 on Ethernet"),
+        rule("arp_header").chain_end().refuse("ARP of another kind than IPv4 on Ethernet"),
         rule("arp_ip4")
             .port_with(Field::ARP_SENDER_MAC, None, "macs")
             .goto(MAC, "ARP sender's Ethernet address is its own"),

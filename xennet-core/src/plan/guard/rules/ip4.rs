@@ -6,7 +6,7 @@ use crate::types::{NftRule, NftVerdict};
 /// IPv4 of a guarded port.
 pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let rule = |chain| Rule::new(layout.family, chain);
-    let ip4 = || rule("ip4");
+    let ip4 = || rule("ipv4");
     let mut rules = vec![
         ip4().ip4().later_fragment4().goto(SOURCE, "a later fragment"),
         ip4().ip4().l4proto(UDP).goto("ip4_udp", "UDP"),

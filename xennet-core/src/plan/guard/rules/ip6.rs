@@ -6,7 +6,7 @@ use crate::types::{NftCmp, NftRule, NftVerdict};
 /// IPv6 of a guarded port, but for neighbour discovery.
 pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let rule = |chain| Rule::new(layout.family, chain);
-    let ip6 = || rule("ip6").ip6();
+    let ip6 = || rule("ipv6").ip6();
     let tcp = || rule("ip6_tcp").tcp6();
     let mut rules = vec![
         // The kernel knows no protocol of a later fragment whose first one has more extension headers behind.

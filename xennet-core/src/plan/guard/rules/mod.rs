@@ -21,6 +21,8 @@ use super::GuardLayout;
 use crate::types::{NftCmp, NftFamily, NftRule, NftVerdict};
 
 /// All rules, in the order of their chains.
+///
+/// No chain is called by a word of nft's own, such as `ip6`: it would list such a ruleset, and then not read it back.
 pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let bridged = layout.family == NftFamily::Bridge;
     let mut rules = entry(layout.family);
@@ -82,13 +84,13 @@ fn bound(family: NftFamily) -> Vec<NftRule> {
     let rule = || Rule::new(family, "bound");
     let mut rules = vec![
         rule().port_in("any_address").goto(OTHERS, "any address but those of others"),
-        rule().ip4().goto("ip4", "IPv4"),
-        rule().ip6().goto("ip6", "IPv6"),
+        rule().ip4().goto("ipv4", "IPv4"),
+        rule().ip6().goto("ipv6", "IPv6"),
     ];
     if family == NftFamily::Bridge {
         const TAG: &str = "a VLAN tag behind a VLAN tag";
         rules.extend([
-            rule().arp().goto("arp", "ARP"),
+            rule().arp().goto("arp_header", "ARP"),
             rule().protocol(0x8100).refuse(TAG),
             rule().protocol(0x88a8).refuse(TAG),
             // 4 is the kernel's own number for a frame that has a length in the place of its Ethertype. Not all hosts

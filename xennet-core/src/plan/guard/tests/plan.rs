@@ -205,9 +205,8 @@ fn the_last_one_plugged_owns_an_address() {
     assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
     // It is not the first one's to take away any more.
     let seen = kernel.seen_by(&small(GuardLevel::Strict));
-    let (batch, _) = batches(
-        remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &seen.present).unwrap(),
-    );
+    let (batch, _) =
+        batches(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &seen).unwrap());
     kernel.apply(&batch);
     assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
 }
@@ -218,12 +217,12 @@ fn a_reserved_address_waits_for_its_owner_or_an_heir() {
     let mut kernel = Kernel::new();
     let wanted = small(GuardLevel::Strict);
     kernel.install(&wanted);
-    let change = remove(NftFamily::Bridge, id, true, &kernel.seen_by(&wanted).present).unwrap();
+    let change = remove(NftFamily::Bridge, id, true, &kernel.seen_by(&wanted)).unwrap();
     let before = kernel.shown();
     let (batch, undo) = batches(change);
     kernel.apply(&batch);
     assert_eq!(kernel.shown(), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"reserved vif1.0\""]);
-    assert_eq!(remove(NftFamily::Bridge, id, true, &kernel.seen_by(&wanted).present), None);
+    assert_eq!(remove(NftFamily::Bridge, id, true, &kernel.seen_by(&wanted)), None);
     let mut undone = kernel.clone();
     undone.apply(&undo);
     assert_eq!(undone.shown(), before);
@@ -238,12 +237,15 @@ fn removing_leaves_nothing_and_others_alone() {
     kernel.install(&next);
     let before = kernel.shown();
     kernel.install(&entry(GuardLevel::Strict));
-    let present = kernel.seen_by(&entry(GuardLevel::Strict)).present;
+    let seen = kernel.seen_by(&entry(GuardLevel::Strict));
     let (batch, _) =
-        batches(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &present).unwrap());
+        batches(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &seen).unwrap());
     kernel.apply(&batch);
     assert_eq!(kernel.shown(), before);
-    assert_eq!(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &[]), None);
+    assert_eq!(
+        remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &GuardSnapshot::default()),
+        None
+    );
 }
 
 #[test]
@@ -254,13 +256,9 @@ fn a_whole_dump_tells_whose_an_element_is() {
     let before = kernel.shown();
     kernel.install(&entry(GuardLevel::Strict));
     let (port, owner) = (entry(GuardLevel::Strict).port, VifId { domid: 1, devid: 0 });
-    let ours: Vec<_> = kernel
-        .seen
-        .present
-        .iter()
-        .filter(|(set, element)| belongs(set, element, std::slice::from_ref(&port), Some(owner)))
-        .cloned()
-        .collect();
+    let mut ours = kernel.seen.clone();
+    ours.present
+        .retain(|(set, element)| belongs(set, element, std::slice::from_ref(&port), Some(owner)));
     let (batch, _) = batches(remove(NftFamily::Bridge, owner, false, &ours).unwrap());
     kernel.apply(&batch);
     assert_eq!(kernel.shown(), before);

@@ -1,0 +1,329 @@
+//! A dom0 whose bridge has only ports that the test itself plays: guests, and an uplink.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "what tests share fails as tests do: by a panic"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+use xennet_core::kernel::Nftables;
+use xennet_core::plan::guard::{Explanation, Frame, GuardLayout, explain};
+use xennet_core::types::{IfName, NftChain, NftElement, NftFamily, NftRule, NftSet, VifId};
+
+use crate::hotplug::{Dom0, Script};
+use crate::tap::Tap;
+
+/// The bridge `xenbr0`, its port `eth0` with nobody's guard, and the guests that are added.
+///
+/// dom0 itself says nothing on the bridge, so whatever is received was sent by the test.
+#[derive(Debug)]
+pub struct Guests {
+    /// All but the ports.
+    pub dom0: Dom0,
+    taps: BTreeMap<IfName, Tap>,
+}
+
+/// The guard's table as the kernel has it.
+#[derive(Debug)]
+pub struct Table {
+    /// Its chains.
+    pub chains: Vec<NftChain>,
+    /// Its rules.
+    pub rules: Vec<NftRule>,
+    /// All elements of its sets.
+    pub elements: Vec<(NftSet, NftElement)>,
+}
+
+/// What `nft` says was counted: by each rule that has a comment and a counter, and for each port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// Packets by chain and comment.
+    pub rules: BTreeMap<(String, String), u64>,
+    /// Packets dropped by port.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl Guests {
+    /// Makes it, with this text in `xennet.toml`.
+    pub fn new(config: &str) -> Self {
+        let dom0 = Dom0::without_bridge();
+        dom0.netns.ip("link add xenbr0 type bridge mcast_snooping 0");
+        silence("xenbr0");
+        // What it would do to bridged packets is not the guard's doing.
+        bridge_netfilter(false);
+        dom0.netns.ip("link set xenbr0 up");
+        fs::write(dom0.dir().join("xennet.toml"), config).expect("our own directory");
+        let mut guests = Self { dom0, taps: BTreeMap::new() };
+        guests.port("eth0");
+        guests.dom0.netns.ip("link set eth0 master xenbr0 up");
+        guests
+    }
+
+    /// Makes it with a guest of each kind.
+    ///
+    /// `vif1.0` is strict, with addresses and prefixes; so is `vif2.0`, some of whose addresses are within those
+    /// prefixes. `vif3.0` is held to `ip`, `vif4.0` to `mac`, `vif6.0` to nothing, and `vif5.0` may be server and router.
+    pub fn of_each_kind() -> Self {
+        const UUID: &str = "6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e";
+        let mut guests = Self::new(&format!(
+            "[[bridge]]\nname = \"xenbr0\"\n\
+             [[guest]]\nname = \"ip\"\nguard = \"ip\"\n\
+             [[guest]]\nname = \"mac\"\nguard = \"mac\"\n\
+             [[guest]]\nuuid = \"{UUID}\"\ndhcp_server = \"allow\"\nrouter = \"allow\"\n"
+        ));
+        let path = format!("/vm/{UUID}");
+        for (domid, key, value) in [(3, "name", "ip"), (4, "name", "mac"), (5, "vm", &path)] {
+            let key = format!("/local/domain/{domid}/{key}");
+            guests.dom0.store.tool("xenstore-write", &[&key, value]);
+        }
+        for (domid, ip) in [
+            // The third and the last have host bits: they are single addresses.
+            (1, "10.0.0.5 10.0.1.0/24 10.0.2.9/24 2001:db8::5 2001:db8:1::/64 2001:db8:9::9/64"),
+            (2, "10.0.0.6 10.0.1.6 2001:db8::6 2001:db8:1::6 2001:db8:2::/64"),
+            (3, "10.0.0.30 2001:db8::30"),
+            (4, "10.0.0.40 2001:db8::40"),
+            (5, "10.0.0.50 2001:db8::50"),
+            (6, ""),
+        ] {
+            guests.guest(domid, &[("ip", ip)]);
+        }
+        guests
+    }
+
+    /// Makes an interface that the test plays the other end of.
+    pub fn port(&mut self, name: &str) {
+        let tap = Tap::new(&self.dom0.netns, name);
+        self.taps.insert(name.parse().expect("a name"), tap);
+        silence(name);
+    }
+
+    /// Boots a guest and plugs its vif in: `mac` ends in its domain's id, and `keys` say the rest.
+    pub fn guest(&mut self, domid: u16, keys: &[(&str, &str)]) -> VifId {
+        let id = self.boot(domid, keys);
+        self.dom0.online(Script::Ours, id).succeeded();
+        id
+    }
+
+    /// The same, not plugged in yet.
+    pub fn boot(&mut self, domid: u16, keys: &[(&str, &str)]) -> VifId {
+        let id = VifId { domid, devid: 0 };
+        self.port(&format!("vif{id}"));
+        self.tell(id, keys);
+        id
+    }
+
+    /// What libxl writes about that guest.
+    pub fn tell(&self, id: VifId, keys: &[(&str, &str)]) {
+        let mac = text(mac(id.domid));
+        let keys: Vec<_> =
+            [("mac", mac.as_str())].into_iter().chain(keys.iter().copied()).collect();
+        self.dom0.fill_store(id, &keys);
+    }
+
+    /// An interface got another name, by which the test shall know it now.
+    pub fn renamed(&mut self, old: &str, new: &str) {
+        let tap = self.taps.remove(&old.parse().expect("a name")).expect("a port of that name");
+        self.taps.insert(new.parse().expect("a name"), tap);
+    }
+
+    /// Takes an interface away, as netback does.
+    pub fn unplug(&mut self, name: &str) {
+        self.taps.remove(&name.parse().expect("a name"));
+        self.dom0.netns.ip(&format!("link delete {name}"));
+    }
+
+    /// Has the port of the frame send it, whoever gets it.
+    pub fn send(&self, frame: &Frame) {
+        self.taps[&frame.port].send(&frame.bytes);
+    }
+
+    /// Has the port of the frame send it; whether every other port got it, as it was.
+    pub fn passes(&self, frame: &Frame) -> bool {
+        for tap in self.taps.values() {
+            tap.received();
+        }
+        self.taps[&frame.port].send(&frame.bytes);
+        let mut got: Vec<(&IfName, bool)> = Vec::new();
+        for (name, tap) in &self.taps {
+            let received = tap.received();
+            if *name == frame.port {
+                assert!(received.is_empty(), "{name} got back {received:02x?}");
+                continue;
+            }
+            assert!(received.len() <= 1, "{name}: {received:02x?}");
+            assert!(received.iter().all(|bytes| *bytes == frame.bytes), "{name}: {received:02x?}");
+            got.push((name, !received.is_empty()));
+        }
+        let passes = got.iter().any(|(_, got)| *got);
+        for (name, got) in got {
+            assert!(got == passes || !self.is_port(name), "{name} is the only one without it");
+        }
+        passes
+    }
+
+    /// The same in words: `passes`, or what the rule says that dropped it, by its counter. A drop must also be counted
+    /// for the port, if it is guarded, and for nobody else; what passes counts nowhere.
+    pub fn verdict(&self, frame: &Frame) -> String {
+        self.verdicts([frame]).remove(0)
+    }
+
+    /// The same of one frame after the other.
+    pub fn verdicts<'f>(&self, frames: impl IntoIterator<Item = &'f Frame>) -> Vec<String> {
+        let mut before = self.counted();
+        let mut verdicts = Vec::new();
+        for frame in frames {
+            let passes = self.passes(frame);
+            let after = self.counted();
+            let dropped = after.since(&before);
+            let guarded = after.dropped.contains_key(frame.port.as_str());
+            let of_port = |port: &IfName| BTreeMap::from([(port.to_string(), 1)]);
+            let dropping: Vec<_> = dropped
+                .rules
+                .iter()
+                .map(|((_, words), packets)| (words.as_str(), *packets))
+                .collect();
+            let (verdict, counted) = match dropping[..] {
+                [] => ("passes", BTreeMap::new()),
+                [(words, 1)] if guarded => (words, of_port(&frame.port)),
+                [(words, 1)] => (words, BTreeMap::new()),
+                _ => panic!("counted more than once: {dropping:?} {frame:02x?}"),
+            };
+            assert_eq!(passes, verdict == "passes", "{verdict}, says the counter: {frame:02x?}");
+            assert_eq!(dropped.dropped, counted, "{verdict}: {frame:02x?}");
+            verdicts.push(verdict.to_owned());
+            before = after;
+        }
+        verdicts
+    }
+
+    /// Whether an interface is a port of the bridge now.
+    fn is_port(&self, name: &IfName) -> bool {
+        let link = self.dom0.netns.link(name.as_str());
+        let up = link["flags"].as_array().is_some_and(|flags| flags.contains(&"UP".into()));
+        up && link["master"] == "xenbr0"
+    }
+
+    /// What was counted until now.
+    pub fn counted(&self) -> Counted {
+        let mut counted = Counted::default();
+        for object in self.dom0.netns.nft_json("list table bridge xennet") {
+            let rule = &object["rule"];
+            if let (Some(comment), Some(packets)) = (rule["comment"].as_str(), packets(rule)) {
+                let chain = rule["chain"].as_str().expect("a rule is in a chain").to_owned();
+                *counted.rules.entry((chain, comment.to_owned())).or_default() += packets;
+            }
+            if object["set"]["name"] == "dropped" {
+                for element in object["set"]["elem"].as_array().into_iter().flatten() {
+                    let element = &element["elem"];
+                    let port = element["val"].as_str().expect("a name").to_owned();
+                    let packets = element["counter"]["packets"].as_u64().expect("it counts");
+                    counted.dropped.insert(port, packets);
+                }
+            }
+        }
+        counted
+    }
+
+    /// The guard's table as the kernel has it.
+    pub fn table(&self) -> Table {
+        Table::read()
+    }
+}
+
+impl Counted {
+    /// What came on top of an earlier count.
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            rules: grown(&before.rules, &self.rules),
+            dropped: grown(&before.dropped, &self.dropped),
+        }
+    }
+}
+
+/// Where there are more than before, and how many.
+fn grown<K: Ord + Clone>(before: &BTreeMap<K, u64>, after: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+    let grown = after.iter().map(|(key, count)| {
+        let before = before.get(key).copied().unwrap_or(0);
+        (key.clone(), count.checked_sub(before).expect("counters only grow"))
+    });
+    grown.filter(|(_, more)| *more > 0).collect()
+}
+
+impl Table {
+    /// That of the calling thread's namespace. Panics when there is none.
+    pub fn read() -> Self {
+        let (family, name) = (NftFamily::Bridge, GuardLayout::TABLE);
+        let mut nft = Nftables::open().expect("this kernel has nf_tables");
+        let sets = nft.sets(family, name).expect("sets");
+        assert!(!sets.is_empty(), "there is no table");
+        let mut elements = Vec::new();
+        for set in &sets {
+            let of_set = nft.elements(family, name, set).expect("elements");
+            elements.extend(of_set.into_iter().map(|element| (set.clone(), element)));
+        }
+        Self {
+            chains: nft.chains(family, name).expect("chains"),
+            rules: nft.rules(family, name).expect("rules"),
+            elements,
+        }
+    }
+
+    /// All elements as text, each behind its set's name.
+    pub fn texts(&self) -> BTreeSet<String> {
+        self.elements.iter().map(|(set, element)| format!("{} {element}", set.name)).collect()
+    }
+
+    /// Who owns what, by [`key`].
+    pub fn owners(&self) -> BTreeMap<String, String> {
+        let owned = self.elements.iter().filter(|(set, _)| set.name.starts_with("owned"));
+        let whose = |element: &NftElement| element.comment.clone().expect("it says whose it is");
+        owned.map(|(set, element)| (key(set, element), whose(element))).collect()
+    }
+
+    /// What these rules and elements make of a frame.
+    pub fn explain(&self, frame: &Frame) -> Explanation {
+        explain(&self.chains, &self.rules, &self.elements, frame)
+    }
+}
+
+/// An element as text, behind its set's name and without its comment.
+pub fn key(set: &NftSet, element: &NftElement) -> String {
+    format!("{} {}", set.name, NftElement::new(element.key.iter().cloned()))
+}
+
+/// The Ethernet address of that domain's guest.
+pub fn mac(domid: u16) -> [u8; 6] {
+    let [high, low] = domid.to_be_bytes();
+    [0x00, 0x16, 0x3e, 0, high, low]
+}
+
+/// An Ethernet address as XenStore has it.
+pub fn text(mac: [u8; 6]) -> String {
+    mac.map(|octet| format!("{octet:02x}")).join(":")
+}
+
+/// Whether iptables, and nftables' own IP families, see bridged packets in the calling thread's namespace.
+pub fn bridge_netfilter(on: bool) {
+    for name in ["iptables", "ip6tables", "arptables"] {
+        sysctl(&format!("net/bridge/bridge-nf-call-{name}"), if on { "1" } else { "0" });
+    }
+}
+
+/// Keeps dom0 from speaking IPv6 by that interface.
+fn silence(interface: &str) {
+    sysctl(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "1");
+}
+
+fn sysctl(path: &str, value: &str) {
+    let path = format!("/proc/sys/{path}");
+    fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
+/// What a rule's counter says, if it has one.
+fn packets(rule: &Value) -> Option<u64> {
+    let words = rule["expr"].as_array()?;
+    words.iter().find_map(|word| word["counter"]["packets"].as_u64())
+}

@@ -1,0 +1,201 @@
+//! What plugging and unplugging make of the guard.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use xennet_tests::frames::*;
+use xennet_tests::guests::{Guests, key, mac, text};
+use xennet_tests::hotplug::Script;
+
+const THEIRS: &str = "source is another vif's (/32)";
+const SOURCE: &str = "source is not its own";
+
+fn from(domid: u16, source: &str) -> xennet_core::plan::guard::Frame {
+    of(domid, &ip4(source, tcp()))
+}
+
+#[test]
+fn new_addresses_hold_from_the_next_plug_on() {
+    let mut guests = Guests::new("");
+    let id = guests.guest(1, &[("ip", "10.0.0.5 10.1.0.0/16")]);
+    guests.guest(2, &[]);
+    assert_eq!(guests.verdict(&from(1, "10.0.0.5")), "passes");
+    guests.tell(id, &[("ip", "10.0.0.7 10.1.2.0/24"), ("hotplug-status", "connected")]);
+    guests.dom0.online(Script::Ours, id).succeeded();
+    for (source, verdict) in
+        [("10.0.0.7", "passes"), ("10.0.0.5", SOURCE), ("10.1.2.9", "passes"), ("10.1.3.9", SOURCE)]
+    {
+        assert_eq!(guests.verdict(&from(1, source)), verdict, "{source}");
+    }
+    assert_eq!(guests.verdict(&from(2, "10.0.0.5")), "passes", "nobody's any more");
+    assert_eq!(guests.verdict(&from(2, "10.1.3.9")), "passes", "nobody's any more");
+    assert_eq!(guests.verdict(&from(2, "10.0.0.7")), THEIRS);
+}
+
+#[test]
+fn another_ethernet_address_while_it_is_up() {
+    const STOLEN: &str = "an Ethernet address that is not its own";
+    let mut guests = Guests::new("");
+    let id = guests.guest(1, &[("ip", "10.0.0.5")]);
+    let packet = ip4("10.0.0.5", tcp());
+    let with = |source| frame("vif1.0", source, &[], &packet);
+    // The guest gives itself another one.
+    assert_eq!(guests.verdict(&with(mac(1))), "passes");
+    assert_eq!(guests.verdict(&with(mac(7))), STOLEN);
+    // The administrator does.
+    guests.tell(id, &[("ip", "10.0.0.5"), ("mac", &text(mac(7)))]);
+    guests.dom0.online(Script::Ours, id).succeeded();
+    assert_eq!(guests.verdict(&with(mac(7))), "passes");
+    assert_eq!(guests.verdict(&with(mac(1))), STOLEN);
+    // Its link-local address went with it.
+    let local = |domid| ip6(&format!("fe80::216:3eff:fe00:{domid}"), tcp());
+    assert_eq!(guests.verdict(&frame("vif1.0", mac(7), &[], &local(7))), "passes");
+    assert_eq!(guests.verdict(&frame("vif1.0", mac(7), &[], &local(1))), SOURCE);
+}
+
+#[test]
+fn each_level_after_each_other() {
+    let mut guests = Guests::new("");
+    let id = guests.guest(1, &[("ip", "10.0.0.5")]);
+    let frames = [
+        frame("vif1.0", mac(7), &[], &ip4("10.0.0.5", tcp())),
+        from(1, "192.0.2.7"),
+        mine(&xennet_core::plan::guard::Packet::Other { protocol: 0x8864, bytes: vec![0; 46] }),
+        from(1, "10.0.0.5"),
+    ];
+    let levels = [("off", 0), ("mac", 1), ("ip", 2), ("strict", 3)];
+    for (before, _) in levels {
+        for (level, dropped) in levels {
+            for level in [before, level] {
+                let text = format!("[[bridge]]\nname = \"xenbr0\"\nguard = \"{level}\"\n");
+                fs::write(guests.dom0.dir().join("xennet.toml"), text).unwrap();
+                guests.dom0.online(Script::Ours, id).succeeded();
+            }
+            let passes: Vec<bool> = frames.iter().map(|frame| guests.passes(frame)).collect();
+            let expected: Vec<bool> = (0..4).map(|n| n >= dropped).collect();
+            assert_eq!(passes, expected, "{level} after {before}");
+        }
+    }
+}
+
+#[test]
+fn an_unplugged_guest_leaves_nothing() {
+    let mut guests = Guests::new("");
+    guests.guest(2, &[("ip", "10.0.0.6")]);
+    let before = guests.table().texts();
+    for gone_first in [false, true] {
+        let id = guests.guest(1, &[("ip", "10.0.0.5 10.0.1.0/24 fd00::5")]);
+        assert_ne!(guests.table().texts(), before);
+        if gone_first {
+            guests.unplug("vif1.0");
+        }
+        guests.dom0.offline(Script::Ours, id).succeeded();
+        guests.dom0.offline(Script::Ours, id).succeeded();
+        assert_eq!(guests.table().texts(), before);
+        if !gone_first {
+            guests.unplug("vif1.0");
+        }
+    }
+    assert_eq!(guests.verdict(&uplink(&ip4("10.0.0.5", tcp()))), "passes");
+}
+
+#[test]
+fn reserved_addresses_stay_refused_to_others_until_their_guest_comes_back() {
+    let mut guests = Guests::new("[[bridge]]\nname = \"xenbr0\"\nreserve = true\n");
+    let id = guests.guest(1, &[("ip", "10.0.0.5 10.0.1.0/24")]);
+    guests.guest(2, &[("ip", "10.0.0.0/16")]);
+    guests.guest(3, &[]);
+    guests.unplug("vif1.0");
+    guests.dom0.offline(Script::Ours, id).succeeded();
+    for (source, length) in [("10.0.0.5", 32), ("10.0.1.7", 24)] {
+        let refused = format!("source is another vif's (/{length})");
+        let packet = ip4(source, tcp());
+        assert_eq!(guests.verdict(&of(2, &packet)), refused, "its prefix holds it");
+        assert_eq!(guests.verdict(&of(3, &packet)), refused, "it has no guard");
+        assert_eq!(guests.verdict(&uplink(&packet)), refused);
+    }
+    // After a reboot it is another domain.
+    guests.guest(7, &[("ip", "10.0.0.5 10.0.1.0/24")]);
+    for source in ["10.0.0.5", "10.0.1.7"] {
+        assert_eq!(guests.verdict(&from(7, source)), "passes");
+    }
+    let owners = guests.table().owners();
+    assert_eq!(owners["owned4_32 10.0.0.5"], "vif7.0");
+    assert_eq!(owners["owned4_24 10.0.1.0"], "vif7.0");
+}
+
+#[test]
+fn who_is_plugged_last_owns_the_address() {
+    let mut guests = Guests::new("");
+    let first = guests.guest(1, &[("ip", "10.0.0.5")]);
+    guests.guest(2, &[("ip", "10.0.0.5")]);
+    let owner = |guests: &Guests| guests.table().owners().get("owned4_32 10.0.0.5").cloned();
+    assert_eq!(owner(&guests).as_deref(), Some("vif2.0"));
+    // While a guest migrates within the host, both of its domains have it.
+    assert_eq!(guests.verdict(&from(1, "10.0.0.5")), "passes");
+    assert_eq!(guests.verdict(&from(2, "10.0.0.5")), "passes");
+    guests.dom0.offline(Script::Ours, first).succeeded();
+    assert_eq!(owner(&guests).as_deref(), Some("vif2.0"));
+    assert_eq!(guests.verdict(&uplink(&ip4("10.0.0.5", tcp()))), THEIRS);
+    assert_eq!(guests.verdict(&from(2, "10.0.0.5")), "passes");
+}
+
+#[test]
+fn a_vif_and_its_tap() {
+    let mut guests = Guests::new("");
+    guests.port("vif1.0-emu");
+    let id = guests.guest(1, &[("ip", "10.0.0.5"), ("type", "vif_ioemu")]);
+    guests.dom0.add(Script::Ours, id).succeeded();
+    let packet = ip4("10.0.0.5", tcp());
+    let by = |port: &str, source| frame(port, mac(1), &[], &ip4(source, tcp()));
+    for port in ["vif1.0", "vif1.0-emu"] {
+        assert_eq!(guests.verdict(&by(port, "10.0.0.5")), "passes");
+        assert_eq!(guests.verdict(&by(port, "10.0.0.7")), SOURCE);
+    }
+    assert_eq!(guests.verdict(&uplink(&packet)), THEIRS);
+    // The tap goes, and the vif's address stays its own.
+    guests.dom0.remove(Script::Ours, id).succeeded();
+    assert_eq!(guests.verdict(&by("vif1.0", "10.0.0.5")), "passes");
+    assert_eq!(guests.verdict(&uplink(&packet)), THEIRS);
+    // The vif goes, and the tap stays held to it.
+    guests.dom0.add(Script::Ours, id).succeeded();
+    guests.dom0.offline(Script::Ours, id).succeeded();
+    assert_eq!(guests.verdict(&by("vif1.0-emu", "10.0.0.5")), "passes");
+    assert_eq!(guests.verdict(&by("vif1.0-emu", "10.0.0.7")), SOURCE);
+    guests.dom0.remove(Script::Ours, id).succeeded();
+    assert_eq!(guests.table().texts(), BTreeSet::new());
+}
+
+#[test]
+fn a_renamed_vif_is_known_by_its_new_name_only() {
+    let mut guests = Guests::new("");
+    let id = guests.boot(1, &[("ip", "10.0.0.5"), ("vifname", "web")]);
+    guests.dom0.online(Script::Ours, id).succeeded();
+    guests.renamed("vif1.0", "web");
+    let by_web = |source| frame("web", mac(1), &[], &ip4(source, tcp()));
+    assert_eq!(guests.verdict(&by_web("10.0.0.5")), "passes");
+    assert_eq!(guests.verdict(&by_web("10.0.0.7")), SOURCE);
+    let table = guests.table();
+    let named: Vec<_> = table.elements.iter().map(|(set, element)| key(set, element)).collect();
+    assert!(!named.iter().any(|key| key.contains("vif1.0")), "{named:#?}");
+    guests.dom0.offline(Script::Ours, id).succeeded();
+    assert_eq!(guests.table().texts(), BTreeSet::new());
+}
+
+#[test]
+fn what_is_too_much_for_a_record_is_taken_away_as_well() {
+    let mut guests = Guests::new("");
+    guests.guest(2, &[("ip", "10.9.0.1")]);
+    let before = guests.table().texts();
+    let many: Vec<String> = (0..40).map(|n| format!("10.0.0.{n} fd00::{n:x}:0/112")).collect();
+    let id = guests.guest(1, &[("ip", &many.join(" "))]);
+    assert_eq!(guests.verdict(&from(1, "10.0.0.39")), "passes");
+    guests.tell(id, &[("ip", "10.0.0.1")]);
+    guests.dom0.online(Script::Ours, id).succeeded();
+    assert_eq!(guests.verdict(&from(1, "10.0.0.39")), SOURCE);
+    assert_eq!(guests.verdict(&uplink(&ip4("10.0.0.39", tcp()))), "passes");
+    guests.tell(id, &[("ip", &many.join(" "))]);
+    guests.dom0.online(Script::Ours, id).succeeded();
+    guests.dom0.offline(Script::Ours, id).succeeded();
+    assert_eq!(guests.table().texts(), before);
+}

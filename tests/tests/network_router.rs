@@ -1,0 +1,133 @@
+//! A host that has its IPv6 addresses and its default route from a router's advertisements.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
+use std::fs;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use socket2::{Domain, Protocol, Socket, Type};
+use xennet_tests::lan::Lan;
+use xennet_tests::netns::within;
+
+const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
+
+/// Sends a router advertisement (RFC 4861) from `fe80::1`: a default route, and `2001:db8:9::/64` to make addresses in,
+/// each for so many seconds.
+fn advertise(lan: &Lan, seconds: u16) {
+    let seconds_long = u32::from(seconds).to_be_bytes();
+    let mut message = vec![134, 0, 0, 0, 64, 0];
+    message.extend(seconds.to_be_bytes());
+    message.extend([0; 8]);
+    // The prefix: on the link, and for addresses; valid and preferred.
+    message.extend([3, 4, 64, 0xc0]);
+    message.extend([seconds_long, seconds_long].concat());
+    message.extend([0; 4]);
+    message.extend("2001:db8:9::".parse::<Ipv6Addr>().unwrap().octets());
+    within(&lan.router, || {
+        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
+        let index = index("lan0");
+        socket.set_multicast_hops_v6(255).unwrap();
+        socket.set_multicast_if_v6(index).unwrap();
+        let address = |ip: &str| SocketAddrV6::new(ip.parse().unwrap(), 0, 0, index).into();
+        socket.bind(&address("fe80::1")).unwrap();
+        socket.send_to(&message, &address("ff02::1")).unwrap();
+    });
+}
+
+fn index(name: &str) -> u32 {
+    let output = Command::new("ip").args(["-o", "link", "show", "dev", name]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split(':').next().unwrap().trim().parse().unwrap()
+}
+
+fn defaults(lan: &Lan, link: &str) -> Vec<Value> {
+    let routes = lan.netns.ip_json(&format!("-6 route show default dev {link}"));
+    routes.as_array().unwrap().clone()
+}
+
+fn metrics(lan: &Lan, link: &str) -> Vec<u64> {
+    let mut all: Vec<u64> =
+        defaults(lan, link).iter().map(|route| route["metric"].as_u64().unwrap()).collect();
+    all.sort_unstable();
+    all
+}
+
+/// How long the address that the router's prefix gave is valid, in seconds.
+fn valid(lan: &Lan, link: &str) -> Option<u64> {
+    let all = lan.netns.ip_json(&format!("-6 address show dev {link}"));
+    let addresses = all[0]["addr_info"].as_array()?.iter();
+    let made = |one: &&Value| one["local"].as_str().is_some_and(|ip| ip.starts_with("2001:db8:9:"));
+    addresses.clone().find(made)?["valid_life_time"].as_u64()
+}
+
+fn eventually(what: &str, is: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < Duration::from_mins(1), "never: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn sysctl(path: &str) -> String {
+    fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{path}")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_bridge_takes_over_what_the_router_told_and_listens_to_it() {
+    let lan = Lan::new();
+    lan.configure(INHERIT);
+    advertise(&lan, 1800);
+    eventually("an address", || valid(&lan, "eth0").is_some());
+    lan.settled();
+    assert_eq!(metrics(&lan, "eth0"), [1024]);
+
+    lan.xennet("network start").succeeded();
+    assert!(
+        valid(&lan, "eth0").is_none() && valid(&lan, "xenbr0").is_some_and(|left| left <= 1800)
+    );
+    assert_eq!(
+        (metrics(&lan, "eth0"), metrics(&lan, "xenbr0")),
+        (vec![], vec![1025]),
+        "a stand-in"
+    );
+    lan.xennet("network check").succeeded();
+
+    // All of the next advertisement is heard: the route, and the prefix after it.
+    advertise(&lan, 4000);
+    eventually("the bridge learns", || metrics(&lan, "xenbr0") == [1024, 1025]);
+    eventually("the address is renewed", || valid(&lan, "xenbr0").is_some_and(|left| left > 1800));
+    assert!(valid(&lan, "eth0").is_none());
+    lan.xennet("network check").succeeded();
+
+    lan.xennet("network stop").succeeded();
+    assert!(valid(&lan, "eth0").is_some_and(|left| (1801..=4000).contains(&left)));
+    assert_eq!(metrics(&lan, "eth0"), [1025], "a stand-in");
+    advertise(&lan, 5000);
+    eventually("the uplink learns", || metrics(&lan, "eth0") == [1024, 1025]);
+    eventually("the address is renewed", || valid(&lan, "eth0").is_some_and(|left| left > 4000));
+}
+
+#[test]
+fn a_host_that_begins_to_forward_goes_on_learning() {
+    let lan = Lan::new();
+    lan.configure("[forwarding]\nipv6 = true\n");
+    advertise(&lan, 1800);
+    eventually("a default route", || !defaults(&lan, "eth0").is_empty());
+    lan.xennet("network start").succeeded();
+    assert_eq!((sysctl("all/forwarding"), sysctl("eth0/accept_ra")), ("1".into(), "2".into()));
+    assert_eq!(metrics(&lan, "eth0"), [1024], "the kernel drops it when accept_ra is 1");
+    lan.xennet("network stop").succeeded();
+    assert_eq!((sysctl("all/forwarding"), sysctl("eth0/accept_ra")), ("0".into(), "1".into()));
+
+    lan.configure(&format!("{INHERIT}[forwarding]\nipv6 = true\n"));
+    advertise(&lan, 1800);
+    eventually("a default route", || !defaults(&lan, "eth0").is_empty());
+    lan.xennet("network start").succeeded();
+    assert_eq!((sysctl("all/forwarding"), sysctl("xenbr0/accept_ra")), ("1".into(), "2".into()));
+    advertise(&lan, 1800);
+    eventually("the bridge learns", || metrics(&lan, "xenbr0") == [1024, 1025]);
+    lan.xennet("network stop").succeeded();
+}

@@ -1,0 +1,71 @@
+//! One start taken back, whatever was before it; and whom the host must still reach after it.
+
+use std::net::IpAddr;
+
+use super::handover::{made_by_kernel, same};
+use super::{NetworkBefore, NetworkSnapshot, stop};
+use crate::config::NetworkConfig;
+use crate::plan::{Change, Plan, PlanError};
+use crate::types::{LinkRef, Route, RouteKind};
+
+/// A router that a default route leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gateway {
+    /// Its address.
+    pub address: IpAddr,
+    /// The interface behind which it is.
+    pub link: LinkRef,
+}
+
+impl NetworkSnapshot {
+    /// The routers that the main table's default routes lead to, IPv4 and IPv6.
+    pub fn gateways(&self) -> Vec<Gateway> {
+        let mut all = Vec::new();
+        for route in &self.routes {
+            let Route { destination, kind, table, hops, .. } = &route.route;
+            if (destination.prefix_len(), *kind, *table) != (0, RouteKind::Unicast, Route::MAIN) {
+                continue;
+            }
+            for (hop, link) in hops.iter().zip(&route.links) {
+                let gateway = hop.via.map(|address| Gateway { address, link: link.clone() });
+                all.extend(gateway.filter(|gateway| !all.contains(gateway)));
+            }
+        }
+        all
+    }
+
+    /// What a plan is about to change, and only that: what [`roll_back`](Self::roll_back) needs to take it back.
+    pub fn record_of(&self, config: &NetworkConfig, plan: &Plan) -> NetworkBefore {
+        Self { before: None, ..self.clone() }.record(config, plan)
+    }
+
+    /// What takes a single start back, given in [`before`](Self::before) what [`record_of`](Self::record_of) said just
+    /// before it: as much of it as was done, whatever happened since.
+    ///
+    /// A bridge that it made goes with whatever ports it has got since.
+    pub fn roll_back(&self) -> Result<Plan, PlanError> {
+        let mut plan = stop::plan(&NetworkConfig::default(), self, true)?;
+        let adopted = self.before.iter().flat_map(|before| &before.bridges);
+        for bridge in adopted.filter(|bridge| !bridge.made) {
+            let Some(link) = self.link(&bridge.name) else { continue };
+            let had = &bridge.of_bridge;
+            for address in &had.addresses {
+                if !self.addresses(link).iter().any(|other| same(address, other)) {
+                    let (link, address) = (link.reference(), address.clone());
+                    plan.push(Change::AddressAdd { link, address });
+                }
+            }
+            // What a router told, it tells again.
+            let own = had.routes.iter().filter(|route| {
+                !made_by_kernel(&route.route, &had.addresses) && route.route.expires.is_none()
+            });
+            for route in own {
+                if !self.routes.iter().any(|other| other.leads_as(route)) {
+                    plan.push(Change::RouteAdd { route: route.clone() });
+                }
+            }
+        }
+        Ok(plan)
+    }
+}
