@@ -1,6 +1,6 @@
 //! `vif-route`: a guest that the host has routes to, on the real kernel, with guests and the world in namespaces of
 //! their own.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
 use std::fs::File;

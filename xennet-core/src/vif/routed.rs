@@ -59,9 +59,9 @@ impl Vif<'_> {
         let target = &self.target;
         for candidate in nat::candidates(subnet, target.id) {
             let net = IpNet::from(candidate);
-            match self.net.kernel.route_to(candidate)?.filter(|route| route.destination == net) {
-                None => return Ok(net),
-                Some(_) => {}
+            let taken = self.net.kernel.route_to(candidate)?;
+            if taken.is_none_or(|route| route.destination != net) {
+                return Ok(net);
             }
         }
         Err(PlanError::SubnetFull { subnet, vif: self.target.name.clone() }.into())
