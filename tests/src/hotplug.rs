@@ -30,6 +30,12 @@ pub enum Script {
     Ours,
     /// `$XENNET_BIN` by the name `vif-xennet`.
     OursByItsOwnName,
+    /// `$XENNET_BIN` by the name `vif-route`.
+    OursRoute,
+    /// `$XENNET_BIN` by the name `vif-nat`.
+    OursNat,
+    /// Debian's vif-route of Xen 4.17, as [`Stock`](Self::Stock).
+    StockRoute,
     /// Debian's vif-bridge of Xen 4.17, with its paths below the test's own directory.
     Stock,
 }
@@ -94,7 +100,7 @@ impl Dom0 {
         for name in ["ours", "hooks"] {
             fs::create_dir(dir.path().join(name)).expect("a directory of our own");
         }
-        for name in ["vif-bridge", "vif-xennet"] {
+        for name in ["vif-bridge", "vif-xennet", "vif-route", "vif-nat"] {
             symlink(xennet(), dir.path().join("ours").join(name)).expect("a directory of our own");
         }
         stock(dir.path());
@@ -235,7 +241,7 @@ impl Dom0 {
             .unwrap_or_else(|e| panic!("{script:?}: {e}"));
         let took = began.elapsed();
         let mut stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        if script == Script::Stock {
+        if matches!(script, Script::Stock | Script::StockRoute) {
             stderr += &fs::read_to_string(&log).unwrap_or_default();
         }
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -252,8 +258,10 @@ impl Dom0 {
     ) -> Command {
         let path = self.script(script);
         let mut command = match script {
-            Script::Ours | Script::OursByItsOwnName => Command::new(&path),
-            Script::Stock => {
+            Script::Ours | Script::OursByItsOwnName | Script::OursRoute | Script::OursNat => {
+                Command::new(&path)
+            }
+            Script::Stock | Script::StockRoute => {
                 // It looks for bridges and ports in /sys, which shows the namespace of whoever mounted it.
                 let mut unshare = Command::new("unshare");
                 unshare.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
@@ -401,6 +409,9 @@ impl Dom0 {
         let name = match script {
             Script::Ours => "ours/vif-bridge",
             Script::OursByItsOwnName => "ours/vif-xennet",
+            Script::OursRoute => "ours/vif-route",
+            Script::OursNat => "ours/vif-nat",
+            Script::StockRoute => "stock/vif-route",
             Script::Stock => "stock/vif-bridge",
         };
         self.dir.path().join(name)
@@ -442,6 +453,7 @@ fn stock(dir: &Path) {
     fs::create_dir(&to).expect("a directory of our own");
     for name in [
         "vif-bridge",
+        "vif-route",
         "vif-common.sh",
         "hotplugpath.sh",
         "locking.sh",

@@ -7,18 +7,33 @@ use std::time::Instant;
 
 use xennet_core::hotplug::{Action, Call};
 use xennet_core::plan::Plan;
+use xennet_core::types::Mode;
 use xennet_core::{Dom0Network, Error};
 
 use crate::log::{Severity, complain, syslog};
 
 /// The names under which this program is a hotplug script.
-pub(crate) const NAMES: [&str; 3] = ["vif-bridge", "vif-bridge.xennet", "vif-xennet"];
+pub(crate) const NAMES: [&str; 7] = [
+    "vif-bridge",
+    "vif-bridge.xennet",
+    "vif-route",
+    "vif-route.xennet",
+    "vif-nat",
+    "vif-nat.xennet",
+    "vif-xennet",
+];
 
 /// The whole life of a hotplug script. libxl judges by the exit code alone, and prints what we tell XenStore.
 pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
     let began = Instant::now();
-    match Call::parse(args, |key| std::env::var_os(key)).and_then(|call| call.map(run).transpose())
-    {
+    let call = Call::parse(args, |key| std::env::var_os(key)).map(|call| {
+        // By its own name it does what XenStore says that it was called for.
+        call.map(|mut call| {
+            call.mode = Mode::of_script(name);
+            call
+        })
+    });
+    match call.and_then(|call| call.map(run).transpose()) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some((call, plan))) => {
             for warning in plan.warnings() {

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::config::VifConfig;
-use xennet_core::types::{Device, Link, VifId};
+use xennet_core::types::{Device, Link, Mode, VifId};
 use xennet_core::{Dom0Network, Error, Vif, VifStatus};
 
 use crate::args::{Failure, Options, usage};
@@ -39,6 +39,9 @@ pub(crate) struct Which {
     /// The tap of an emulated NIC instead of the vif
     #[arg(long)]
     tap: bool,
+    /// What to plug it into: bridge, route or nat; by default what the script that XenStore names does
+    #[arg(long)]
+    mode: Option<Mode>,
     /// Do without XenStore: take the values from the command line, and tell nobody
     #[arg(long)]
     no_store: bool,
@@ -54,6 +57,9 @@ impl Which {
         let mut vif = if self.tap { net.tap(self.id) } else { net.vif(self.id) }.map_err(usage)?;
         for (key, value) in &self.values {
             vif.set(key, value.as_bytes()).map_err(usage)?;
+        }
+        if let Some(mode) = self.mode {
+            vif.set_mode(mode);
         }
         Ok(vif)
     }

@@ -167,6 +167,8 @@ impl<'a> Apply<'a> {
             Change::NeighbourDelete { link, address, .. } => {
                 self.kernel.neighbour_delete(link, *address)
             }
+            Change::ProxyAdd { link, address } => self.kernel.proxy_add(link, *address),
+            Change::ProxyDelete { link, address } => self.kernel.proxy_delete(link, *address),
             Change::Sysctl { sysctl, value, .. } => kernel::sysctl_set(sysctl, value),
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::config::VifConfig;
 use crate::plan::Plan;
-use crate::types::{Device, ParseError, VifId};
+use crate::types::{Device, Mode, ParseError, VifId};
 use crate::{Dom0Network, Error, Vif};
 
 /// What a hotplug script was called to do.
@@ -18,6 +18,8 @@ pub struct Call {
     pub device: Device,
     /// Which vif.
     pub id: VifId,
+    /// What the vif is plugged into, by the name of the script; none leaves it to XenStore's `script`.
+    pub mode: Option<Mode>,
     /// The backend's directory in XenStore, as libxl gives it.
     pub backend: String,
     /// `key=value` arguments, and what the environment adds; XenStore overrides them.
@@ -114,7 +116,14 @@ impl Call {
             .iter()
             .filter_map(|key| Some(((*key).to_owned(), env(key)?.as_bytes().to_vec())));
         let arguments = values.iter().filter(|(key, _)| !CONTEXT.contains(&key.as_str())).cloned();
-        Ok(Some(Self { action, device, id, backend, given: from_env.chain(arguments).collect() }))
+        Ok(Some(Self {
+            action,
+            device,
+            id,
+            mode: None,
+            backend,
+            given: from_env.chain(arguments).collect(),
+        }))
     }
 
     /// What [`run`](Self::run) would do now. Touches nothing.
@@ -156,6 +165,9 @@ impl Call {
             Device::Tap => net.tap(self.id)?,
         };
         vif.set_backend(&self.backend);
+        if let Some(mode) = self.mode {
+            vif.set_mode(mode);
+        }
         Ok(vif)
     }
 

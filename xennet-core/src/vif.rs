@@ -1,4 +1,5 @@
 mod look;
+mod routed;
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::config::VifConfig;
 use crate::lock::Lock;
 use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, Link, LinkSet, NftFamily, ParseError, VifId};
+use crate::types::{Device, Link, LinkSet, Mode, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error, guard};
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Vif<'n> {
     net: &'n mut Dom0Network,
     target: VifTarget,
+    /// What the caller says that it is plugged into.
+    mode: Option<Mode>,
     defaults: VifConfig,
     overrides: Vec<(String, Vec<u8>)>,
 }
@@ -50,12 +53,17 @@ impl<'n> Vif<'n> {
     ) -> Result<Self, ParseError> {
         let target = VifTarget::new(id, device)?;
         let defaults = net.config.vif.clone();
-        Ok(Self { net, target, defaults, overrides: Vec::new() })
+        Ok(Self { net, target, mode: None, defaults, overrides: Vec::new() })
     }
 
     /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.
     pub fn set_backend(&mut self, path: impl Into<String>) {
         self.target.backend = path.into();
+    }
+
+    /// What the vif is plugged into, whatever the `script` of XenStore says: a bridge, where neither says anything.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = Some(mode);
     }
 
     /// Sets a key that XenStore overrides, as a hotplug script's environment and arguments.
@@ -191,7 +199,8 @@ impl<'n> Vif<'n> {
         };
         let connected =
             status.store.is_some_and(|store| store.hotplug_status.as_deref() == Some(b"connected"));
-        Ok(connected && status.link.is_some_and(|link| link.master.is_some()))
+        let routed = self.target.mode != Mode::Bridge;
+        Ok(connected && status.link.is_some_and(|link| link.master.is_some() || routed && link.up))
     }
 
     /// What an [`online`](Self::online) would now change of the guard. Touches nothing.
@@ -304,13 +313,17 @@ fn look_again(
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
     let bridge = link.master;
+    seen.routed = match seen.routed.take() {
+        Some(before) => Some(routed::look_again(kernel, target, config, Some(&link), before)?),
+        None => None,
+    };
     seen.link = Some(link);
     seen.port =
         bridge.map_or(Ok(None), |bridge| look::port(kernel, target, config, &seen, bridge))?;
     seen.iptables = look::iptables(target, config, &seen.policy)?;
     if let Some(before) = seen.guard.take() {
         let entry = target.guard(config, &seen);
-        let family = NftFamily::Bridge;
+        let family = target.family();
         seen.guard =
             Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.owner())?);
     }

@@ -86,6 +86,21 @@ impl Kernel {
             .map_err(|error| error.doing(format!("neighbour show proxy dev {}", link.name)))
     }
 
+    /// Whether the host answers for an address on a link. `ip neighbour get proxy ADDRESS dev NAME`
+    ///
+    /// One look-up, however many of them there are.
+    pub fn proxy(&mut self, link: &LinkRef, address: IpAddr) -> Result<bool, Error> {
+        let index = self.link_index(link)?;
+        let message = message(index, address, NeighbourFlags::Proxy);
+        match self.ask(RouteNetlinkMessage::GetNeighbour(message), |_| Some(())) {
+            Ok(()) => Ok(true),
+            Err(error) if error.errno() == libc::ENOENT => Ok(false),
+            Err(error) => {
+                Err(error.doing(format!("neighbour get proxy {address} dev {}", link.name)))
+            }
+        }
+    }
+
     /// Answers for an address on a link, by ARP or neighbour discovery. `ip neighbour add proxy ADDRESS dev NAME`
     ///
     /// IPv6 also needs the sysctl `proxy_ndp`. Doing it twice is no error.

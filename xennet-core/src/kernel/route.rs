@@ -1,3 +1,6 @@
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
@@ -58,6 +61,40 @@ impl Kernel {
             (route.destination.addr().is_ipv6(), route.metric.unwrap_or_default())
         });
         Ok(best.and_then(|route| route.hops.first()?.index))
+    }
+
+    /// The route that a packet to this address takes, from the host's own point of view; none when there is none.
+    /// `ip route get ADDRESS fibmatch`
+    ///
+    /// One look-up, however many routes there are. An address of the host's own has a route of kind `Local`.
+    pub fn route_to(&mut self, address: IpAddr) -> Result<Option<Route>, Error> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(address);
+        message.header.destination_prefix_length = IpNet::from(address).prefix_len();
+        message.header.flags = RouteFlags::FibMatch;
+        // IPv6 says which table in any case, and refuses to be asked.
+        message.header.flags.set(RouteFlags::LookupTable, address.is_ipv4());
+        message.attributes.push(RouteAttribute::Destination(address.into()));
+        let wanted = message.header.address_family.into();
+        let found = self
+            .ask(RouteNetlinkMessage::GetRoute(message), |body| route_decode::route(body, wanted));
+        match found {
+            Ok(route) => Ok(Some(route)),
+            // Nothing, or a route that says so: unreachable, prohibit, blackhole. Without IPv6 there is none either.
+            Err(error)
+                if [
+                    libc::ENETUNREACH,
+                    libc::EHOSTUNREACH,
+                    libc::EACCES,
+                    libc::EINVAL,
+                    libc::EOPNOTSUPP,
+                ]
+                .contains(&error.errno()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error.doing(format!("route get {address} fibmatch"))),
+        }
     }
 
     /// Makes a route. `ip route add ...`

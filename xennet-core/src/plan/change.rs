@@ -99,6 +99,20 @@ pub enum Change {
         /// Its hardware address.
         mac: MacAddr,
     },
+    /// `ip neighbour add proxy ADDRESS dev NAME`
+    ProxyAdd {
+        /// The interface on which to answer.
+        link: LinkRef,
+        /// The address to answer for.
+        address: IpAddr,
+    },
+    /// `ip neighbour delete proxy ADDRESS dev NAME`
+    ProxyDelete {
+        /// The interface.
+        link: LinkRef,
+        /// The address.
+        address: IpAddr,
+    },
     /// `sysctl -w SETTING=VALUE`
     Sysctl {
         /// The setting.
@@ -217,6 +231,12 @@ impl Change {
             Self::NeighbourDelete { link, address, mac } => {
                 Self::NeighbourAdd { link: link.clone(), address: *address, mac: *mac }
             }
+            Self::ProxyAdd { link, address } => {
+                Self::ProxyDelete { link: link.clone(), address: *address }
+            }
+            Self::ProxyDelete { link, address } => {
+                Self::ProxyAdd { link: link.clone(), address: *address }
+            }
             Self::Sysctl { sysctl, value, was: Some(was) } => Self::Sysctl {
                 sysctl: sysctl.clone(),
                 value: was.clone(),
@@ -293,6 +313,12 @@ impl fmt::Display for Change {
             }
             Self::NeighbourDelete { link, address, .. } => {
                 write!(f, "neighbour delete {address} dev {}", link.name)
+            }
+            Self::ProxyAdd { link, address } => {
+                write!(f, "neighbour add proxy {address} dev {}", link.name)
+            }
+            Self::ProxyDelete { link, address } => {
+                write!(f, "neighbour delete proxy {address} dev {}", link.name)
             }
             Self::Sysctl { sysctl, value, .. } => write!(f, "sysctl -w {sysctl}={value}"),
             Self::VlanAdd { link, vlans, .. } => {

@@ -1,3 +1,5 @@
+use ipnet::IpNet;
+
 use crate::types::{IfName, NftFamily, ParseError};
 
 /// Why no plan leads from what there is to what is wanted. Says what to do about it.
@@ -175,6 +177,46 @@ pub enum PlanError {
         uplink: IfName,
     },
 
+    /// `gatewaydev` names no interface.
+    #[error("gatewaydev {name}: no such interface; correct gatewaydev=, or leave it out")]
+    NoGateway {
+        /// The interface that was asked for.
+        name: IfName,
+    },
+
+    /// A guest's address is in none of the networks that guests may have addresses in.
+    #[error("ip {ip}: is in none of {}; correct ip=, or {place} in xennet.toml", nets(.networks))]
+    NotAllowed {
+        /// The address.
+        ip: IpNet,
+        /// The networks.
+        networks: Vec<IpNet>,
+        /// What says so.
+        place: String,
+    },
+
+    /// There is no address left for a guest.
+    #[error("{vif}: no address is free in {subnet}; set ip=, or a larger subnet in xennet.toml")]
+    SubnetFull {
+        /// The subnet.
+        subnet: IpNet,
+        /// The vif.
+        vif: IfName,
+    },
+
+    /// A guest's address has another owner: another guest, or the host itself.
+    #[error("ip {ip}: {owner} has it already (route {route}); give {vif} another ip=")]
+    AddressTaken {
+        /// The address.
+        ip: IpNet,
+        /// The vif.
+        vif: IfName,
+        /// Who has it.
+        owner: String,
+        /// The route that says so.
+        route: String,
+    },
+
     /// Something of the host's cannot be made on another interface just as it is.
     #[error(
         "{what}: cannot be moved without changing it, so nothing was moved; remove it first, or give the bridge \
@@ -215,11 +257,15 @@ impl PlanError {
             | Self::NoBridges
             | Self::NoUplink { .. }
             | Self::UplinkMissing { .. }
-            | Self::NoWayOut { .. } => libc::ENODEV,
+            | Self::NoWayOut { .. }
+            | Self::NoGateway { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
             Self::NameTaken { .. } | Self::BridgeDiffers { .. } | Self::ForeignTable { .. } => {
                 libc::EEXIST
             }
+            Self::NotAllowed { .. } => libc::EPERM,
+            Self::SubnetFull { .. } => libc::ENOSPC,
+            Self::AddressTaken { .. } => libc::EADDRINUSE,
             Self::NotVlanAware { .. } | Self::NotMovable { .. } => libc::EOPNOTSUPP,
             Self::NotRecorded { .. } => libc::ENOENT,
             Self::HasPorts { .. }
@@ -232,4 +278,8 @@ impl PlanError {
 
 fn list(names: &[IfName]) -> String {
     names.iter().map(IfName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn nets(networks: &[IpNet]) -> String {
+    networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ")
 }

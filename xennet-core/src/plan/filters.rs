@@ -64,6 +64,33 @@ impl FilterSnapshot {
             .collect()
     }
 
+    /// A warning for each filter that may drop a routed vif's packets: those cross IP's own filters in any case.
+    pub(super) fn routed_warnings(&self, link: &IfName) -> Vec<Warning> {
+        let legacy = [(self.ipv4, "iptables-legacy"), (self.ipv6, "ip6tables-legacy")];
+        let legacy = legacy.into_iter().filter(|(seen, _)| seen.legacy_drops).map(|(_, program)| {
+            ForeignFilter {
+                chain: format!("table filter, chain FORWARD of {program}"),
+                drops: POLICY,
+                sysctl: None,
+                exception: format!("{program} -I FORWARD -i {link} -j ACCEPT`, `{program} -I FORWARD -o {link} -j ACCEPT"),
+            }
+        });
+        let forward = self.forward.iter().filter_map(|forward| {
+            let ForwardChain { family, table, chain, .. } = forward;
+            let ip = matches!(family, NftFamily::Ip | NftFamily::Ip6 | NftFamily::Inet);
+            let drops = drops(forward).filter(|_| ip)?;
+            let at = format!("nft insert rule {family} {table} {chain}");
+            Some(ForeignFilter {
+                chain: format!("table {family} {table}, chain {chain} of nftables"),
+                drops,
+                sysctl: None,
+                exception: format!("{at} iifname {link} accept`, `{at} oifname {link} accept"),
+            })
+        });
+        let filters = forward.chain(legacy);
+        filters.map(|filter| Warning::Filtered { link: link.clone(), filter }).collect()
+    }
+
     fn dropping(&self, link: &IfName, bridge: &IfName) -> Vec<ForeignFilter> {
         let legacy = [(self.ipv4, "iptables", IPV4), (self.ipv6, "ip6tables", IPV6)];
         let drops = |(seen, ..): &(BridgeNetfilter, _, _)| seen.on && seen.legacy_drops;
@@ -72,7 +99,7 @@ impl FilterSnapshot {
             ForeignFilter {
                 exception: format!("{program} -I FORWARD -i {bridge} -o {bridge} -j ACCEPT"),
                 chain: format!("table filter, chain FORWARD of {program}"),
-                drops: "its policy is DROP",
+                drops: POLICY,
                 sysctl: Some(sysctl),
             }
         });
@@ -93,13 +120,7 @@ impl FilterSnapshot {
             NftFamily::Inet => Some(ipv4.or(ipv6)?),
             _ => return None,
         };
-        let drops = if forward.policy == NftPolicy::Drop {
-            "its policy is drop"
-        } else if forward.last.as_ref().is_some_and(closes) {
-            "its last rule lets nothing through"
-        } else {
-            return None;
-        };
+        let drops = drops(forward)?;
         let ForwardChain { family, table, chain, .. } = forward;
         let at = format!("{family} {table} {chain}");
         let exception = match family {
@@ -114,6 +135,19 @@ impl FilterSnapshot {
 
 const IPV4: &str = "net.bridge.bridge-nf-call-iptables";
 const IPV6: &str = "net.bridge.bridge-nf-call-ip6tables";
+
+const POLICY: &str = "its policy is DROP";
+
+/// How a chain drops what it does not know, if it does.
+fn drops(forward: &ForwardChain) -> Option<&'static str> {
+    if forward.policy == NftPolicy::Drop {
+        Some("its policy is drop")
+    } else if forward.last.as_ref().is_some_and(closes) {
+        Some("its last rule lets nothing through")
+    } else {
+        None
+    }
+}
 
 /// Whether a rule lets nothing past it: it drops or rejects, and looks at nothing first.
 fn closes(rule: &NftRule) -> bool {

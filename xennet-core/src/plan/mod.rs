@@ -12,7 +12,7 @@ mod iptables;
 mod network;
 mod route;
 mod uplink;
-mod vif;
+pub(crate) mod vif;
 mod vlan;
 mod warning;
 
@@ -24,7 +24,7 @@ pub use iptables::IptablesRule;
 pub use network::{BridgeBefore, Gateway, HostBefore, Moved, NetworkBefore, NetworkSnapshot};
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
-pub use vif::{VifSnapshot, VifStore, VifTarget};
+pub use vif::{RoutedSnapshot, VifSnapshot, VifStore, VifTarget};
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;

@@ -27,6 +27,11 @@ pub(super) struct RouteKey {
 }
 
 impl HostRoute {
+    /// A route by these interfaces, one for each of its hops.
+    pub fn new(route: Route, links: Vec<LinkRef>) -> Self {
+        Self { route, links }
+    }
+
     /// A route as the kernel tells it, with the interfaces that its indices mean; none when one of them is unknown.
     pub fn of(mut route: Route, name: impl Fn(u32) -> Option<LinkRef>) -> Option<Self> {
         let links =

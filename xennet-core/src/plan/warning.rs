@@ -1,8 +1,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use super::ForeignFilter;
-use crate::types::IfName;
+use crate::types::{IfName, Sysctl};
 
 /// Something that a plan does not change, and that may undo or outlive it. Prints as one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,34 @@ pub enum Warning {
         link: IfName,
         /// Which filter.
         filter: ForeignFilter,
+    },
+    /// The host forwards no packets of a protocol that a guest speaks.
+    ForwardingOff {
+        /// The guest's interface.
+        link: IfName,
+        /// The setting that would make it.
+        sysctl: Sysctl,
+    },
+    /// The host drops what comes by one of two interfaces of the same guest.
+    ReversePath {
+        /// The guest's interface.
+        link: IfName,
+        /// The setting that drops it.
+        sysctl: Sysctl,
+    },
+    /// The host answers for single addresses only, not for a whole prefix.
+    NotProxied {
+        /// The prefix.
+        prefix: IpNet,
+        /// The interface on which nobody answers for it.
+        uplink: IfName,
+    },
+    /// The host has no IPv6 on a guest's interface.
+    NoIpv6 {
+        /// The guest's interface.
+        link: IfName,
+        /// The guest's address that is not routed.
+        prefix: IpNet,
     },
     /// Another program configures an interface that the plan is about.
     Managed(Managed),
@@ -75,6 +105,23 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered { link, filter } => write!(f, "{link}: {filter}"),
+            Self::ForwardingOff { link, sysctl } => write!(
+                f,
+                "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \
+                 in xennet.toml, or `sysctl -w {sysctl}=1`"
+            ),
+            Self::ReversePath { link, sysctl } => write!(
+                f,
+                "{link}: shares its addresses with another interface of its guest, and the host drops what comes by \
+                 the one that it would not answer by; `sysctl -w {sysctl}=2`"
+            ),
+            Self::NotProxied { prefix, uplink } => write!(
+                f,
+                "{prefix}: the host answers on {uplink} for single addresses only; have the network route it here"
+            ),
+            Self::NoIpv6 { link, prefix } => {
+                write!(f, "{link}: the host has no IPv6 on it, so {prefix} is not routed")
+            }
             Self::Managed(Managed { link, by, file }) => {
                 write!(f, "{link}: {by} configures it as well ({}): ", file.display())?;
                 match by {

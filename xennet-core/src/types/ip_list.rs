@@ -45,6 +45,18 @@ impl IpList {
         })
     }
 
+    /// What a guest with this list may use, each once: an address with host bits (`10.0.0.5/24`) is itself alone, one
+    /// without (`10.0.0.0/24`) is the whole prefix.
+    pub fn prefixes(&self) -> Vec<IpNet> {
+        self.iter().fold(Vec::new(), |mut prefixes, ip| {
+            let prefix = if ip.trunc() == *ip { *ip } else { IpNet::from(ip.addr()) };
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+            prefixes
+        })
+    }
+
     /// The networks that they name: host bits cleared (`10.0.0.5/24` is in `10.0.0.0/24`), each once.
     ///
     /// One may still contain another.
@@ -60,6 +72,19 @@ impl IpList {
 }
 
 const KEY: &str = "ip";
+
+impl FromIterator<IpNet> for IpList {
+    /// The first [`MAX`](Self::MAX) of them, repetitions dropped.
+    fn from_iter<I: IntoIterator<Item = IpNet>>(ips: I) -> Self {
+        let mut list = Vec::new();
+        for ip in ips {
+            if !list.contains(&ip) && list.len() < Self::MAX {
+                list.push(ip);
+            }
+        }
+        Self(list)
+    }
+}
 
 impl FromStr for IpList {
     type Err = ParseError;
@@ -189,6 +214,10 @@ mod tests {
         assert_eq!(join(list.networks()), "10.0.0.0/24 2001:db8::/64 10.0.0.5/32");
         assert_eq!(join(list.v4()), "10.0.0.5/24 10.0.0.6/24 10.0.0.5/32");
         assert_eq!(join(list.v6()), "2001:db8::5/64");
+        assert_eq!(
+            join("10.0.0.5/24 10.0.1.0/24 10.0.0.5 ::/64".parse::<IpList>().unwrap().prefixes()),
+            "10.0.0.5/32 10.0.1.0/24 ::/64"
+        );
         assert!(!list.is_empty() && IpList::default().is_empty());
     }
 

@@ -10,6 +10,7 @@ mod if_name;
 mod ip_list;
 mod link;
 mod mac_addr;
+mod mode;
 mod mtu;
 mod neighbour;
 mod nft;
@@ -30,6 +31,7 @@ pub use if_name::IfName;
 pub use ip_list::IpList;
 pub use link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkRef, LinkSet};
 pub use mac_addr::MacAddr;
+pub use mode::Mode;
 pub use mtu::Mtu;
 pub use neighbour::{Neighbour, Reachability};
 pub use nft::{

@@ -13,7 +13,7 @@ use crate::plan::{
     BridgeNetfilter, FilterSnapshot, ForwardChain, IptablesRule, VifSnapshot, VifStore, VifTarget,
 };
 use crate::types::{
-    Family, IfName, Link, NftFamily, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange,
+    Family, IfName, Link, Mode, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange,
 };
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
@@ -22,9 +22,11 @@ impl Vif<'_> {
     /// The configuration, and XenStore's own state in the same round trip.
     pub(super) fn load_all(&mut self) -> Result<(VifConfig, Option<VifStore>), Error> {
         let mut config = self.defaults.clone();
-        let mut state = None;
-        let keys: Vec<&str> =
-            VifConfig::KEYS.into_iter().chain(["hotplug-status", "hotplug-error"]).collect();
+        let (mut state, mut script) = (None, None);
+        let keys: Vec<&str> = VifConfig::KEYS
+            .into_iter()
+            .chain(["script", "hotplug-status", "hotplug-error"])
+            .collect();
         let mut paths = self.backend_paths(&keys);
         // Where libxl puts every frontend: asked for on trust, and believed only if the backend says the same.
         let frontend = self.target.id.frontend_path();
@@ -38,6 +40,7 @@ impl Vif<'_> {
             }
             let hotplug_error = values.pop().flatten();
             let hotplug_status = values.pop().flatten();
+            script = values.pop().flatten();
             for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
                 if let Some(value) = value {
                     config.set(key, &value)?;
@@ -53,6 +56,7 @@ impl Vif<'_> {
         for (key, value) in &self.overrides {
             config.set(key, value)?;
         }
+        self.settle(&mut config, script.as_deref())?;
         Ok((config, state))
     }
 
@@ -99,7 +103,11 @@ impl Vif<'_> {
         store: Option<VifStore>,
     ) -> Result<VifSnapshot, Error> {
         let kernel = &mut self.net.kernel;
-        let bridges = bridges(kernel, &self.target.bridge_names(config)?)?;
+        let routed = self.target.mode != Mode::Bridge;
+        let bridges = match self.target.bridge_names(config)? {
+            _ if routed => Vec::new(),
+            names => bridges(kernel, &names)?,
+        };
         let addresses =
             link.as_ref().map_or(Ok(Vec::new()), |link| kernel.addresses(&link.reference()))?;
         let master = match link.as_ref().and_then(|link| link.master) {
@@ -130,7 +138,11 @@ impl Vif<'_> {
             store,
             ..VifSnapshot::default()
         };
-        if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
+        if routed {
+            seen.policy = self.guest()?.unwrap_or_default();
+            seen.routed = Some(self.look_at_routes(config, seen.link.as_ref())?);
+            seen.guard = self.look_at_guard(config, &seen)?;
+        } else if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
             let (index, name) = (bridge.index, bridge.name.clone());
             seen.policy = self.policy(&name)?;
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
@@ -176,10 +188,10 @@ impl Vif<'_> {
     ) -> Result<Option<GuardSnapshot>, Error> {
         let entry = self.target.guard(config, seen);
         let ports = self.port_names(config, seen.link.as_ref());
-        let owner = self.target.owner();
+        let (owner, family) = (self.target.owner(), self.target.family());
         let looked = apply::nft(&mut self.net.nft)
             .map_err(Error::from)
-            .and_then(|nft| guard::look(nft, NftFamily::Bridge, entry.as_ref(), &ports, owner));
+            .and_then(|nft| guard::look(nft, family, entry.as_ref(), &ports, owner));
         match looked {
             Err(_) if entry.is_none() => Ok(None),
             looked => looked.map(Some),
@@ -202,7 +214,8 @@ impl Vif<'_> {
     pub(super) fn filters(&mut self) -> FilterSnapshot {
         let look = |family| {
             let on = bridge_nf(family).unwrap_or(false);
-            let legacy_drops = on && legacy_forward_drops(family).unwrap_or(false);
+            let seen = on || self.target.mode != Mode::Bridge;
+            let legacy_drops = seen && legacy_forward_drops(family).unwrap_or(false);
             BridgeNetfilter { on, legacy_drops }
         };
         let (ipv4, ipv6) = (look(Family::V4), look(Family::V6));
@@ -215,7 +228,8 @@ impl Vif<'_> {
 
     /// The managed uplink of the bridge that is meant.
     pub(super) fn uplink(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<Uplink> {
-        let bridge = self.target.choose_bridge(config, seen).ok()?;
+        let routed = self.target.mode != Mode::Bridge;
+        let bridge = self.target.choose_bridge(config, seen).ok().filter(|_| !routed)?;
         Uplink::of(bridge, &self.net.config)
     }
 
@@ -234,24 +248,32 @@ impl Vif<'_> {
             Some(index) => kernel.link_at(index)?,
             None => None,
         };
+        let routed = self.target.mode != Mode::Bridge;
         // Wherever the vif is a port it is taken out; which bridge was meant matters to a managed uplink only.
         let bridges = match &master {
             Some(master) => vec![master.clone()],
-            None if self.net.config.bridges.is_empty() => Vec::new(),
+            None if routed || self.net.config.bridges.is_empty() => Vec::new(),
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
         let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
         let mut seen = VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() };
         let bridge = seen.master.as_ref().map(|master| master.name.clone());
         let meant = || self.target.bridge_names(&config).ok()?.into_iter().next();
-        if let Some(bridge) = bridge.or_else(meant) {
+        if routed {
+            seen.policy = self.guest().ok().flatten().unwrap_or_default();
+            let link = seen.link.clone();
+            let reference = link.as_ref().map(Link::reference);
+            let addresses = reference.and_then(|link| self.net.kernel.addresses(&link).ok());
+            seen.addresses = addresses.unwrap_or_default();
+            seen.routed = self.look_at_routes(&config, link.as_ref()).ok();
+        } else if let Some(bridge) = bridge.or_else(meant) {
             seen.policy = self.policy(&bridge).unwrap_or_default();
         }
         seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         let ports = self.port_names(&config, seen.link.as_ref());
         if let Ok(nft) = apply::nft(&mut self.net.nft) {
             seen.guard =
-                guard::look(nft, NftFamily::Bridge, None, &ports, self.target.owner()).ok();
+                guard::look(nft, self.target.family(), None, &ports, self.target.owner()).ok();
         }
         Ok((config, seen))
     }
@@ -259,10 +281,12 @@ impl Vif<'_> {
     /// What can be had of the configuration, and whether XenStore told anything of it.
     fn load_leniently(&mut self) -> (VifConfig, bool) {
         let mut config = self.defaults.clone();
-        let paths = self.backend_paths(&VifConfig::KEYS);
+        let keys: Vec<&str> = VifConfig::KEYS.into_iter().chain(["script"]).collect();
+        let paths = self.backend_paths(&keys);
         let store = self.net.store.as_mut();
-        let values = store.and_then(|store| store.read_many(&paths).ok()).unwrap_or_default();
+        let mut values = store.and_then(|store| store.read_many(&paths).ok()).unwrap_or_default();
         let told = values.iter().any(Option::is_some);
+        let script = values.pop().flatten();
         for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
             // A value that could not be set when the vif was plugged has had no effect.
             let _ = value.map_or(Ok(()), |value| config.set(key, &value));
@@ -273,6 +297,7 @@ impl Vif<'_> {
         if self.target.final_name(&config).is_err() {
             config.vifname = None;
         }
+        let _ = self.settle(&mut config, script.as_deref());
         (config, told)
     }
 

@@ -170,15 +170,7 @@ impl GuardEntry {
 
     /// The addresses that it is held to, as prefixes: whole ones, and single addresses, each once.
     fn prefixes(&self) -> Vec<IpNet> {
-        let mut prefixes = Vec::new();
-        let held = self.policy.level >= GuardLevel::Ip;
-        for ip in self.ip.iter().filter(|_| held) {
-            let prefix = if ip.trunc() == *ip { *ip } else { IpNet::from(ip.addr()) };
-            if !prefixes.contains(&prefix) {
-                prefixes.push(prefix);
-            }
-        }
-        prefixes
+        if self.policy.level >= GuardLevel::Ip { self.ip.prefixes() } else { Vec::new() }
     }
 }
 

@@ -171,7 +171,7 @@ impl Plan {
     }
 
     /// Adds a setting of the kernel's, unless it is so, or the kernel has none such.
-    fn sysctl(&mut self, sysctl: Sysctl, value: &str, now: Option<&str>) {
+    pub(super) fn sysctl(&mut self, sysctl: Sysctl, value: &str, now: Option<&str>) {
         if let Some(was) = now.filter(|now| *now != value) {
             self.push(Change::Sysctl {
                 sysctl,

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
+use super::link::IPV6_MIN_MTU;
 use super::*;
-use crate::types::{BridgeInfo, PortState, VlanId};
+use crate::types::{AddrGenMode, BridgeInfo, MacAddr, PortFlags, PortState, VifId, VlanId};
 
 const ID: VifId = VifId { domid: 3, devid: 0 };
 

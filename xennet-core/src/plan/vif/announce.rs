@@ -1,0 +1,80 @@
+//! What is told, and to whom: hooks, and XenStore last of all.
+
+use super::{VifSnapshot, VifTarget, Wanted};
+use crate::config::VifConfig;
+use crate::plan::{Change, Hook, Plan, PlanError};
+use crate::types::{Device, IfName, ParseError};
+
+impl VifTarget {
+    pub(super) fn announce(
+        &self,
+        plan: &mut Plan,
+        config: &VifConfig,
+        wanted: &Wanted<'_>,
+        seen: &VifSnapshot,
+    ) -> Result<(), PlanError> {
+        let mut writes = Plan::default();
+        // A tap is the other half of a vif that says all this itself.
+        if let (Some(store), Device::Vif) = (&seen.store, self.device) {
+            if let Some(frontend) = self.frontend(config)? {
+                write(
+                    &mut writes,
+                    format!("{frontend}/mtu"),
+                    &wanted.mtu.to_string(),
+                    store.frontend_mtu.as_ref(),
+                );
+            }
+            if let Some(was) = &store.hotplug_error {
+                writes.push(Change::StoreRemove {
+                    path: format!("{}/hotplug-error", self.backend),
+                    was: was.clone(),
+                });
+            }
+            let path = format!("{}/hotplug-status", self.backend);
+            write(&mut writes, path, "connected", store.hotplug_status.as_ref());
+        }
+        // Hooks run when something happens, after the port is ready and before anybody hears of it.
+        if !plan.is_empty() || !writes.is_empty() {
+            self.hooks(plan, ("online", "add"), config, (&wanted.name, wanted.main_ip()), seen);
+        }
+        plan.changes.extend(writes.changes);
+        Ok(())
+    }
+
+    pub(super) fn hooks(
+        &self,
+        plan: &mut Plan,
+        (vif, tap): (&str, &str),
+        config: &VifConfig,
+        (name, main_ip): (&IfName, String),
+        seen: &VifSnapshot,
+    ) {
+        let command = if self.device == Device::Vif { vif } else { tap };
+        for path in &seen.hooks {
+            let variables = vec![
+                ("command", command.to_owned()),
+                ("dev", name.to_string()),
+                ("main_ip", main_ip.clone()),
+                ("ip", config.ip.to_string()),
+                ("XENBUS_PATH", self.backend.clone()),
+            ];
+            plan.push(Change::Hook(Hook { path: path.clone(), variables }));
+        }
+    }
+
+    /// The frontend's directory, when it is this guest's: the only place outside the backend that is written to.
+    fn frontend<'a>(&self, config: &'a VifConfig) -> Result<Option<&'a str>, PlanError> {
+        let Some(path) = config.frontend.as_deref() else { return Ok(None) };
+        let home = format!("/local/domain/{}/", self.id.domid);
+        if !path.starts_with(&home) {
+            return Err(ParseError::new("frontend", path, format!("a path below {home}")).into());
+        }
+        Ok(Some(path))
+    }
+}
+
+fn write(plan: &mut Plan, path: String, value: &str, was: Option<&Vec<u8>>) {
+    if was.map(Vec::as_slice) != Some(value.as_bytes()) {
+        plan.push(Change::StoreWrite { path, value: value.to_owned(), was: was.cloned() });
+    }
+}

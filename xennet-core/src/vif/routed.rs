@@ -1,0 +1,202 @@
+//! What there is of a vif that is routed: no more look-ups than the guest has addresses.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Vif;
+use crate::config::{RoutedPolicy, VifConfig};
+use crate::kernel::{self, Kernel, RouteFilter, sysctl};
+use crate::plan::vif::nat;
+use crate::plan::{HostRoute, PlanError, RoutedSnapshot, VifTarget};
+use crate::types::{
+    BridgeSpec, Device, IfName, Link, LinkRef, Mode, Route, RouteKind, Scope, VifId,
+};
+use crate::{Dom0Network, Error};
+
+impl Vif<'_> {
+    /// What the vif is plugged into, and with which addresses: as somebody said, else as the script says that XenStore
+    /// names.
+    ///
+    /// A guest behind the host's address that has none of its own gets one here; on a bridge of such guests it asks
+    /// for one by DHCP.
+    pub(super) fn settle(
+        &mut self,
+        config: &mut VifConfig,
+        script: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let script = script.and_then(|script| std::str::from_utf8(script).ok());
+        let mode = self.mode.or_else(|| Mode::of_script(script?)).unwrap_or_default();
+        self.target.mode = mode;
+        if mode != Mode::Nat {
+            return Ok(());
+        }
+        let policy = nat::policy(config, &self.net.config).cloned();
+        if let Some(bridge) = policy.as_ref().and_then(|nat| nat.bridge.as_ref()) {
+            self.target.mode = Mode::Bridge;
+            config.bridge = Some(bridge.as_str().parse::<BridgeSpec>()?);
+            return Ok(());
+        }
+        if config.ip.is_empty() {
+            config.ip = match &policy {
+                None => nat::unsaid(self.target.id),
+                Some(policy) => {
+                    let subnets = policy.subnets.clone();
+                    let routes = self.routes_of_guest(config)?;
+                    let found = subnets.iter().map(|net| self.free_address(*net, &routes));
+                    found.collect::<Result<Vec<_>, _>>()?.into_iter().collect()
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The address that the guest has in a subnet already, or one that nobody has.
+    fn free_address(&mut self, subnet: IpNet, routes: &[IpNet]) -> Result<IpNet, Error> {
+        if let Some(has) = routes.iter().find(|net| subnet.contains(*net)) {
+            return Ok(*has);
+        }
+        let target = &self.target;
+        for candidate in nat::candidates(subnet, target.id) {
+            let net = IpNet::from(candidate);
+            let taken = self.net.kernel.route_to(candidate)?;
+            if taken.is_none_or(|route| route.destination != net) {
+                return Ok(net);
+            }
+        }
+        Err(PlanError::SubnetFull { subnet, vif: self.target.name.clone() }.into())
+    }
+
+    /// The addresses that the guest has by this interface, or by the other one of the same NIC.
+    fn routes_of_guest(&mut self, config: &VifConfig) -> Result<Vec<IpNet>, Error> {
+        let mut all = Vec::new();
+        for device in [Device::Vif, Device::Tap] {
+            let target = VifTarget::new(self.target.id, device)?;
+            let kernel = &mut self.net.kernel;
+            let (original, renamed) = (kernel.link(&target.name)?, target.final_name(config));
+            let renamed = renamed.map_or(Ok(None), |name| kernel.link(&name))?;
+            if let Some(link) = target.identify(original, renamed) {
+                let made = routes(kernel, &link)?.into_iter().filter(|route| target.made(route));
+                let nets = made.map(|route| route.route.destination);
+                all.extend(nets.filter(|net| net.prefix_len() == net.max_prefix_len()));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Everything that the plan for a routed vif depends on.
+    pub(super) fn look_at_routes(
+        &mut self,
+        config: &VifConfig,
+        link: Option<&Link>,
+    ) -> Result<RoutedSnapshot, Error> {
+        let mut seen = RoutedSnapshot::default();
+        if self.target.mode == Mode::Nat {
+            seen.nat = nat::policy(config, &self.net.config).cloned();
+        }
+        look_at_uplink(self.net, &self.target, config, &mut seen)?;
+        look_again(&mut self.net.kernel, &self.target, config, link, seen)
+    }
+}
+
+/// The same after a change: the kernel's part of it, for the way out and the configuration stay what they were.
+pub(super) fn look_again(
+    kernel: &mut Kernel,
+    target: &VifTarget,
+    config: &VifConfig,
+    link: Option<&Link>,
+    mut seen: RoutedSnapshot,
+) -> Result<RoutedSnapshot, Error> {
+    seen.routes = link.map_or(Ok(Vec::new()), |link| routes(kernel, link))?;
+    (seen.others, seen.proxies, seen.shared) = (Vec::new(), Vec::new(), false);
+    let destinations = VifTarget::destinations(&config.ip).unwrap_or_default();
+    for to in &destinations {
+        let found = kernel.route_to(to.addr())?.filter(|route| {
+            let host = route.kind == RouteKind::Local && to.prefix_len() == to.max_prefix_len();
+            route.destination == *to && (host || route.table == Route::MAIN)
+        });
+        let Some(route) = found else { continue };
+        if owner(kernel, &route)? == Some(target.id) {
+            let own = route.hops.first().and_then(|hop| hop.index) == link.map(|link| link.index);
+            seen.shared |= !own;
+        } else if let Some(route) = named(kernel, route)? {
+            seen.others.push((*to, route));
+        }
+    }
+    if let Some(uplink) = seen.uplink.as_ref().map(Link::reference) {
+        for to in destinations.iter().filter(|to| to.prefix_len() == to.max_prefix_len()) {
+            if kernel.proxy(&uplink, to.addr())? {
+                seen.proxies.push(to.addr());
+            }
+        }
+    }
+    let name = link.map_or(&target.name, |link| &link.name);
+    seen.sysctls.clear();
+    for setting in VifTarget::sysctls(name) {
+        if let Some(value) = sysctl(&setting)? {
+            seen.sysctls.insert(setting, value);
+        }
+    }
+    Ok(seen)
+}
+
+/// The way out: `gatewaydev`, else that of `[[routed]]`, else where the default route leads.
+fn look_at_uplink(
+    net: &mut Dom0Network,
+    target: &VifTarget,
+    config: &VifConfig,
+    seen: &mut RoutedSnapshot,
+) -> Result<(), Error> {
+    if target.mode == Mode::Nat {
+        // Its address towards the guest is one of the guest's network, and nobody asks for the guest on the way out.
+        return Ok(());
+    }
+    let covers = |policy: &&RoutedPolicy| {
+        let allowed = |ip: &IpNet| policy.prefixes.iter().any(|net| net.contains(&ip.addr()));
+        policy.prefixes.is_empty() || config.ip.iter().all(allowed)
+    };
+    let policies = &net.config.routed;
+    let meant = policies.iter().find(covers).or_else(|| policies.first());
+    let name: Option<&IfName> = config.gatewaydev.as_ref().or(meant.map(|policy| &policy.uplink));
+    seen.uplink = match name {
+        Some(name) => net.kernel.link(name)?,
+        None => match net.kernel.default_route()? {
+            Some(index) => net.kernel.link_at(index)?,
+            None => None,
+        },
+    };
+    let Some(uplink) = &seen.uplink else { return Ok(()) };
+    seen.policy = policies.iter().find(|policy| policy.uplink == uplink.name).cloned();
+    let addresses = net.kernel.addresses(&uplink.reference())?;
+    seen.source = addresses.iter().find_map(|address| match address.address.addr() {
+        IpAddr::V4(ip) if address.scope == Scope::GLOBAL => Some(ip),
+        _ => None,
+    });
+    Ok(())
+}
+
+/// The routes of the main table that leave by an interface, but for those that the kernel makes itself.
+fn routes(kernel: &mut Kernel, link: &Link) -> Result<Vec<HostRoute>, kernel::Error> {
+    const KERNEL: u8 = 2;
+    let filter = RouteFilter { table: Some(Route::MAIN), index: Some(link.index) };
+    let name = |index| Some(link.reference()).filter(|link| link.index == Some(index));
+    let routes = kernel.routes(filter)?.into_iter().filter(|route| route.protocol != KERNEL);
+    Ok(routes.filter_map(|route| HostRoute::of(route, name)).collect())
+}
+
+/// The vif whose interface a route leaves by, if it is one.
+fn owner(kernel: &mut Kernel, route: &Route) -> Result<Option<VifId>, kernel::Error> {
+    let Some(index) = route.hops.first().and_then(|hop| hop.index) else { return Ok(None) };
+    let link = kernel.link_at(index)?;
+    Ok(link.and_then(|link| VifTarget::of(&link)).map(|(id, _)| id))
+}
+
+/// A route with the names of its interfaces.
+fn named(kernel: &mut Kernel, route: Route) -> Result<Option<HostRoute>, kernel::Error> {
+    let mut links: Vec<LinkRef> = Vec::new();
+    for index in route.hops.iter().filter_map(|hop| hop.index) {
+        links.extend(kernel.link_at(index)?.map(|link| link.reference()));
+    }
+    let of = |index| links.iter().find(|link| link.index == Some(index)).cloned();
+    Ok(HostRoute::of(route, of))
+}
