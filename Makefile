@@ -11,6 +11,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 XENNET := $(TARGET)/$(HOST)/release/xennet
 LIBXENNET := $(TARGET)/ffi
 
+# Xen's scripts that xennet can be.
+SCRIPTS := vif-bridge vif-route vif-nat network-bridge network-route network-nat network-dummy
+
 # Where `make install` puts things; DESTDIR stands before each.
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin

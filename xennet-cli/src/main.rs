@@ -8,6 +8,8 @@ mod guard;
 mod hotplug;
 mod legacy;
 mod log;
+#[cfg(test)]
+mod manual;
 mod network;
 mod vif;
 
