@@ -46,8 +46,8 @@ fn the_page_of_the_library_says_what_its_header_says() {
     let mut made = String::new();
     for (comment, code) in comments {
         let code: Vec<String> = code.lines().map(bold).collect();
-        write!(made, ".PP\n.nf\n{}\n.fi\n.RS 4\n{}.RE\n", code.join("\n"), prose(&comment))
-            .unwrap();
+        made.push_str(if made.is_empty() { "" } else { ".PP\n" });
+        write!(made, ".nf\n{}\n.fi\n.RS 4\n{}.RE\n", code.join("\n"), prose(&comment)).unwrap();
     }
     holds(&page, 1, &made);
 }
