@@ -40,16 +40,17 @@ pub fn bold(words: &str) -> String {
 /// Holds what stands between the marks of a page (the `n`th pair of them) to what is made. BLESS=1 writes it anew.
 pub fn holds(page: &Path, n: usize, made: &str) {
     let committed = read(page);
-    let mut parts = committed
-        .split_inclusive('\n')
+    let lines: Vec<&str> = committed.split_inclusive('\n').collect();
+    let marks = lines
+        .iter()
         .enumerate()
         .filter_map(|(n, line)| (line.starts_with(BEGIN) || line.starts_with(END)).then_some(n));
-    let (begin, end) = (parts.clone().nth(2 * n), parts.nth(2 * n + 1));
-    let lines: Vec<&str> = committed.split_inclusive('\n').collect();
-    let (Some(begin), Some(end)) = (begin, end) else {
+    let marks: Vec<usize> = marks.skip(2 * n).take(2).collect();
+    let &[begin, end] = marks.as_slice() else {
         panic!("{}: it has no marks {n}", page.display());
     };
-    let whole = [&lines[..=begin].concat(), made, &lines[end..].concat()].concat();
+    let before = lines.iter().take(begin + 1).copied();
+    let whole: String = before.chain([made]).chain(lines.iter().skip(end).copied()).collect();
     same(page, &whole);
 }
 

@@ -92,7 +92,9 @@ fn the_scripts_of_xen_are_kept_and_come_back() {
     let read = |name: &str| fs::read_to_string(scripts.join(name)).unwrap();
     fs::create_dir_all(&scripts).unwrap();
     let all: Vec<_> = ["vif-bridge", "vif-route", "vif-nat"].map(|name| scripts.join(name)).into();
-    all.iter().for_each(|script| fs::write(script, "Xen's own").unwrap());
+    for script in &all {
+        fs::write(script, "Xen's own").unwrap();
+    }
     make(dest.path(), &["install"]);
     assert_eq!(read("vif-bridge"), "Xen's own");
 
@@ -122,7 +124,9 @@ fn the_scripts_of_xen_are_kept_and_come_back() {
     assert_eq!(files(dest.path()), left.into());
 
     // Where Xen has none, none comes back.
-    all.iter().for_each(|script| fs::remove_file(script).unwrap());
+    for script in &all {
+        fs::remove_file(script).unwrap();
+    }
     make(dest.path(), &["install", "install-scripts"]);
     make(dest.path(), &["uninstall"]);
     assert_eq!(files(dest.path()), BTreeSet::new());

@@ -42,7 +42,7 @@ fn it_has_every_key_that_there_is() {
             let (text, keys) = tables.entry(title).or_default();
             // Of a table that is there several times, once is enough to be complete.
             if keys.insert(key.to_owned()) && (title, key) != ("[[guest]]", "uuid") {
-                text.push_str(&format!("{line}\n"));
+                text.extend([line, "\n"]);
             }
         }
     }
