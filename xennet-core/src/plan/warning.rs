@@ -58,6 +58,13 @@ pub enum Warning {
         /// Seconds.
         seconds: u32,
     },
+    /// The way out of guests behind the host's address is not there yet.
+    NoWayOut {
+        /// The `[[nat]]`.
+        nat: String,
+        /// Its uplink.
+        uplink: IfName,
+    },
     /// A bridge that `start` once took is not in the configuration any more.
     Forgotten {
         /// The bridge.
@@ -142,6 +149,11 @@ impl fmt::Display for Warning {
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
                  run the client on {to}, or make the address static"
+            ),
+            Self::NoWayOut { nat, uplink } => write!(
+                f,
+                "nat {}: its uplink {uplink} is no interface here, so its guests reach nobody until there is one",
+                nat.escape_debug()
             ),
             Self::Forgotten { bridge } => write!(
                 f,
