@@ -13,6 +13,7 @@ use std::process::Command;
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use xennet_core::types::VifId;
 
 use crate::hotplug::{Dom0, Outcome, Script};
@@ -95,7 +96,8 @@ impl World {
     /// A guest with these addresses, plugged in by `vif-nat`, with what it needs to reach others.
     pub fn guest(&self, id: VifId, addresses: &str, gateways: [&str; 2]) -> File {
         let mac = format!("00:16:3e:00:00:{:02x}", id.domid);
-        self.dom0.boot(id, &[("ip", addresses), ("mac", &mac)]);
+        let script = ("script", "/etc/xen/scripts/vif-nat");
+        self.dom0.boot(id, &[("ip", addresses), ("mac", &mac), script]);
         self.dom0.online(Script::OursNat, id).succeeded();
         let guest = self.move_in(id);
         let name = format!("guest{id}");
@@ -135,10 +137,16 @@ impl World {
         ];
         let mut all: Vec<String> = Vec::new();
         for words in dumps {
-            all.extend(netns.ip_json(words).as_array().into_iter().flatten().map(|entry| {
-                // What was at the other end goes by another number each time.
-                format!("{words}: {entry}")
-            }));
+            for entry in netns.ip_json(words).as_array_mut().into_iter().flatten() {
+                // The kernel gets to a carrier in its own time.
+                if let Some(fields) = entry.as_object_mut() {
+                    fields.remove("operstate");
+                }
+                if let Some(flags) = entry.get_mut("flags").and_then(Value::as_array_mut) {
+                    flags.retain(|flag| *flag != "NO-CARRIER" && *flag != "linkdown");
+                }
+                all.push(format!("{words}: {entry}"));
+            }
         }
         all.sort();
         for setting in [

@@ -4,6 +4,7 @@
 use std::fs::File;
 
 use xennet_core::types::VifId;
+use xennet_tests::guests::bridge_netfilter;
 use xennet_tests::hotplug::Script;
 use xennet_tests::world::{Server, World, ip, never_reaches, reaches, send};
 
@@ -28,7 +29,7 @@ const FOREIGN: &str = r#"table inet mine {
         type filter hook forward priority 0; policy accept;
         tcp dport 4444 counter drop
     }
-    chain masquerade {
+    chain out {
         type nat hook postrouting priority 100; policy accept;
         ip saddr 10.99.0.0/16 masquerade
     }
@@ -112,11 +113,17 @@ fn ports_lead_in(world: &World, guest: &File, other: &File) {
         let heard = server();
         send(&world.router, port, 100);
         assert_eq!(heard.heard(100), outside, "it sees who asks");
-        for from in [guest, other, &host] {
+        for from in [other, &host] {
             let heard = server();
             send(from, port, 100);
             heard.heard(100);
         }
+        // A bridge does not send a frame back to where it came from, and `br_netfilter` would keep it one.
+        bridge_netfilter(false);
+        let heard = server();
+        send(guest, port, 100);
+        heard.heard(100);
+        bridge_netfilter(true);
     }
     // A port of somebody else's is that one's.
     let far = Server::listen(&world.far, "198.51.100.2:8080");
@@ -180,6 +187,7 @@ fn what_would_keep_guests_from_the_world_is_told() {
     told.succeeded();
     for words in [
         "nat guests: its uplink ppp0 is no interface here",
+        "xennat0: a guest does not reach itself by a port of the host's, because net.bridge.bridge-nf-call-iptables is 1",
         "xennat0: table ip filter, chain FORWARD of nftables may drop its frames (its policy is drop); make an \
          exception with `nft insert rule ip filter FORWARD iifname xennat0 accept`",
     ] {
@@ -209,4 +217,61 @@ fn a_configuration_without_nat_has_no_table() {
     world.configure("[forwarding]\nipv4 = true\n");
     world.start().succeeded();
     assert_eq!(world.dom0.netns.nft_text("list tables"), "");
+}
+
+#[test]
+fn what_is_left_of_a_vif_goes_whoever_unplugs_it() {
+    let world = World::new();
+    world.configure("[[routed]]\nuplink = \"eth0\"\nproxy_arp = true\nproxy_ndp = true\n");
+    let before = world.state();
+    world.start().succeeded();
+    let netns = &world.dom0.netns;
+    netns.ip("neighbour add proxy 192.0.2.77 dev eth0");
+    for id in [ONE, OTHER] {
+        let ip = format!("192.0.2.1{} 2001:db8::1{}", id.domid, id.domid);
+        world.dom0.boot(id, &[("ip", &ip)]);
+        world.dom0.online(Script::OursRoute, id).succeeded();
+    }
+    let proxies = || netns.ip_json("neighbour show proxy").as_array().unwrap().len();
+    assert_eq!(proxies(), 5);
+    // Its interface is gone, and all that XenStore knew of it; and nobody says how it was plugged in.
+    netns.ip("link delete vif1.0");
+    world.dom0.forget(ONE);
+    world.dom0.offline(Script::Ours, ONE).succeeded();
+    assert_eq!(proxies(), 3, "those of the other one, and the administrator's");
+    let guard = netns.nft_text("list table inet xennet");
+    assert!(!guard.contains("192.0.2.11") && guard.contains("192.0.2.12"), "{guard}");
+    // Its interface is there.
+    world.dom0.offline(Script::Ours, OTHER).succeeded();
+    let guard = netns.nft_text("list table inet xennet");
+    assert!(!guard.contains("192.0.2.12"), "{guard}");
+    assert!(!netns.ip_json("-4 address show dev vif2.0").to_string().contains("192.0.2"));
+    netns.ip("link delete vif2.0");
+    world.dom0.forget(OTHER);
+    world.dom0.offline(Script::Ours, OTHER).succeeded();
+    assert_eq!(proxies(), 1);
+    netns.ip("neighbour delete proxy 192.0.2.77 dev eth0");
+    world.dom0.xennet("guard remove").succeeded();
+    world.dom0.xennet("network stop").succeeded();
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn a_routed_guest_outside_of_the_prefixes_is_refused() {
+    let world = World::new();
+    world.configure(
+        "[[routed]]\nuplink = \"eth0\"\nproxy_arp = true\nprefixes = [\"192.0.2.0/28\", \"2001:db8:1::/64\"]\n",
+    );
+    world.start().succeeded();
+    world.dom0.xennet("network check").succeeded();
+    for ip in ["192.0.2.77", "2001:db8::5", "192.0.2.5 10.0.0.1"] {
+        world.dom0.boot(ONE, &[("ip", ip)]);
+        assert_eq!(world.dom0.online(Script::OursRoute, ONE).code, Some(1), "{ip}");
+        let error = world.dom0.key(ONE, "hotplug-error").unwrap();
+        assert!(error.contains("prefixes of routed eth0 in xennet.toml"), "{error}");
+        world.dom0.netns.ip("link delete vif1.0");
+        world.dom0.forget(ONE);
+    }
+    world.dom0.boot(ONE, &[("ip", "192.0.2.5 2001:db8:1::5")]);
+    world.dom0.online(Script::OursRoute, ONE).succeeded();
 }

@@ -15,6 +15,7 @@ pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
 pub use nat::{NatRules, NatSnapshot};
 pub use rollback::Gateway;
 
+use super::filters::BRIDGE_NF;
 use super::{Change, FilterSnapshot, HostRoute, Managed, Plan, PlanError, Warning};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::types::{Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Sysctl};
@@ -166,6 +167,14 @@ impl NetworkSnapshot {
             // Of a guest's own link, the plug of its vif tells.
             let filters = nat.bridge.iter().flat_map(|link| self.filters.routed_warnings(link));
             plan.warnings.extend(filters);
+            if let Some(bridge) = &nat.bridge {
+                let v4 = nat.forward.iter().any(|one| one.to.is_ipv4()) && self.filters.ipv4.on;
+                let v6 = nat.forward.iter().any(|one| one.to.is_ipv6()) && self.filters.ipv6.on;
+                for sysctl in [v4.then_some(BRIDGE_NF[0]), v6.then_some(BRIDGE_NF[1])] {
+                    let warning = |sysctl| Warning::NoHairpin { bridge: bridge.clone(), sysctl };
+                    plan.warnings.extend(sysctl.map(warning));
+                }
+            }
         }
     }
 }
