@@ -58,8 +58,8 @@ impl Vif<'_> {
     /// The guests behind the host's address that share the bridge which is asked for.
     fn nat_of_bridge(&self, config: &VifConfig) -> Option<NatPolicy> {
         let bridge = config.bridge.as_ref()?.link_name().ok()?;
-        let all = self.net.config.nat.iter();
-        all.filter(|nat| nat.bridge.as_ref() == Some(&bridge)).next().cloned()
+        let mut all = self.net.config.nat.iter();
+        all.find(|nat| nat.bridge.as_ref() == Some(&bridge)).cloned()
     }
 
     /// An address of each subnet: the one that the guest has already, or one that nobody has.

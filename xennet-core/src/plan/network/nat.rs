@@ -83,8 +83,13 @@ impl NatRules {
         if !self.is_empty() {
             commands.push(table());
             commands.extend(self.chains.iter().cloned().map(NftCommand::ChainAdd));
-            commands
-                .extend(self.rules.iter().filter(can_be_made).cloned().map(NftCommand::RuleAdd));
+            commands.extend(
+                self.rules
+                    .iter()
+                    .filter(|rule| can_be_made(rule))
+                    .cloned()
+                    .map(NftCommand::RuleAdd),
+            );
         }
         commands
     }
@@ -134,7 +139,7 @@ fn replace(plan: &mut Plan, own: Option<&NatRules>, wanted: &NatRules, seen: &Ne
 }
 
 /// Whether a rule is none of somebody else's, who put it into our table.
-fn can_be_made(rule: &&NftRule) -> bool {
+fn can_be_made(rule: &NftRule) -> bool {
     !rule.expressions.iter().any(|step| matches!(step, NftExpr::Other { .. }))
 }
 

@@ -33,13 +33,13 @@ pub(super) fn chains(rules: &[NftRule]) -> Vec<NftChain> {
 pub(super) fn rules(nats: &[NatPolicy]) -> Vec<NftRule> {
     let mut rules = Vec::new();
     if nats.iter().any(|nat| !nat.forward.is_empty()) {
-        rules.push(Rule::new("prerouting").to_type(LOCAL).jump(PORTS, "to the host itself"));
+        rules.push(Rule::new("prerouting").destined(LOCAL).jump(PORTS, "to the host itself"));
         // Whoever asks by the loopback address is answered there; a guest could not answer it.
         for loopback in ["127.0.0.0/8", "::1/128"] {
             let net = loopback.parse().expect("it is one");
             rules.push(Rule::new("output").to(&net).accept("the host, to itself"));
         }
-        rules.push(Rule::new("output").to_type(LOCAL).jump(PORTS, "the host, to its own ports"));
+        rules.push(Rule::new("output").destined(LOCAL).jump(PORTS, "the host, to its own ports"));
         rules.extend(nats.iter().flat_map(|nat| nat.forward.iter().map(port)));
         rules.extend(nats.iter().flat_map(hairpin));
     }
@@ -53,7 +53,7 @@ pub(super) fn rules(nats: &[NatPolicy]) -> Vec<NftRule> {
             let guests = nats.iter().flat_map(|nat| &nat.subnets);
             let guests = guests.filter(|other| other.addr().is_ipv4() == net.addr().is_ipv4());
             rules.extend(guests.map(|to| from(net).to(&to.trunc()).accept("among guests")));
-            rules.push(from(net).to_type(UNICAST).masquerade(&nat.name));
+            rules.push(from(net).destined(UNICAST).masquerade(&nat.name));
         }
     }
     rules
@@ -137,7 +137,7 @@ impl Rule {
     }
 
     /// `fib daddr type TYPE`
-    fn to_type(mut self, kind: u32) -> Self {
+    fn destined(mut self, kind: u32) -> Self {
         self.expressions.push(NftExpr::DestinationType { register: FIRST });
         self.compare(NftCmp::Eq, &kind.to_ne_bytes())
     }

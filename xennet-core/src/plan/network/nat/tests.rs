@@ -54,9 +54,9 @@ fn plan(config: &NetworkConfig, nat: &NatSnapshot) -> Result<Vec<Change>, PlanEr
     start(&mut plan, config, &seen).map(|()| plan.changes().to_vec())
 }
 
-fn table(comment: &str) -> Option<NftTable> {
+fn table(comment: &str) -> NftTable {
     let (family, name) = (NatSnapshot::FAMILY, NatSnapshot::TABLE.to_owned());
-    Some(NftTable { family, name, comment: Some(comment.to_owned()), dormant: false })
+    NftTable { family, name, comment: Some(comment.to_owned()), dormant: false }
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_table_is_replaced_whole_and_only_where_it_differs() {
     let delete = "nft add table inet xennet-nat; delete table inet xennet-nat";
     assert_eq!(new[0].undo().unwrap().to_string(), delete);
 
-    let mut seen = NatSnapshot { table: table(COMMENT), rules: NatRules::of(&config) };
+    let mut seen = NatSnapshot { table: Some(table(COMMENT)), rules: NatRules::of(&config) };
     // As the kernel may list them.
     seen.rules.chains.reverse();
     assert_eq!(plan(&config, &seen), Ok(vec![]));
@@ -90,7 +90,7 @@ fn a_table_is_replaced_whole_and_only_where_it_differs() {
 
 #[test]
 fn somebody_elses_table_is_left_alone() {
-    let seen = NatSnapshot { table: table("mine"), rules: NatRules::default() };
+    let seen = NatSnapshot { table: Some(table("mine")), rules: NatRules::default() };
     assert_eq!(plan(&NetworkConfig::default(), &seen), Ok(vec![]));
     let error = plan(&config(TWO), &seen).unwrap_err();
     assert!(matches!(error, PlanError::ForeignTable { .. }), "{error}");
@@ -103,7 +103,7 @@ fn somebody_elses_table_is_left_alone() {
 #[test]
 fn a_later_start_is_taken_back_to_the_earlier_one() {
     let (earlier, later) = (config(TWO), NetworkConfig::default());
-    let was = NatSnapshot { table: table(COMMENT), rules: NatRules::of(&earlier) };
+    let was = NatSnapshot { table: Some(table(COMMENT)), rules: NatRules::of(&earlier) };
     let seen = NetworkSnapshot { nat: was.clone(), ..NetworkSnapshot::default() };
     let plan = seen.start(&later).unwrap();
     let record = seen.record_of(&later, &plan);
