@@ -19,8 +19,8 @@ use xennet_core::types::VifId;
 use crate::hotplug::{Dom0, Outcome, Script};
 use crate::netns::{another, within};
 
-/// The host is 192.0.2.2 and 2001:db8::2, the router 192.0.2.1 and 2001:db8::1, the far host 198.51.100.2 and
-/// 2001:db8:f::2; packets of more than 1300 bytes do not come through to that one.
+/// The host is `192.0.2.2` and `2001:db8::2`, the router `192.0.2.1` and `2001:db8::1`, the far host `198.51.100.2` and
+/// `2001:db8:f::2`; packets of more than 1300 bytes do not come through to that one.
 #[derive(Debug)]
 pub struct World {
     /// The host, whose network the calling thread is in.
