@@ -24,7 +24,7 @@ forward = [
 "#;
 
 /// What somebody else has, and what must be there in the end.
-const FOREIGN: &str = r#"table inet mine {
+const FOREIGN: &str = r"table inet mine {
     chain forward {
         type filter hook forward priority 0; policy accept;
         tcp dport 4444 counter drop
@@ -33,7 +33,7 @@ const FOREIGN: &str = r#"table inet mine {
         type nat hook postrouting priority 100; policy accept;
         ip saddr 10.99.0.0/16 masquerade
     }
-}"#;
+}";
 
 /// All that a guest can do behind the host's address, and all given back in the end.
 fn behind_the_hosts_address(config: &str, gateway6: &str, links: &[&str]) {
@@ -50,9 +50,9 @@ fn behind_the_hosts_address(config: &str, gateway6: &str, links: &[&str]) {
         "the second start did something"
     );
 
-    let gateways = ["10.7.0.1", gateway6];
-    let one = world.guest(ONE, "10.7.0.5 fd00:7::5", gateways);
-    let other = world.guest(OTHER, "10.7.0.6 fd00:7::6", gateways);
+    let routers = ["10.7.0.1", gateway6];
+    let one = world.guest(ONE, "10.7.0.5 fd00:7::5", routers);
+    let other = world.guest(OTHER, "10.7.0.6 fd00:7::6", routers);
     goes_out(&world, &one);
     ports_lead_in(&world, &one, &other);
     is_held_to_its_address(&other);
