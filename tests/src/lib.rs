@@ -15,4 +15,5 @@ pub mod nft;
 pub mod strace;
 pub mod talk;
 pub mod tap;
+pub mod world;
 pub mod xenstored;

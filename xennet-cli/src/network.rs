@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Status(Which),
     /// Say nothing, and exit with status 0, if the network is as the configuration says
     Check(Which),
+    /// Print a configuration of dnsmasq for guests that are told their addresses: [[nat]] with dhcp = true
+    Dnsmasq(Which),
     /// Print a xennet.toml made of the files of xend and xl
     Import(convert::Inward),
     /// Print the configuration as files of ifupdown or systemd-networkd
@@ -124,6 +126,12 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             }
             drift(&status)
         }
+        Command::Dnsmasq(which) => {
+            let net = which.open()?;
+            let text = net.config().dnsmasq(net.run_dir()).map_err(Error::from)?;
+            let none = || Failure::Failed("no [[nat]] has dhcp = true".to_owned());
+            Ok(write!(stdout(), "{}", text.ok_or_else(none)?)?)
+        }
         Command::Import(from) => convert::import(&from),
         Command::Export(to) => convert::export(&to, options),
     }
@@ -177,6 +185,12 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
         for address in status.seen.addresses.get(&link.index).into_iter().flatten() {
             writeln!(out, "  {address}")?;
         }
+    }
+    for nat in &net.config().nat {
+        let uplink = nat.uplink.as_ref().map_or("any way out", |uplink| uplink.as_str());
+        let subnets: Vec<_> = nat.subnets.iter().map(ToString::to_string).collect();
+        let ports = nat.forward.len();
+        writeln!(out, "nat {}: {}, by {uplink}, {ports} ports", nat.name, subnets.join(" "))?;
     }
     if let Some(unconfirmed) = status.unconfirmed.as_ref().filter(|one| one.watched) {
         writeln!(out, "{unconfirmed}; `xennet network confirm` keeps it")?;

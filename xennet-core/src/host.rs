@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::apply::Apply;
 use crate::lock::Lock;
 use crate::plan::{NetworkBefore, NetworkSnapshot, Plan, PlanError};
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, dhcp};
 use record::Record;
 
 pub use trial::{RolledBack, Trial, Unconfirmed, Watch};
@@ -97,6 +97,9 @@ impl<'n> Host<'n> {
         works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.record().write(&seen.record(&self.net.config, plan))?;
+        if self.net.config.nat.iter().any(|nat| nat.dhcp) {
+            dhcp::make_dir(&self.net.run_dir)?;
+        }
         let done = self.carry_out(plan, |host| {
             let rest = host.plan_start()?;
             match rest.changes().first() {

@@ -4,13 +4,13 @@ mod routed;
 use std::time::{Duration, Instant};
 
 use crate::apply::{Apply, again_while_overtaken};
-use crate::config::VifConfig;
+use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
 use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
 use crate::types::{Device, Link, LinkSet, Mode, ParseError, VifId};
 use crate::uplink::Uplink;
-use crate::{Dom0Network, Error, guard};
+use crate::{Dom0Network, Error, dhcp, guard};
 
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
 /// for taking everything back, and for telling why.
@@ -25,6 +25,10 @@ pub struct Vif<'n> {
     mode: Option<Mode>,
     defaults: VifConfig,
     overrides: Vec<(String, Vec<u8>)>,
+    /// What the configuration says of it, when it is behind the host's address.
+    nat: Option<NatPolicy>,
+    /// Whether it got an address that nobody gave it.
+    chosen: bool,
 }
 
 /// What a vif is, and how far it is from what it shall be.
@@ -53,7 +57,8 @@ impl<'n> Vif<'n> {
     ) -> Result<Self, ParseError> {
         let target = VifTarget::new(id, device)?;
         let defaults = net.config.vif.clone();
-        Ok(Self { net, target, mode: None, defaults, overrides: Vec::new() })
+        let overrides = Vec::new();
+        Ok(Self { net, target, mode: None, defaults, overrides, nat: None, chosen: false })
     }
 
     /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.
@@ -222,8 +227,16 @@ impl<'n> Vif<'n> {
     }
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
-        let (config, store) = self.load_all()?;
+        let (mut config, mut store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;
+        // Until its address shows, nobody else may choose one.
+        let _addresses = if self.chosen {
+            let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
+            (config, store) = self.load_all()?;
+            Some(lock)
+        } else {
+            None
+        };
         let index = link.index;
         let mut link = Some(link);
         let joined = again_while_overtaken(|| {
@@ -324,6 +337,9 @@ fn look_again(
     seen.port =
         bridge.map_or(Ok(None), |bridge| look::port(kernel, target, config, &seen, bridge))?;
     seen.iptables = look::iptables(target, config, &seen.policy)?;
+    if let Some(file) = &mut seen.dhcp {
+        file.text = dhcp::read(&file.path)?;
+    }
     if let Some(before) = seen.guard.take() {
         let entry = target.guard(config, &seen);
         let family = target.family();

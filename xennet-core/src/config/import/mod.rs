@@ -171,7 +171,8 @@ impl File<'_> {
                 "set vif.default.script=\"vif-xennet\" in xl.conf, and xennet plugs every vif"
             }
             "vif-route" | "vif-nat" => {
-                "xl.conf and the guests say which script plugs a vif; xennet.toml says what the host does for it"
+                "xennet does this under the same name: have its link take the place of Xen's script; what the host does \
+                 for such guests is [[routed]] or [[nat]] of xennet.toml"
             }
             _ => "it is not one that xennet can stand in for: guests of that script keep it",
         };

@@ -30,6 +30,11 @@ impl VifTarget {
         if self.mode == Mode::Bridge { NftFamily::Bridge } else { NftFamily::Inet }
     }
 
+    /// The family of nftables that would see its packets if it were plugged into something else.
+    pub(crate) fn other_family(&self) -> NftFamily {
+        if self.mode == Mode::Bridge { NftFamily::Inet } else { NftFamily::Bridge }
+    }
+
     /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.
     pub fn final_name(&self, config: &VifConfig) -> Result<IfName, ParseError> {
         match (&config.vifname, self.device) {
