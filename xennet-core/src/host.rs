@@ -1,8 +1,10 @@
 mod gateway;
+mod json;
 mod look;
 mod managers;
 mod record;
 mod trial;
+mod watchdog;
 
 use std::time::{Duration, Instant};
 

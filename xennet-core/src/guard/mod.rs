@@ -1,4 +1,5 @@
 mod look;
+mod show;
 
 pub(crate) use look::{look, look_again};
 
@@ -166,6 +167,16 @@ impl<'n> Guard<'n> {
             Some(table) => explain(&table.chains, &table.rules, &table.elements, frame),
             None => explain(&[], &[], &[], frame),
         })
+    }
+
+    /// The same of a frame as it is on the wire, from the Ethernet header on and without a checksum, that comes in by
+    /// `port`, whatever that is plugged into. An error (`ENODEV`) when there is no such interface.
+    pub fn explain_bytes(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
+        let Some(link) = self.net.kernel.link(&port)? else {
+            return Err(Error::NoInterface { name: port });
+        };
+        let master = link.master.map_or(Ok(None), |index| self.net.kernel.link_at(index))?;
+        self.explain(&Frame { port, bridge: master.map(|master| master.name), bytes })
     }
 
     /// The vifs and taps that should be guarded if anything is.
