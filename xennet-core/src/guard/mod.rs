@@ -74,6 +74,8 @@ impl<'n> Guard<'n> {
     }
 
     /// The guard's tables as the kernel has them; none when nothing is guarded. `nft list table bridge xennet`
+    ///
+    /// An error when the kernel does not answer.
     pub fn tables(&mut self) -> Result<Vec<GuardTable>, Error> {
         let nft = apply::nft(&mut self.net.nft)?;
         let mut tables = Vec::new();
@@ -93,6 +95,9 @@ impl<'n> Guard<'n> {
 
     /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is
     /// left of vifs that are gone. Empty when all is as it should be.
+    ///
+    /// An error without XenStore, and when it or the kernel does not answer. That one vif's guard cannot be planned is
+    /// a [fault](GuardFault::repair).
     pub fn check(&mut self) -> Result<Vec<GuardFault>, Error> {
         let mut faults = Vec::new();
         for (id, device) in self.plugged()? {
@@ -131,6 +136,8 @@ impl<'n> Guard<'n> {
     }
 
     /// What [`remove`](Self::remove) would do. Touches nothing.
+    ///
+    /// An error as [`remove`](Self::remove)'s.
     pub fn plan_remove(&mut self, force: bool) -> Result<Plan, Error> {
         let tables = self.tables()?;
         let ports: Vec<IfName> =
@@ -152,6 +159,8 @@ impl<'n> Guard<'n> {
 
     /// Takes the guard away, tables and all: guests are then held to nothing. With vifs that it guards, only by `force`.
     /// `nft delete table bridge xennet`
+    ///
+    /// An error (`EBUSY`) when it guards vifs and not `force`, or the kernel's.
     pub fn remove(&mut self, force: bool) -> Result<Plan, Error> {
         let plan = self.plan_remove(force)?;
         Apply::new(self.net, Instant::now()).run_all(plan.changes())?;
@@ -159,6 +168,8 @@ impl<'n> Guard<'n> {
     }
 
     /// What the kernel's own rules make of a frame: whether it passes, and by which rule.
+    ///
+    /// An error when the kernel does not answer.
     pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
         let family = if frame.bridge.is_some() { NftFamily::Bridge } else { NftFamily::Inet };
         let tables = self.tables()?;
