@@ -59,6 +59,8 @@ check: cc
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	@# What crates.io would get.
+	$(CARGO) package --locked --allow-dirty --no-verify --quiet
 	@test -x $(CACHE)/tools/bin/cargo-deny || { \
 		echo "check: installing cargo-deny $(DENY_VERSION) below $(CACHE)"; \
 		$(CARGO) install --quiet --locked --root $(CACHE)/tools cargo-deny --version $(DENY_VERSION); }

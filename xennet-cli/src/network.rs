@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use xennet_core::plan::Plan;
-use xennet_core::types::IfName;
 use xennet_core::{Dom0Network, Error, HostStatus};
 
 use crate::args::{Failure, Options};
@@ -120,7 +119,7 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Check(which) => {
             let status = which.open()?.host().status()?;
             if options.json {
-                Options::print_json(&as_json(&status))?;
+                Options::print_json(&json!(status))?;
             } else if let Ok(plan) = &status.drift {
                 write!(stdout(), "{plan}")?;
             }
@@ -141,7 +140,7 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
 pub(crate) fn tell_status(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
     let status = net.host().status()?;
     if options.json {
-        Options::print_json(&as_json(&status))?;
+        Options::print_json(&json!(status))?;
     } else {
         show(net, &status)?;
     }
@@ -204,25 +203,4 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn as_json(status: &HostStatus) -> Value {
-    let before = status.before().into_iter().flat_map(|before| &before.bridges);
-    json!({
-        "started": status.before().is_some(),
-        "bridges": before.map(|bridge| json!({
-            "name": bridge.name.as_str(), "made": bridge.made,
-            "uplink": bridge.uplink.as_ref().map(IfName::as_str),
-        })).collect::<Vec<_>>(),
-        "unconfirmed": status.unconfirmed.as_ref().map(|one| json!({
-            "watchdog": one.watchdog, "watched": one.watched,
-            "seconds_left": one.left.map(|left| left.as_secs()),
-        })),
-        "rolled_back": status.rolled_back.as_ref().map(|last| last.why.as_str()),
-        "error": status.drift.as_ref().err().map(ToString::to_string),
-        "drift": status.drift.as_ref().ok()
-            .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "warnings": status.drift.as_ref().ok()
-            .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
-    })
 }

@@ -72,11 +72,15 @@ impl<'n> Vif<'n> {
     }
 
     /// Sets a key that XenStore overrides, as a hotplug script's environment and arguments.
+    ///
+    /// An error that names the key when there is none such, or its value is not what it wants; then nothing is changed.
     pub fn set_default(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
         self.defaults.set(key, value)
     }
 
     /// Sets a key that overrides XenStore, as a person who says so.
+    ///
+    /// An error as [`set_default`](Self::set_default)'s.
     pub fn set(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
         VifConfig::default().set(key, value)?;
         self.overrides.push((key.to_owned(), value.to_owned()));
@@ -84,11 +88,17 @@ impl<'n> Vif<'n> {
     }
 
     /// What the vif shall become: the defaults, what XenStore says, and the overrides, each over the one before.
+    ///
+    /// An error (`ENOENT`) when XenStore has no such backend, (`EINVAL`) when it holds a value that its key does not
+    /// want, or its own when it does not answer.
     pub fn load(&mut self) -> Result<VifConfig, Error> {
         Ok(self.load_all()?.0)
     }
 
     /// What [`online`](Self::online) would do now. Touches nothing and waits for nothing.
+    ///
+    /// An error that says why [`online`](Self::online) would fail at once: no interface or no bridge (`ENODEV`), a bad
+    /// value (`EINVAL`), no backend (`ENOENT`), a name that another interface has (`EEXIST`).
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let link = self.find(&config)?;
@@ -99,6 +109,8 @@ impl<'n> Vif<'n> {
     }
 
     /// What [`offline`](Self::offline) would do now. Touches nothing.
+    ///
+    /// An error only when the kernel does not answer.
     pub fn plan_offline(&mut self) -> Result<Plan, Error> {
         let (config, mut seen) = self.look_leniently()?;
         let _ = self.look_at_uplink(&config, &mut seen);
@@ -137,6 +149,9 @@ impl<'n> Vif<'n> {
     }
 
     /// What the vif is now, and what it lacks.
+    ///
+    /// A bad value, or no backend, is told in [`VifStatus::config`]; an error when the kernel or XenStore does not
+    /// answer.
     pub fn status(&mut self) -> Result<VifStatus, Error> {
         let (config, store) = match self.load_all() {
             Ok((config, store)) => (Ok(config), store),

@@ -44,6 +44,9 @@ impl Import {
     }
 
     /// Adds what a file says: one that begins with a parenthesis is of xend, any other of xl.
+    ///
+    /// An error that says where the file is not what it should be; what is well written but has no equivalent is told
+    /// otherwise.
     pub fn read(&mut self, source: &str, text: &str) -> Result<(), ConfigError> {
         let mut file = File { source, text, import: self };
         if sxp::is_sxp(text) {

@@ -85,6 +85,8 @@ impl NetworkSnapshot {
     /// In this order, bridge by bridge: the bridge and its settings; the host's addresses on it as well; the uplink
     /// into it; routes, one replaced after the other; and only then the addresses off the uplink. So at every moment the
     /// host has its addresses and its routes, and connections stay.
+    ///
+    /// An error says what is wanted and cannot be.
     pub fn start(&self, config: &NetworkConfig) -> Result<Plan, PlanError> {
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
@@ -102,6 +104,8 @@ impl NetworkSnapshot {
     ///
     /// A bridge that xennet made goes; with other ports than its uplink only by `force`. Without a record of what was
     /// before, `force` moves the host's addresses to the uplinks that the configuration names, and leaves the bridges.
+    ///
+    /// An error when guests are on a bridge that would go, and not `force`.
     pub fn stop(&self, config: &NetworkConfig, force: bool) -> Result<Plan, PlanError> {
         stop::plan(config, self, force)
     }
