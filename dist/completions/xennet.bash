@@ -157,6 +157,9 @@ _xennet() {
             xennet__subcmd__help__subcmd__network,confirm)
                 cmd="xennet__subcmd__help__subcmd__network__subcmd__confirm"
                 ;;
+            xennet__subcmd__help__subcmd__network,dnsmasq)
+                cmd="xennet__subcmd__help__subcmd__network__subcmd__dnsmasq"
+                ;;
             xennet__subcmd__help__subcmd__network,export)
                 cmd="xennet__subcmd__help__subcmd__network__subcmd__export"
                 ;;
@@ -196,6 +199,9 @@ _xennet() {
             xennet__subcmd__network,confirm)
                 cmd="xennet__subcmd__network__subcmd__confirm"
                 ;;
+            xennet__subcmd__network,dnsmasq)
+                cmd="xennet__subcmd__network__subcmd__dnsmasq"
+                ;;
             xennet__subcmd__network,export)
                 cmd="xennet__subcmd__network__subcmd__export"
                 ;;
@@ -225,6 +231,9 @@ _xennet() {
                 ;;
             xennet__subcmd__network__subcmd__help,confirm)
                 cmd="xennet__subcmd__network__subcmd__help__subcmd__confirm"
+                ;;
+            xennet__subcmd__network__subcmd__help,dnsmasq)
+                cmd="xennet__subcmd__network__subcmd__help__subcmd__dnsmasq"
                 ;;
             xennet__subcmd__network__subcmd__help,export)
                 cmd="xennet__subcmd__network__subcmd__help__subcmd__export"
@@ -921,7 +930,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__help__subcmd__network)
-            opts="plan start confirm watchdog stop status check import export"
+            opts="plan start confirm watchdog stop status check dnsmasq import export"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -949,6 +958,20 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__help__subcmd__network__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__help__subcmd__network__subcmd__dnsmasq)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1145,7 +1168,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__network)
-            opts="-v -h --dry-run --json --verbose --help plan start confirm watchdog stop status check import export help"
+            opts="-v -h --dry-run --json --verbose --help plan start confirm watchdog stop status check dnsmasq import export help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1190,6 +1213,24 @@ _xennet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xennet__subcmd__network__subcmd__dnsmasq)
+            opts="-v -h --config --dry-run --json --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xennet__subcmd__network__subcmd__export)
             opts="-v -h --config --to --dir --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1217,7 +1258,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__network__subcmd__help)
-            opts="plan start confirm watchdog stop status check import export help"
+            opts="plan start confirm watchdog stop status check dnsmasq import export help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1245,6 +1286,20 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__network__subcmd__help__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__network__subcmd__help__subcmd__dnsmasq)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -16,4 +16,5 @@ pub mod roff;
 pub mod strace;
 pub mod talk;
 pub mod tap;
+pub mod world;
 pub mod xenstored;
