@@ -130,7 +130,7 @@ fn what_open_vswitch_cannot_keep_is_no_secret() {
     };
     dom0.boot(VIF, &[("bridge", "br0"), ("ip", "10.0.0.5")]);
     toml("guard = \"strict\"");
-    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0, a bridge of Open vSwitch");
+    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0: the frames of an Open");
     assert_eq!(ovs.ports("br0").len(), 0);
     toml("");
     let outcome = dom0.online(Script::OursOpenVswitch, VIF);

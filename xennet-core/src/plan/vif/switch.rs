@@ -227,3 +227,6 @@ impl SwitchPort<'_> {
 pub(super) fn is_datapath(master: &Link) -> bool {
     master.kind.as_deref() == Some("openvswitch")
 }
+
+#[cfg(test)]
+mod tests;
