@@ -268,15 +268,14 @@ impl Dom0 {
         env: &[(&str, &str)],
     ) -> Command {
         let path = self.script(script);
-        let mut command = match script.is_stock() {
-            false => Command::new(&path),
-            true => {
-                // It looks for bridges and ports in /sys, which shows the namespace of whoever mounted it.
-                let mut unshare = Command::new("unshare");
-                unshare.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
-                unshare.arg("mount -t sysfs sysfs /sys && exec \"$0\" \"$@\"").arg(&path);
-                unshare
-            }
+        let mut command = if script.is_stock() {
+            // It looks for bridges and ports in /sys, which shows the namespace of whoever mounted it.
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
+            unshare.arg("mount -t sysfs sysfs /sys && exec \"$0\" \"$@\"").arg(&path);
+            unshare
+        } else {
+            Command::new(&path)
         };
         command.args(args).env_clear().stdin(Stdio::null());
         command.env("script", &path);

@@ -1,4 +1,5 @@
 mod look;
+mod policy;
 mod routed;
 mod switch;
 

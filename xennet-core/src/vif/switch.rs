@@ -2,7 +2,7 @@
 
 use super::Vif;
 use super::look::port_names;
-use crate::config::{PortPolicy, VifConfig};
+use crate::config::VifConfig;
 use crate::ovsdb::{self, Ovsdb};
 use crate::plan::{SwitchSnapshot, VifSnapshot};
 use crate::types::{BridgeSpec, IfName, Link, Mode, Policing};
@@ -51,13 +51,6 @@ impl Vif<'_> {
         }
         switch.bridge = bridge;
         Ok((Some(switch), device))
-    }
-
-    /// What the host's configuration says of the port: first for this guest, then for this bridge.
-    pub(super) fn switch_policy(&mut self, switch: &SwitchSnapshot) -> Result<PortPolicy, Error> {
-        let guest = self.guest()?.unwrap_or_default();
-        let bridge = switch.bridge.as_ref().and_then(|bridge| self.net.config.switch(bridge));
-        Ok(bridge.map_or(guest.clone(), |bridge| guest.or(&bridge.port)))
     }
 
     /// The vif's ports, as far as there are any to be seen, for a vif that goes: whatever it was plugged into by
