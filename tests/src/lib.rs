@@ -12,6 +12,7 @@ pub mod lan;
 pub mod listener;
 pub mod netns;
 pub mod nft;
+pub mod ovs;
 pub mod strace;
 pub mod talk;
 pub mod tap;

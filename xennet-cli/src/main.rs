@@ -10,6 +10,7 @@ mod hotplug;
 mod legacy;
 mod log;
 mod network;
+mod ovs;
 #[cfg(all(target_env = "gnu", not(test)))]
 mod start;
 mod vif;
