@@ -13,6 +13,7 @@ pub mod listener;
 pub mod netns;
 pub mod nft;
 pub mod ovs;
+pub mod roff;
 pub mod strace;
 pub mod talk;
 pub mod tap;

@@ -22,6 +22,12 @@ struct Cli {
     command: Command,
 }
 
+/// The command line's definition: what the manual and the shells' completions are made from.
+#[cfg(test)]
+pub(crate) fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// What every command understands.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct Options {

@@ -9,6 +9,8 @@ mod guard;
 mod hotplug;
 mod legacy;
 mod log;
+#[cfg(test)]
+mod manual;
 mod network;
 mod ovs;
 #[cfg(all(target_env = "gnu", not(test)))]
