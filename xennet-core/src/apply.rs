@@ -173,6 +173,14 @@ impl<'a> Apply<'a> {
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
+            Change::FdbLearn { link, mac } => self.kernel.fdb_learn(link, *mac),
+            Change::Announce { link, mac, vlan } => {
+                match self.kernel.announce(link, *mac, *vlan) {
+                    // It went down meanwhile, and nobody is behind it.
+                    Err(error) if error.errno() == libc::ENETDOWN => Ok(()),
+                    outcome => outcome,
+                }
+            }
             Change::IptablesInsert(rule) => return iptables(&rule.command("-I")),
             Change::IptablesDelete(rule) => return iptables(&rule.command("-D")),
             Change::Nft { batch, .. } => match nft(self.nft)?.apply(batch) {

@@ -12,6 +12,7 @@ mod routed;
 mod script;
 mod table;
 mod vif;
+mod vxlan;
 mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
@@ -25,3 +26,4 @@ pub use port::{GuestName, GuestPolicy, PortPolicy};
 pub use routed::RoutedPolicy;
 pub use script::{NetworkScript, ScriptBridge, ScriptKind};
 pub use vif::VifConfig;
+pub use vxlan::VxlanPolicy;

@@ -1,12 +1,13 @@
 //! What there is of the host's network.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::managers::managers;
 use crate::bridge::own_mac;
-use crate::kernel::{LinkFilter, RouteFilter, sysctl};
+use crate::kernel::{Kernel, LinkFilter, RouteFilter, sysctl};
 use crate::plan::{HostRoute, NetworkBefore, NetworkSnapshot};
-use crate::types::{IfName, LinkRef};
+use crate::types::{IfName, Link, LinkRef};
 use crate::{Dom0Network, Error};
 
 pub(super) fn look(
@@ -33,6 +34,16 @@ pub(super) fn look(
         seen.neighbours.insert(index, neighbours);
         seen.managed.extend(managers(&net.root, index, name));
     }
+    for policy in &net.config.bridges {
+        let Some(vxlan) = &policy.vxlan else { continue };
+        let link = seen.link(&vxlan.vni.port_name()).filter(|link| link.master.is_some());
+        if let Some(index) = link.map(|link| link.index) {
+            seen.ports.extend(kernel.port(index)?.map(|port| (index, port)));
+        }
+        if vxlan.dev.is_none() {
+            seen.homes.extend(home(kernel, &seen.links, vxlan.local)?);
+        }
+    }
     let routes = kernel.routes(RouteFilter::default())?;
     seen.routes = routes
         .into_iter()
@@ -51,6 +62,20 @@ pub(super) fn look(
         }
     }
     Ok(seen)
+}
+
+/// The interface that has an address.
+fn home(
+    kernel: &mut Kernel,
+    links: &[Link],
+    local: IpAddr,
+) -> Result<Option<(IpAddr, IfName)>, Error> {
+    for link in links {
+        if kernel.addresses(&link.reference())?.iter().any(|one| one.address.addr() == local) {
+            return Ok(Some((local, link.name.clone())));
+        }
+    }
+    Ok(None)
 }
 
 /// `RTPROT_RA`

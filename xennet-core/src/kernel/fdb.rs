@@ -1,4 +1,4 @@
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
     NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -46,6 +46,20 @@ impl Kernel {
             .map_err(|error| {
                 let sticky = if sticky { " sticky" } else { "" };
                 error.doing(format!("fdb add {mac} dev {} master {kind}{sticky}", port.name))
+            })
+    }
+
+    /// Has a bridge know behind which port an address is, as if it had come from there: it may move on, and is forgotten in
+    /// time. `bridge fdb replace MAC dev NAME master dynamic`
+    pub fn fdb_learn(&mut self, port: &LinkRef, mac: MacAddr) -> Result<(), Error> {
+        self.link_index(port)
+            .and_then(|index| {
+                let message = new_message(index, mac, FdbKind::Dynamic, false);
+                let message = RouteNetlinkMessage::NewNeighbour(message);
+                self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
+            })
+            .map_err(|error| {
+                error.doing(format!("fdb replace {mac} dev {} master dynamic", port.name))
             })
     }
 

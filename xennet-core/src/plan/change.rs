@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{HostRoute, IptablesRule};
 use crate::types::{
-    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, Sysctl, VlanRange,
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, Sysctl, VlanId,
+    VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -158,6 +159,22 @@ pub enum Change {
         /// What takes it back.
         undo: NftBatch,
     },
+    /// `bridge fdb replace MAC dev NAME master dynamic`: as if the guest had spoken.
+    FdbLearn {
+        /// The port.
+        link: LinkRef,
+        /// The guest's address.
+        mac: MacAddr,
+    },
+    /// Says in the guest's name to all behind an interface that it is here now.
+    Announce {
+        /// The interface.
+        link: LinkRef,
+        /// The guest's address.
+        mac: MacAddr,
+        /// The VLAN that it is in there, where its frames leave with a tag.
+        vlan: Option<VlanId>,
+    },
     /// Runs an administrator's hook.
     Hook(Hook),
     /// `xenstore-write PATH VALUE`
@@ -189,9 +206,16 @@ pub struct Hook {
 }
 
 impl Change {
-    /// Whether the kernel carries it out, so that it can be read back.
+    /// Whether the kernel carries it out, and it can be read back.
     pub fn is_kernel(&self) -> bool {
-        !matches!(self, Self::Hook(_) | Self::StoreWrite { .. } | Self::StoreRemove { .. })
+        !matches!(
+            self,
+            Self::Hook(_)
+                | Self::StoreWrite { .. }
+                | Self::StoreRemove { .. }
+                | Self::FdbLearn { .. }
+                | Self::Announce { .. }
+        )
     }
 
     /// What takes it back; none when it cannot or need not be.
@@ -270,9 +294,11 @@ impl Change {
                 value: String::from_utf8_lossy(was).into_owned(),
                 was: None,
             },
-            Self::LinkDelete { .. } | Self::Hook(_) | Self::Sysctl { was: None, .. } => {
-                return None;
-            }
+            Self::LinkDelete { .. }
+            | Self::Hook(_)
+            | Self::FdbLearn { .. }
+            | Self::Announce { .. }
+            | Self::Sysctl { was: None, .. } => return None,
         })
     }
 }
@@ -335,6 +361,13 @@ impl fmt::Display for Change {
             Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
             Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),
             Self::Nft { batch, .. } => write!(f, "nft {batch}"),
+            Self::FdbLearn { link, mac } => {
+                write!(f, "fdb replace {mac} dev {} master dynamic", link.name)
+            }
+            Self::Announce { link, mac, vlan } => {
+                write!(f, "announce {mac} on {}", link.name)?;
+                vlan.map_or(Ok(()), |vlan| write!(f, " vlan {vlan}"))
+            }
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),

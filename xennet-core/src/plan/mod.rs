@@ -21,10 +21,12 @@ pub use change::{Change, Hook};
 pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
-pub use network::{BridgeBefore, Gateway, HostBefore, Moved, NetworkBefore, NetworkSnapshot};
+pub use network::{
+    BridgeBefore, Gateway, HostBefore, Moved, NetworkBefore, NetworkSnapshot, VxlanBefore,
+};
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
-pub use vif::{RoutedSnapshot, VifSnapshot, VifStore, VifTarget};
+pub use vif::{Outlet, RoutedSnapshot, VifSnapshot, VifStore, VifTarget};
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;

@@ -23,6 +23,7 @@ mod sysctl;
 mod vif_id;
 mod vlan_id;
 mod vlan_spec;
+mod vxlan;
 
 pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;
@@ -48,3 +49,4 @@ pub use sysctl::{Family, Sysctl};
 pub use vif_id::{Device, VifId};
 pub use vlan_id::VlanId;
 pub use vlan_spec::{VlanRange, VlanSpec};
+pub use vxlan::{Vni, VxlanInfo, VxlanSpec};

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Vif;
+use super::{Vif, arrival};
 use crate::config::{GuestName, PortPolicy, VifConfig};
 use crate::kernel::{self, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
 use crate::plan::guard::GuardSnapshot;
@@ -148,6 +148,9 @@ impl Vif<'_> {
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
             seen.guard = self.look_at_guard(config, &seen)?;
+            if seen.policy.announce == Some(true) {
+                seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
+            }
         }
         Ok(seen)
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::GuardLevel;
+use crate::config::{GuardLevel, VxlanPolicy};
 use crate::types::MacAddr;
 
 /// Every key that there is.
@@ -29,11 +29,14 @@ mac = "00:16:3e:00:00:01"
 [[bridge]]
 name = "guests"
 ipv6 = false
+mtu = 1430
+vxlan = { vni = 100, local = "2001:db8::11", dev = "eth3", remote = "ff05::100", port = 8472 }
 guard = "ip"
 isolated = true
 reserve = true
 dhcp_server = "allow"
 router = "deny"
+announce = true
 firewall = "iptables"
 
 [[guest]]
@@ -92,7 +95,12 @@ fn reads_every_key_and_nothing() {
     full.mtu = "9000".parse().ok();
     full.mac = Some("00:16:3e:00:00:01".parse::<MacAddr>().unwrap());
     assert_eq!(bridge("xenbr1"), full);
-    assert_eq!(bridge("guests").ipv6, Some(false));
+    let guests = bridge("guests");
+    assert_eq!(guests.ipv6, Some(false));
+    let mut vxlan = VxlanPolicy::new("100".parse().unwrap(), "2001:db8::11".parse().unwrap());
+    (vxlan.dev, vxlan.remote) = ("eth3".parse().ok(), "ff05::100".parse().ok());
+    vxlan.port = 8472.try_into().unwrap();
+    assert_eq!(guests.vxlan, Some(vxlan));
 
     assert!(config.routed[0].proxy_arp && config.routed[0].proxy_ndp);
     assert_eq!(config.routed[0].prefixes.len(), 2);
@@ -102,6 +110,7 @@ fn reads_every_key_and_nothing() {
     let port = &config.bridges[2].port;
     assert_eq!(port.guard, Some(GuardLevel::Ip));
     let switches = (port.isolated, port.reserve, port.dhcp_server, port.router, port.iptables);
+    assert_eq!(port.announce, Some(true));
     assert_eq!(switches, (Some(true), Some(true), Some(true), Some(false), Some(true)));
     let router = config.guest(&GuestName::Name("router1".to_owned())).unwrap();
     assert_eq!((router.port.guard, router.port.router), (Some(GuardLevel::Off), Some(true)));

@@ -4,7 +4,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Forwarding, GuardLevel, GuestPolicy, PortForward, Transport, VifConfig};
+use crate::config::{
+    Forwarding, GuardLevel, GuestPolicy, PortForward, Transport, VifConfig, VxlanPolicy,
+};
 
 fn flag() -> impl Strategy<Value = Option<bool>> {
     option::of(any::<bool>())
@@ -15,9 +17,10 @@ prop_compose! {
         guard in option::of(prop_oneof![
             Just(GuardLevel::Off), Just(GuardLevel::Mac), Just(GuardLevel::Ip), Just(GuardLevel::Strict),
         ]),
-        (isolated, reserve, dhcp_server, router, iptables) in (flag(), flag(), flag(), flag(), flag()),
+        (isolated, reserve, announce) in (flag(), flag(), flag()),
+        (dhcp_server, router, iptables) in (flag(), flag(), flag()),
     ) -> PortPolicy {
-        PortPolicy { guard, isolated, reserve, dhcp_server, router, iptables }
+        PortPolicy { guard, isolated, reserve, dhcp_server, router, announce, iptables }
     }
 }
 
@@ -36,6 +39,7 @@ prop_compose! {
         mask in option::of(any::<u16>()),
         mtu in option::of(1280u32..=9000),
         mac in option::of(any::<[u8; 3]>()),
+        vxlan in option::of((any::<NonZeroU16>(), any::<bool>(), 0..3)),
         port in port_policy(),
     ) -> BridgePolicy {
         let mut policy = BridgePolicy::new(format!("{n}{name}").parse().unwrap());
@@ -58,8 +62,29 @@ prop_compose! {
         policy.mac = mac.map(|[a, b, c]| format!("00:16:3e:{a:02x}:{b:02x}:{c:02x}").parse().unwrap());
         policy.ipv6 = policy.addresses.is_none().then_some(false);
         policy.port = port;
+        policy.vxlan = vxlan.map(|(port, v6, kind)| tunnel(n, port, v6, kind));
         policy
     }
+}
+
+fn tunnel(n: usize, port: NonZeroU16, v6: bool, kind: i32) -> VxlanPolicy {
+    let (local, host, group) = if v6 {
+        ("2001:db8::11", "2001:db8::12", "ff05::1")
+    } else {
+        ("192.0.2.11", "192.0.2.12", "239.0.0.1")
+    };
+    let vni = (n + 1).to_string().parse().unwrap();
+    let mut policy = VxlanPolicy::new(vni, local.parse().unwrap());
+    policy.port = port;
+    match kind {
+        0 => {}
+        1 => policy.remote = host.parse().ok(),
+        _ => {
+            policy.remote = group.parse().ok();
+            policy.dev = "wan".parse().ok();
+        }
+    }
+    policy
 }
 
 prop_compose! {

@@ -7,15 +7,19 @@ mod handover;
 mod now;
 mod rollback;
 mod stop;
+mod tunnel;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
+pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore, VxlanBefore};
 pub use rollback::Gateway;
 
 use super::{Change, HostRoute, Managed, Plan, PlanError, Warning};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
-use crate::types::{Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Sysctl};
+use crate::types::{
+    Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
+};
 
 /// What there is of a host's network, as far as a plan for it depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +37,10 @@ pub struct NetworkSnapshot {
     pub sysctls: BTreeMap<Sysctl, String>,
     /// An address of this machine's own for each bridge that is yet to be made.
     pub macs: BTreeMap<IfName, MacAddr>,
+    /// What the VXLAN ports that are in a bridge already are set to, by index.
+    pub ports: BTreeMap<u32, Port>,
+    /// Which interface has the address that a VXLAN port sends from; only looked at where no `dev` is set.
+    pub homes: BTreeMap<IpAddr, IfName>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,
     /// What there was before xennet changed it; none when it has not.

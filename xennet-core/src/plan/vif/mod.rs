@@ -1,6 +1,7 @@
 //! One vif: what makes it usable, and what takes it away.
 
 mod announce;
+mod arrival;
 mod link;
 pub(crate) mod nat;
 mod port;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use super::guard::{self, GuardEntry, GuardSnapshot};
 use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
-use crate::types::{Address, Device, IfName, Link, LinkSet, Mode, Mtu, Port, VlanRange};
+use crate::types::{Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, Port, VlanRange};
 use link::Setter;
 use port::BridgePort;
 use routed::Routed;
@@ -44,6 +45,8 @@ pub struct VifSnapshot {
     pub policy: PortPolicy,
     /// What the port is set to; only looked at where the configuration says something of that.
     pub port: Option<Port>,
+    /// The ports by which the bridge reaches others than guests; only looked at for an announcement.
+    pub outlets: Vec<Outlet>,
     /// What the guard has for it; none where there is no guard.
     pub guard: Option<GuardSnapshot>,
     /// What there is for a vif that is routed; only looked at for one.
@@ -56,6 +59,23 @@ pub struct VifSnapshot {
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
     pub store: Option<VifStore>,
+}
+
+/// A port of a bridge that leads to others than guests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outlet {
+    /// The port.
+    pub link: LinkRef,
+    /// The VLANs that it is in, where the bridge knows them.
+    pub vlans: Vec<VlanRange>,
+}
+
+impl Outlet {
+    /// A port and its VLANs.
+    pub fn new(link: LinkRef, vlans: Vec<VlanRange>) -> Self {
+        Self { link, vlans }
+    }
 }
 
 /// What XenStore says about one vif.

@@ -1,0 +1,56 @@
+//! That a guest is here now, for the network that knew it elsewhere.
+
+use super::{VifSnapshot, VifTarget};
+use crate::config::VifConfig;
+use crate::plan::Change;
+use crate::types::{Device, Link, Mode, VlanId, VlanRange};
+
+impl VifTarget {
+    /// What tells the bridge, and the switches behind it, where the guest is: nothing for a tap, for a vif that is routed,
+    /// and for one whose `mac` nobody says.
+    ///
+    /// The bridge itself gets an entry in its table, which EVPN tells on as any that it learnt. Switches learn from a frame,
+    /// which leaves by the ports that lead to others than guests. It is not sent on the vif, for that would go to the
+    /// guest; nor on the bridge, for that would go to the guest as well, and to all others. It claims no IP address: of
+    /// those in `ip` the guest may share one with another, and itself says which are its own.
+    pub(crate) fn arrival(&self, config: &VifConfig, seen: &VifSnapshot) -> Vec<Change> {
+        let bridged = self.mode == Mode::Bridge && self.device == Device::Vif;
+        let (Some(mac), Some(link), true) = (config.mac, &seen.link, bridged) else {
+            return Vec::new();
+        };
+        let bridge = self.choose_bridge(config, seen).ok();
+        let aware = bridge.is_some_and(vlan_aware);
+        let own = bridge.and_then(|bridge| own_vlan(config, bridge));
+        // In no VLAN, a guest's untagged frames go nowhere.
+        let vlan = |vlans: &[VlanRange]| match (aware, own) {
+            (true, Some(own)) => tag(vlans, own),
+            (true, None) => None,
+            (false, _) => Some(None),
+        };
+        let outlets = seen.outlets.iter().filter_map(|outlet| {
+            let vlan = vlan(&outlet.vlans)?;
+            Some(Change::Announce { link: outlet.link.clone(), mac, vlan })
+        });
+        // One entry per VLAN would be needed there, and the guest makes the right one with its first frame.
+        let learn = Change::FdbLearn { link: link.reference(), mac };
+        (!aware).then_some(learn).into_iter().chain(outlets).collect()
+    }
+}
+
+fn vlan_aware(bridge: &Link) -> bool {
+    bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering)
+}
+
+/// The VLAN of the guest's untagged frames.
+fn own_vlan(config: &VifConfig, bridge: &Link) -> Option<VlanId> {
+    match &config.vlan {
+        Some(vlan) => vlan.ranges().iter().find(|range| range.pvid).map(|range| range.first),
+        None => bridge.bridge.as_ref()?.vlan_default_pvid,
+    }
+}
+
+/// How frames of a VLAN leave by a port with these: not at all, without a tag, or with one.
+fn tag(vlans: &[VlanRange], own: VlanId) -> Option<Option<VlanId>> {
+    let range = vlans.iter().find(|range| (range.first..=range.last).contains(&own))?;
+    Some((!range.untagged).then_some(own))
+}
