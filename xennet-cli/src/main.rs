@@ -9,6 +9,7 @@ mod hotplug;
 mod legacy;
 mod log;
 mod network;
+mod ovs;
 mod vif;
 
 use std::ffi::OsStr;

@@ -41,7 +41,7 @@ pub(crate) struct Which {
     /// The tap of an emulated NIC instead of the vif
     #[arg(long)]
     tap: bool,
-    /// What to plug it into: bridge, route or nat; by default what the script that XenStore names does
+    /// What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does
     #[arg(long)]
     mode: Option<Mode>,
     /// Do without XenStore: take the values from the command line, and tell nobody
@@ -132,7 +132,7 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
             .link
             .as_ref()
             .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
-        let master = status.master.as_ref().map_or("-", |master| master.name.as_str());
+        let master = master(status).unwrap_or("-");
         let (hotplug, drift) = (hotplug_status(status), drift(status));
         writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {drift}")?;
     }
@@ -155,7 +155,7 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
                 link.name,
                 state.concat(),
                 link.mtu,
-                master(status)
+                master(status).unwrap_or("none")
             )?;
         }
     }
@@ -177,8 +177,10 @@ fn wanted(config: &VifConfig) -> Vec<String> {
     shown.filter_map(|key| Some(format!("{key}={}", config.get(key)?))).collect()
 }
 
-fn master(status: &VifStatus) -> &str {
-    status.master.as_ref().map_or("none", |master| master.name.as_str())
+/// What it is a port of. A bridge of Open vSwitch is no master that the kernel knows.
+fn master(status: &VifStatus) -> Option<&str> {
+    let switch = status.switch.as_ref().map(|now| now.port.bridge.as_str());
+    switch.or_else(|| Some(status.master.as_ref()?.name.as_str()))
 }
 
 fn hotplug_status(status: &VifStatus) -> String {
@@ -215,7 +217,8 @@ fn as_json(status: &VifStatus) -> Value {
         "device": match status.target.device { Device::Vif => "vif", Device::Tap => "tap" },
         "backend": status.target.backend,
         "link": status.link.as_ref().map(link),
-        "master": status.master.as_ref().map(|master| master.name.as_str()),
+        "master": master(status),
+        "ofport": status.switch.as_ref().and_then(|now| now.ofport),
         "hotplug_status": status.store.as_ref().and_then(|store| bytes(&store.hotplug_status)),
         "hotplug_error": status.store.as_ref().and_then(|store| bytes(&store.hotplug_error)),
         "error": status.config.as_ref().err().map(ToString::to_string)

@@ -2,8 +2,10 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::switch::policing;
 use super::table::Table;
 use super::{ConfigError, GuardLevel, GuardPolicy};
+use crate::types::Policing;
 
 /// What an administrator decides for the ports of a bridge, or for those of one guest.
 ///
@@ -35,6 +37,11 @@ pub struct GuestPolicy {
     pub guest: GuestName,
     /// What holds for all its vifs.
     pub port: PortPolicy,
+    /// By what the controllers of an Open vSwitch bridge know its vifs (`{devid}` in it is a vif's number); else by
+    /// `UUID-DEVID`.
+    pub iface_id: Option<String>,
+    /// What each of its vifs may send through a port of Open vSwitch.
+    pub policing: Option<Policing>,
 }
 
 /// How a guest is recognised.
@@ -102,14 +109,19 @@ impl fmt::Display for GuestName {
 impl GuestPolicy {
     /// A guest about which nothing is decided.
     pub fn new(guest: GuestName) -> Self {
-        Self { guest, port: PortPolicy::default() }
+        Self { guest, port: PortPolicy::default(), iface_id: None, policing: None }
     }
 
     pub(super) fn read(table: &mut Table<'_>) -> Result<Self, ConfigError> {
         let (name, uuid): (Option<String>, Option<String>) =
             (table.optional("name")?, table.optional("uuid")?);
         let port = PortPolicy::read(table)?;
+        let (iface_id, policing): (Option<String>, _) =
+            (table.optional("iface_id")?, policing(table)?);
         table.finish()?;
+        if iface_id.as_ref().is_some_and(String::is_empty) {
+            return Err(table.wrong("iface_id", "iface_id: expected a name"));
+        }
         let guest = match (name, uuid) {
             (Some(name), None) => GuestName::Name(name),
             (None, Some(uuid)) if is_uuid(&uuid) => GuestName::Uuid(uuid.to_ascii_lowercase()),
@@ -124,7 +136,7 @@ impl GuestPolicy {
                 );
             }
         };
-        Ok(Self { guest, port })
+        Ok(Self { guest, port, iface_id, policing })
     }
 }
 

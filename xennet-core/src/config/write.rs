@@ -4,8 +4,9 @@ use std::fmt::{Display, Write as _};
 
 use super::{
     BridgePolicy, GuestName, HostAddresses, NatPolicy, NetworkConfig, PortPolicy, RoutedPolicy,
+    SwitchPolicy,
 };
-use crate::types::VxlanSpec;
+use crate::types::{Policing, VxlanSpec};
 
 impl NetworkConfig {
     /// The text of `xennet.toml` that says this, and nothing that need not be said: what
@@ -15,6 +16,7 @@ impl NetworkConfig {
     pub fn to_toml(&self) -> String {
         let mut out = Writer::default();
         self.bridges.iter().for_each(|bridge| out.bridge(bridge));
+        self.switches.iter().for_each(|switch| out.switch_policy(switch));
         self.routed.iter().for_each(|routed| out.routed(routed));
         self.nat.iter().for_each(|nat| out.nat(nat));
         for guest in &self.guests {
@@ -24,11 +26,17 @@ impl NetworkConfig {
                 GuestName::Uuid(uuid) => out.text("uuid", uuid),
             }
             out.port(&guest.port);
+            out.optional_text("iface_id", guest.iface_id.as_ref());
+            out.policing(guest.policing);
         }
         if (self.forwarding.ipv4, self.forwarding.ipv6) != (None, None) {
             out.table("[forwarding]");
             out.optional("ipv4", self.forwarding.ipv4);
             out.optional("ipv6", self.forwarding.ipv6);
+        }
+        if let Some(socket) = self.ovs_socket.as_ref().and_then(|socket| socket.to_str()) {
+            out.table("[ovs]");
+            out.text("socket", socket);
         }
         let vif = &self.vif;
         let mut defaults = Writer::default();
@@ -83,6 +91,21 @@ impl Writer {
         self.optional("ipv6", policy.ipv6);
         self.switch("manage_uplink_vlans", policy.manage_uplink_vlans);
         self.port(&policy.port);
+    }
+
+    fn switch_policy(&mut self, policy: &SwitchPolicy) {
+        self.table("[[bridge]]");
+        self.text("name", &policy.name);
+        self.text("mode", "openvswitch");
+        self.optional("wait_ovn", policy.wait_ovn);
+        self.policing(policy.policing);
+        self.port(&policy.port);
+    }
+
+    fn policing(&mut self, policing: Option<Policing>) {
+        self.optional("policing_rate", policing.map(|policing| policing.rate));
+        let burst = policing.map(|policing| policing.burst).filter(|burst| *burst > 0);
+        self.optional("policing_burst", burst);
     }
 
     fn routed(&mut self, policy: &RoutedPolicy) {

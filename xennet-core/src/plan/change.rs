@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{HostRoute, IptablesRule};
 use crate::types::{
-    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, Sysctl, VlanId,
-    VlanRange,
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, OvsPort, PortSet, Sysctl,
+    VlanId, VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -148,6 +148,29 @@ pub enum Change {
         /// What it was.
         was: PortSet,
     },
+    /// `ovs-vsctl add-port BRIDGE NAME ...`
+    OvsPortAdd(OvsPort),
+    /// `ovs-vsctl set Port NAME ... -- set Interface NAME ...`
+    OvsPortSet {
+        /// The port as it shall be.
+        port: OvsPort,
+        /// The port as it was.
+        was: OvsPort,
+    },
+    /// `ovs-vsctl del-port NAME`
+    OvsPortDelete {
+        /// The port.
+        name: IfName,
+        /// The port that worked until then; none for one that did not, or that is not wanted back.
+        was: Option<OvsPort>,
+    },
+    /// `ovs-vsctl wait-until Interface NAME external_ids:ovn-installed=true`
+    OvnWait {
+        /// The port.
+        name: IfName,
+        /// How long to wait, in seconds.
+        seconds: u32,
+    },
     /// `iptables -I FORWARD ...`
     IptablesInsert(IptablesRule),
     /// `iptables -D FORWARD ...`
@@ -206,7 +229,7 @@ pub struct Hook {
 }
 
 impl Change {
-    /// Whether the kernel carries it out, and it can be read back.
+    /// Whether the kernel, or Open vSwitch, carries it out, and it can be read back.
     pub fn is_kernel(&self) -> bool {
         !matches!(
             self,
@@ -278,6 +301,13 @@ impl Change {
             Self::PortSet { link, set, was } => {
                 Self::PortSet { link: link.clone(), set: was.clone(), was: set.clone() }
             }
+            Self::OvsPortAdd(port) => {
+                Self::OvsPortDelete { name: port.name.clone(), was: Some(port.clone()) }
+            }
+            Self::OvsPortSet { port, was } => {
+                Self::OvsPortSet { port: was.clone(), was: port.clone() }
+            }
+            Self::OvsPortDelete { was: Some(was), .. } => Self::OvsPortAdd(was.clone()),
             Self::IptablesInsert(rule) => Self::IptablesDelete(rule.clone()),
             Self::IptablesDelete(rule) => Self::IptablesInsert(rule.clone()),
             Self::Nft { batch, undo } => Self::Nft { batch: undo.clone(), undo: batch.clone() },
@@ -298,7 +328,9 @@ impl Change {
             | Self::Hook(_)
             | Self::FdbLearn { .. }
             | Self::Announce { .. }
-            | Self::Sysctl { was: None, .. } => return None,
+            | Self::Sysctl { was: None, .. }
+            | Self::OvsPortDelete { was: None, .. }
+            | Self::OvnWait { .. } => return None,
         })
     }
 }
@@ -357,6 +389,14 @@ impl fmt::Display for Change {
             }
             Self::PortSet { link, set, .. } => {
                 write!(f, "link set dev {} type bridge_slave {set}", link.name)
+            }
+            Self::OvsPortAdd(port) => write!(f, "ovs-vsctl {port}"),
+            Self::OvsPortSet { port, .. } => {
+                write!(f, "ovs-vsctl set Port {} {}", port.name, port.columns())
+            }
+            Self::OvsPortDelete { name, .. } => write!(f, "ovs-vsctl del-port {name}"),
+            Self::OvnWait { name, .. } => {
+                write!(f, "ovs-vsctl wait-until Interface {name} external_ids:ovn-installed=true")
             }
             Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
             Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),

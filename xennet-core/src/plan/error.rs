@@ -30,6 +30,49 @@ pub enum PlanError {
         name: IfName,
     },
 
+    /// `bridge` names no bridge of Open vSwitch.
+    #[error(
+        "bridge {name}: Open vSwitch has no such bridge; make it with `ovs-vsctl add-br {name}`, or correct bridge="
+    )]
+    NoSwitch {
+        /// The bridge that was asked for.
+        name: IfName,
+    },
+
+    /// A bridge of Open vSwitch must be named.
+    #[error("bridge: none is set; set bridge= to a bridge of Open vSwitch")]
+    NoSwitches,
+
+    /// Something is asked for that there is not on Open vSwitch.
+    #[error(
+        "{vif}: {setting} cannot be kept on {bridge}, a bridge of Open vSwitch, whose frames pass no table of nftables; \
+         {advice}"
+    )]
+    NotOnSwitch {
+        /// The vif.
+        vif: IfName,
+        /// The bridge.
+        bridge: IfName,
+        /// What was asked for.
+        setting: String,
+        /// What to do instead.
+        advice: &'static str,
+    },
+
+    /// Open vSwitch has a port of the vif's name that is no network device of the host's.
+    #[error(
+        "{name}: bridge {bridge} of Open vSwitch has a port of that name and of type {kind}; it was left alone, choose \
+         another vifname="
+    )]
+    PortTaken {
+        /// The port.
+        name: IfName,
+        /// Its bridge.
+        bridge: IfName,
+        /// Its interface's type.
+        kind: String,
+    },
+
     /// `bridge` names something else.
     #[error("bridge {name}: is {kind}, not a Linux bridge; correct bridge=")]
     NotABridge {
@@ -300,12 +343,15 @@ impl PlanError {
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
+            | Self::NoSwitch { .. }
+            | Self::NoSwitches
             | Self::NoUplink { .. }
             | Self::UplinkMissing { .. }
             | Self::NoWayOut { .. }
             | Self::NoGateway { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
             Self::NameTaken { .. }
+            | Self::PortTaken { .. }
             | Self::BridgeDiffers { .. }
             | Self::VxlanDiffers { .. }
             | Self::ForeignTable { .. } => libc::EEXIST,
@@ -313,7 +359,9 @@ impl PlanError {
             Self::TooLong { .. } => libc::EMSGSIZE,
             Self::SubnetFull { .. } => libc::ENOSPC,
             Self::AddressTaken { .. } => libc::EADDRINUSE,
-            Self::NotVlanAware { .. } | Self::NotMovable { .. } => libc::EOPNOTSUPP,
+            Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
+                libc::EOPNOTSUPP
+            }
             Self::NotRecorded { .. } => libc::ENOENT,
             Self::HasPorts { .. }
             | Self::StillGuarded { .. }

@@ -26,7 +26,7 @@ pub use network::{
 };
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
-pub use vif::{Outlet, RoutedSnapshot, VifSnapshot, VifStore, VifTarget};
+pub use vif::{Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget};
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;
@@ -54,7 +54,7 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// The part that the kernel carries out, and that can be read back from it.
+    /// The part that the kernel or Open vSwitch carries out, and that can be read back from it.
     pub fn kernel(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }

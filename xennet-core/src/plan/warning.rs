@@ -27,6 +27,13 @@ pub enum Warning {
         /// The bridge's MTU.
         mtu: Mtu,
     },
+    /// A guest has addresses that nothing holds it to.
+    Unguarded {
+        /// The guest's interface.
+        link: IfName,
+        /// The bridge of Open vSwitch.
+        bridge: IfName,
+    },
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
         /// The guest's interface.
@@ -115,6 +122,11 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered { link, filter } => write!(f, "{link}: {filter}"),
+            Self::Unguarded { link, bridge } => write!(
+                f,
+                "{link}: nothing holds it to its ip= on {bridge}, a bridge of Open vSwitch: let OVN (port security) or \
+                 OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
+            ),
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \

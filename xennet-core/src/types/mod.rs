@@ -14,6 +14,7 @@ mod mode;
 mod mtu;
 mod neighbour;
 mod nft;
+mod ovs_port;
 mod parse_bytes;
 mod parse_error;
 mod port;
@@ -40,6 +41,7 @@ pub use nft::{
     NftFamily, NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule,
     NftSet, NftTable, NftValue, NftVerdict,
 };
+pub use ovs_port::{OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing};
 pub use parse_bytes::parse_bytes;
 pub use parse_error::ParseError;
 pub use port::{Port, PortFlags, PortSet, PortState};

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::apply::Apply;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::{Outlet, Plan, VifSnapshot, VifTarget};
-use crate::types::{Link, Mode};
+use crate::types::Mode;
 
 impl Vif<'_> {
     /// What [`announce`](Self::announce) would do now. Touches nothing.

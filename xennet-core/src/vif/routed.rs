@@ -28,6 +28,11 @@ impl Vif<'_> {
         let script = script.and_then(|script| std::str::from_utf8(script).ok());
         let mode = self.mode.or_else(|| Mode::of_script(script?)).unwrap_or_default();
         self.target.mode = mode;
+        let mut names = config.bridge.iter().flat_map(BridgeSpec::names);
+        if mode == Mode::Bridge && names.any(|name| self.net.config.switch(&name).is_some()) {
+            self.target.mode = Mode::OpenVswitch;
+        }
+        drop(names);
         if mode != Mode::Nat {
             return Ok(());
         }

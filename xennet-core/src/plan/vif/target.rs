@@ -27,7 +27,7 @@ impl VifTarget {
 
     /// The family of nftables that sees its packets.
     pub fn family(&self) -> NftFamily {
-        if self.mode == Mode::Bridge { NftFamily::Bridge } else { NftFamily::Inet }
+        if self.mode.is_routed() { NftFamily::Inet } else { NftFamily::Bridge }
     }
 
     /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.
