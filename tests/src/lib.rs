@@ -14,6 +14,7 @@ pub mod lan;
 pub mod listener;
 pub mod netns;
 pub mod nft;
+pub mod ovn;
 pub mod strace;
 pub mod talk;
 pub mod tap;

@@ -1,4 +1,4 @@
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::neighbour::{
     NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -49,18 +49,53 @@ impl Kernel {
             })
     }
 
-    /// Has a bridge know behind which port an address is, as if it had come from there: it may move on, and is forgotten in
-    /// time. `bridge fdb replace MAC dev NAME master dynamic`
-    pub fn fdb_learn(&mut self, port: &LinkRef, mac: MacAddr) -> Result<(), Error> {
-        self.link_index(port)
-            .and_then(|index| {
-                let message = new_message(index, mac, FdbKind::Dynamic, false);
-                let message = RouteNetlinkMessage::NewNeighbour(message);
-                self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
-            })
-            .map_err(|error| {
-                error.doing(format!("fdb replace {mac} dev {} master dynamic", port.name))
-            })
+    /// Where a bridge has an address. `bridge fdb get MAC br NAME`
+    ///
+    /// None when it does not know it. Without VLANs: of an entry for one alone nothing is said.
+    pub fn fdb_entry(&mut self, bridge: &LinkRef, mac: MacAddr) -> Result<Option<FdbEntry>, Error> {
+        let outcome = self.link_index(bridge).and_then(|index| {
+            let attributes = vec![
+                NeighbourAttribute::LinkLayerAddress(mac.octets().into()),
+                NeighbourAttribute::Controller(index),
+            ];
+            self.ask(RouteNetlinkMessage::GetNeighbour(filter_message(0, attributes)), decode)
+        });
+        match outcome {
+            Err(error) if error.errno() == libc::ENOENT => Ok(None),
+            outcome => outcome
+                .map(Some)
+                .map_err(|error| error.doing(format!("fdb get {mac} br {}", bridge.name))),
+        }
+    }
+
+    /// Has a bridge know behind which of its ports an address is, as if a frame had come from there: it may move on, and is
+    /// forgotten in time. `bridge fdb add MAC dev NAME master dynamic`
+    ///
+    /// An entry that somebody made for good stays. Any other is deleted first: one of a control plane that is replaced
+    /// remains the control plane's, which then takes the address for another host's still.
+    pub fn fdb_learn(
+        &mut self,
+        port: &LinkRef,
+        bridge: &LinkRef,
+        mac: MacAddr,
+    ) -> Result<(), Error> {
+        let index = self.link_index(port)?;
+        if let Some(there) = self.fdb_entry(bridge, mac)? {
+            let told = there.flags.contains(FdbFlags::EXTERN_LEARN);
+            if there.port == index || there.kind != FdbKind::Dynamic && !told {
+                return Ok(());
+            }
+            let other = LinkRef { index: Some(there.port), name: bridge.name.clone() };
+            match self.fdb_delete(&other, mac) {
+                Err(error) if error.errno() != libc::ENOENT => return Err(error),
+                _ => {}
+            }
+        }
+        match self.fdb_add(port, mac, FdbKind::Dynamic, false) {
+            // A frame was faster.
+            Err(error) if error.errno() == libc::EEXIST => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Takes an address from a port of a bridge. `bridge fdb del MAC dev NAME master`
@@ -160,7 +195,7 @@ mod tests {
             "24000000 1e000103 00000000 00000000 \
              07000000 00000000 00000000 08000900 07000000"
         );
-        let mac = "00:16:3e:00:00:01".parse().unwrap();
+        let mac: MacAddr = "00:16:3e:00:00:01".parse().unwrap();
         let sticky = new_message(9, mac, FdbKind::Static, true);
         assert_eq!(
             sent(NewNeighbour(sticky), NLM_F_CREATE | NLM_F_EXCL),

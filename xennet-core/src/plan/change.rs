@@ -182,10 +182,12 @@ pub enum Change {
         /// What takes it back.
         undo: NftBatch,
     },
-    /// `bridge fdb replace MAC dev NAME master dynamic`: as if the guest had spoken.
+    /// `bridge fdb add MAC dev NAME master dynamic`: as if the guest had spoken, wherever it was before.
     FdbLearn {
         /// The port.
         link: LinkRef,
+        /// Its bridge.
+        bridge: LinkRef,
         /// The guest's address.
         mac: MacAddr,
     },
@@ -197,6 +199,13 @@ pub enum Change {
         mac: MacAddr,
         /// The VLAN that it is in there, where its frames leave with a tag.
         vlan: Option<VlanId>,
+    },
+    /// `ovs-ofctl packet-out BRIDGE in_port=NAME ...`: the same in Open vSwitch, as if it came from the guest.
+    OvsAnnounce {
+        /// The port.
+        name: IfName,
+        /// The guest's address.
+        mac: MacAddr,
     },
     /// Runs an administrator's hook.
     Hook(Hook),
@@ -238,6 +247,7 @@ impl Change {
                 | Self::StoreRemove { .. }
                 | Self::FdbLearn { .. }
                 | Self::Announce { .. }
+                | Self::OvsAnnounce { .. }
         )
     }
 
@@ -328,6 +338,7 @@ impl Change {
             | Self::Hook(_)
             | Self::FdbLearn { .. }
             | Self::Announce { .. }
+            | Self::OvsAnnounce { .. }
             | Self::Sysctl { was: None, .. }
             | Self::OvsPortDelete { was: None, .. }
             | Self::OvnWait { .. } => return None,
@@ -401,13 +412,14 @@ impl fmt::Display for Change {
             Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
             Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),
             Self::Nft { batch, .. } => write!(f, "nft {batch}"),
-            Self::FdbLearn { link, mac } => {
-                write!(f, "fdb replace {mac} dev {} master dynamic", link.name)
+            Self::FdbLearn { link, mac, .. } => {
+                write!(f, "fdb add {mac} dev {} master dynamic", link.name)
             }
             Self::Announce { link, mac, vlan } => {
                 write!(f, "announce {mac} on {}", link.name)?;
                 vlan.map_or(Ok(()), |vlan| write!(f, " vlan {vlan}"))
             }
+            Self::OvsAnnounce { name, mac } => write!(f, "announce {mac} as from {name}"),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),

@@ -3,6 +3,7 @@
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
 mod address;
+mod announcement;
 mod bridge_spec;
 mod decimal;
 mod fdb;
@@ -25,6 +26,8 @@ mod vif_id;
 mod vlan_id;
 mod vlan_spec;
 mod vxlan;
+
+pub(crate) use announcement::announcement;
 
 pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;

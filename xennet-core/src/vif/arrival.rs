@@ -15,6 +15,9 @@ impl Vif<'_> {
         let (config, store) = self.load_all()?;
         let link = self.find(&config)?.ok_or_else(|| self.target.no_link())?;
         let mut seen = self.look(&config, Some(link), store)?;
+        if seen.switch.as_ref().is_some_and(|switch| switch.bridge.is_some()) {
+            return Ok(self.target.arrival(&config, &seen).into_iter().collect());
+        }
         if let (Ok(bridge), Mode::Bridge) =
             (self.target.choose_bridge(&config, &seen), self.target.mode)
         {

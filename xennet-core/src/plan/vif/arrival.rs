@@ -14,13 +14,20 @@ impl VifTarget {
     /// guest; nor on the bridge, for that would go to the guest as well, and to all others. It claims no IP address: of
     /// those in `ip` the guest may share one with another, and itself says which are its own.
     pub(crate) fn arrival(&self, config: &VifConfig, seen: &VifSnapshot) -> Vec<Change> {
-        let bridged = self.mode == Mode::Bridge && self.device == Device::Vif;
-        let (Some(mac), Some(link), true) = (config.mac, &seen.link, bridged) else {
+        let (Some(mac), Some(link), Device::Vif) = (config.mac, &seen.link, self.device) else {
             return Vec::new();
         };
-        let bridge = self.choose_bridge(config, seen).ok();
-        let aware = bridge.is_some_and(vlan_aware);
-        let own = bridge.and_then(|bridge| own_vlan(config, bridge));
+        match self.mode {
+            Mode::Bridge => {}
+            // Its flows are between the guest and all others, and a controller may wait for the guest's word.
+            Mode::OpenVswitch => {
+                let name = self.final_name(config).unwrap_or_else(|_| link.name.clone());
+                return vec![Change::OvsAnnounce { name, mac }];
+            }
+            _ => return Vec::new(),
+        }
+        let Ok(bridge) = self.choose_bridge(config, seen) else { return Vec::new() };
+        let (aware, own) = (vlan_aware(bridge), own_vlan(config, bridge));
         // In no VLAN, a guest's untagged frames go nowhere.
         let vlan = |vlans: &[VlanRange]| match (aware, own) {
             (true, Some(own)) => tag(vlans, own),
@@ -32,7 +39,8 @@ impl VifTarget {
             Some(Change::Announce { link: outlet.link.clone(), mac, vlan })
         });
         // One entry per VLAN would be needed there, and the guest makes the right one with its first frame.
-        let learn = Change::FdbLearn { link: link.reference(), mac };
+        let bridge = bridge.reference();
+        let learn = Change::FdbLearn { link: link.reference(), bridge, mac };
         (!aware).then_some(learn).into_iter().chain(outlets).collect()
     }
 }
