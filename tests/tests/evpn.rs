@@ -72,11 +72,11 @@ fn guests_of_two_hosts_reach_each_other_and_move() {
     three.address(&["10.0.0.3/24", "2001:db8:1::3/64"]);
 
     // As libxl migrates: plugged on the target while it is still plugged on the source, which is destroyed last.
+    one.ip("link set eth0 down");
     let moved = hosts.boot(1, vif(5), MAC1, &ip1);
     hosts.at(1).online(Script::Ours, vif(5)).succeeded();
     is_behind(hosts.at(1), MAC1, "vif5.0", false);
     is_behind(hosts.at(0), MAC1, "vx100", true);
-    one.ip("link set eth0 down");
     moved.address(&["10.0.0.1/24", "2001:db8:1::1/64"]);
     hosts.at(0).offline(Script::Ours, vif(1)).succeeded();
     for whom in ["10.0.0.1", "2001:db8:1::1"] {

@@ -134,7 +134,7 @@ fn a_port_that_is_there_is_taken_up_if_it_is_the_same() {
     lan.netns.make_bridge("other");
     lan.netns.ip("link set vx100 master other");
     failed(&lan.xennet("network start"), "vx100: exists with master other");
-    lan.netns.ip("link set vx100 nomaster");
+    lan.netns.ip("link set vx100 nomaster up");
     let before = lan.state();
     lan.xennet("network start").succeeded();
     assert_eq!(lan.netns.link("vx100")["mtu"], 1450);

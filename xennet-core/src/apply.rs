@@ -185,7 +185,7 @@ impl<'a> Apply<'a> {
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
-            Change::FdbLearn { link, bridge, mac } => self.kernel.fdb_learn(link, bridge, *mac),
+            Change::FdbLearn { link, mac } => self.kernel.fdb_learn(link, *mac),
             Change::Announce { link, mac, vlan } => {
                 match self.kernel.announce(link, *mac, *vlan) {
                     // It went down meanwhile, and nobody is behind it.

@@ -1,4 +1,4 @@
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
     NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -49,53 +49,20 @@ impl Kernel {
             })
     }
 
-    /// Where a bridge has an address. `bridge fdb get MAC br NAME`
+    /// Has a bridge know behind which port an address is, as if a frame had come in there: it may move on, and is forgotten
+    /// in time. `bridge fdb replace MAC dev NAME master use dynamic`
     ///
-    /// None when it does not know it. Without VLANs: of an entry for one alone nothing is said.
-    pub fn fdb_entry(&mut self, bridge: &LinkRef, mac: MacAddr) -> Result<Option<FdbEntry>, Error> {
-        let outcome = self.link_index(bridge).and_then(|index| {
-            let attributes = vec![
-                NeighbourAttribute::LinkLayerAddress(mac.octets().into()),
-                NeighbourAttribute::Controller(index),
-            ];
-            self.ask(RouteNetlinkMessage::GetNeighbour(filter_message(0, attributes)), decode)
-        });
-        match outcome {
-            Err(error) if error.errno() == libc::ENOENT => Ok(None),
-            outcome => outcome
-                .map(Some)
-                .map_err(|error| error.doing(format!("fdb get {mac} br {}", bridge.name))),
-        }
-    }
-
-    /// Has a bridge know behind which of its ports an address is, as if a frame had come from there: it may move on, and is
-    /// forgotten in time. `bridge fdb add MAC dev NAME master dynamic`
-    ///
-    /// An entry that somebody made for good stays. Any other is deleted first: one of a control plane that is replaced
-    /// remains the control plane's, which then takes the address for another host's still.
-    pub fn fdb_learn(
-        &mut self,
-        port: &LinkRef,
-        bridge: &LinkRef,
-        mac: MacAddr,
-    ) -> Result<(), Error> {
-        let index = self.link_index(port)?;
-        if let Some(there) = self.fdb_entry(bridge, mac)? {
-            let told = there.flags.contains(FdbFlags::EXTERN_LEARN);
-            if there.port == index || there.kind != FdbKind::Dynamic && !told {
-                return Ok(());
-            }
-            let other = LinkRef { index: Some(there.port), name: bridge.name.clone() };
-            match self.fdb_delete(&other, mac) {
-                Err(error) if error.errno() != libc::ENOENT => return Err(error),
-                _ => {}
-            }
-        }
-        match self.fdb_add(port, mac, FdbKind::Dynamic, false) {
-            // A frame was faster.
-            Err(error) if error.errno() == libc::EEXIST => Ok(()),
-            outcome => outcome,
-        }
+    /// Nothing happens while the port passes no frames. Only `use` takes an entry over that a control plane made: what is
+    /// merely replaced remains the control plane's, which then takes the address for another host's still.
+    pub fn fdb_learn(&mut self, port: &LinkRef, mac: MacAddr) -> Result<(), Error> {
+        self.link_index(port)
+            .and_then(|index| {
+                let message = RouteNetlinkMessage::NewNeighbour(used_message(index, mac));
+                self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
+            })
+            .map_err(|error| {
+                error.doing(format!("fdb replace {mac} dev {} master use dynamic", port.name))
+            })
     }
 
     /// Takes an address from a port of a bridge. `bridge fdb del MAC dev NAME master`
@@ -134,6 +101,12 @@ fn new_message(port: u32, mac: MacAddr, kind: FdbKind, sticky: bool) -> Neighbou
         FdbKind::Permanent => NeighbourState::Permanent,
     };
     message.header.flags.set(NeighbourFlags::Sticky, sticky);
+    message
+}
+
+fn used_message(port: u32, mac: MacAddr) -> NeighbourMessage {
+    let mut message = new_message(port, mac, FdbKind::Dynamic, false);
+    message.header.flags |= NeighbourFlags::Use;
     message
 }
 
@@ -201,6 +174,11 @@ mod tests {
             sent(NewNeighbour(sticky), NLM_F_CREATE | NLM_F_EXCL),
             "28000000 1c000106 00000000 00000000 \
              07000000 09000000 40004400 0a000200 00163e00 00010000"
+        );
+        assert_eq!(
+            sent(NewNeighbour(used_message(9, mac)), NLM_F_CREATE | NLM_F_REPLACE),
+            "28000000 1c000105 00000000 00000000 \
+             07000000 09000000 02000500 0a000200 00163e00 00010000"
         );
         assert_eq!(
             sent(DelNeighbour(message(9, mac)), 0),

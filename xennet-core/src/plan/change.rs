@@ -182,12 +182,10 @@ pub enum Change {
         /// What takes it back.
         undo: NftBatch,
     },
-    /// `bridge fdb add MAC dev NAME master dynamic`: as if the guest had spoken, wherever it was before.
+    /// `bridge fdb replace MAC dev NAME master use dynamic`: as if the guest had spoken, wherever it was before.
     FdbLearn {
         /// The port.
         link: LinkRef,
-        /// Its bridge.
-        bridge: LinkRef,
         /// The guest's address.
         mac: MacAddr,
     },
@@ -412,8 +410,8 @@ impl fmt::Display for Change {
             Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
             Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),
             Self::Nft { batch, .. } => write!(f, "nft {batch}"),
-            Self::FdbLearn { link, mac, .. } => {
-                write!(f, "fdb add {mac} dev {} master dynamic", link.name)
+            Self::FdbLearn { link, mac } => {
+                write!(f, "fdb replace {mac} dev {} master use dynamic", link.name)
             }
             Self::Announce { link, mac, vlan } => {
                 write!(f, "announce {mac} on {}", link.name)?;

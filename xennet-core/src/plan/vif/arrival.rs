@@ -39,8 +39,7 @@ impl VifTarget {
             Some(Change::Announce { link: outlet.link.clone(), mac, vlan })
         });
         // One entry per VLAN would be needed there, and the guest makes the right one with its first frame.
-        let bridge = bridge.reference();
-        let learn = Change::FdbLearn { link: link.reference(), bridge, mac };
+        let learn = Change::FdbLearn { link: link.reference(), mac };
         (!aware).then_some(learn).into_iter().chain(outlets).collect()
     }
 }
