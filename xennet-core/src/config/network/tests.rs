@@ -154,6 +154,31 @@ fn an_error_names_its_line_and_column() {
             "[[bridge]]\nnam = \"b\"\n",
             "line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
         ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 0, local = \"192.0.2.1\" }\n",
+            "line 3, column 17: vni \"0\": expected a VXLAN network from 1 to 16777215",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\", remote = \"239.0.0.1\" }\n",
+            "bridge b: the group 239.0.0.1 is joined on an interface: give dev",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\", remote = \"fd00::1\" }\n",
+            "bridge b: fd00::1 and 192.0.2.1 are not of the same protocol",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"fe80::1\" }\n",
+            "bridge b: fe80::1 is on every interface: give dev as well",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"127.0.0.1\" }\n",
+            "bridge b: 127.0.0.1 is no address that other hosts can send to",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\" }\n\
+             [[bridge]]\nname = \"c\"\nvxlan = { vni = 1, local = \"192.0.2.1\" }\n",
+            "bridge c: b has vni 1 already",
+        ),
         ("[[bridge]]\nuplink = \"e\"\n", "line 1, column 1: [[bridge]] has no name"),
         ("[[bridge]]\nname = \"a/b\"\n", "line 2, column 8: interface name \"a/b\": expected no"),
         ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),

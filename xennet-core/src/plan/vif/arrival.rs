@@ -61,3 +61,24 @@ fn tag(vlans: &[VlanRange], own: VlanId) -> Option<Option<VlanId>> {
     let range = vlans.iter().find(|range| (range.first..=range.last).contains(&own))?;
     Some((!range.untagged).then_some(own))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_each_port_as_the_guests_own_frames_would_leave() {
+        let id = |number| VlanId::new(number).unwrap();
+        let range = |number, pvid, untagged| VlanRange::new(id(number), pvid, untagged);
+        let own = id(10);
+        for (vlans, expected) in [
+            (vec![], None),
+            (vec![range(1, true, true)], None),
+            (vec![range(10, true, true)], Some(None)),
+            (vec![range(1, true, true), range(10, false, false)], Some(Some(own))),
+            (vec![range(10, false, true)], Some(None)),
+        ] {
+            assert_eq!(tag(&vlans, own), expected, "{vlans:?}");
+        }
+    }
+}
