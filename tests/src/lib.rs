@@ -15,6 +15,7 @@ pub mod listener;
 pub mod netns;
 pub mod nft;
 pub mod ovn;
+pub mod ovs;
 pub mod strace;
 pub mod talk;
 pub mod tap;

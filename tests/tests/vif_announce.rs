@@ -66,3 +66,13 @@ fn nobody_is_told_unless_it_is_asked_for() {
     let gone = guests.dom0.xennet("vif announce 1.0");
     assert!(gone.stderr.contains("vif1.0: no such interface"), "{gone:?}");
 }
+
+#[test]
+fn a_guest_that_comes_from_another_host_has_its_own_policy_already() {
+    let mut guests = Guests::new("[[guest]]\nname = \"web\"\nannounce = true\n");
+    let id = guests.boot(1, &[]);
+    // xl takes the rest away once it may start, long after the plug.
+    guests.dom0.store.tool("xenstore-write", &["/local/domain/1/name", "web--incoming"]);
+    guests.dom0.online(Script::Ours, id).succeeded();
+    assert_eq!(guests.received("eth0"), [announcement()]);
+}

@@ -1,5 +1,6 @@
 mod arrival;
 mod look;
+mod policy;
 mod routed;
 mod switch;
 

@@ -159,10 +159,10 @@ impl NetworkConfig {
     }
 
     fn described_twice(&self, name: &IfName) -> Result<(), (&'static str, String)> {
-        match self.bridge(name).is_some() || self.switch(name).is_some() {
-            true => Err(("name", format!("bridge {name}: described twice"))),
-            false => Ok(()),
+        if self.bridge(name).is_some() || self.switch(name).is_some() {
+            return Err(("name", format!("bridge {name}: described twice")));
         }
+        Ok(())
     }
 
     pub(super) fn check_routed(&self, routed: &RoutedPolicy) -> Result<(), String> {

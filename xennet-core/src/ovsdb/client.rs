@@ -18,8 +18,6 @@ pub struct Ovsdb {
     framing: Framing,
     next_id: u64,
     broken: bool,
-    /// Whether `ovs-vswitchd` was found not to carry out what the database has.
-    pub(super) stalled: bool,
 }
 
 /// How long the database itself may take to answer. It does so at once, or not at all.
@@ -39,7 +37,7 @@ impl Ovsdb {
     }
 
     fn over(stream: UnixStream) -> Self {
-        Self { stream, framing: Framing::default(), next_id: 0, broken: false, stalled: false }
+        Self { stream, framing: Framing::default(), next_id: 0, broken: false }
     }
 
     /// Whether a new connection is needed.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::client::Ovsdb;
 use super::error::{Error, ErrorKind};
 use super::value::{elements, map, optional, set, texts};
-use crate::types::{IfName, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing, VlanId};
+use crate::types::{IfName, Mtu, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing, VlanId};
 
 /// How long `ovs-vswitchd` may take to carry out what the database has. It takes milliseconds, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -109,7 +109,10 @@ impl Ovsdb {
             }
             done => done.and_then(|()| self.check(&doing, port)).inspect_err(|error| {
                 if error.follows_commit() {
-                    let _ = self.port_delete(name, deadline);
+                    // A switch that hangs is not waited for again: the database is told, and it will see.
+                    let hangs = matches!(error.kind(), ErrorKind::NotApplied { .. });
+                    let until = if hangs { Instant::now() } else { deadline };
+                    let _ = self.port_delete(name, until);
                 }
             }),
         }
@@ -192,18 +195,10 @@ impl Ovsdb {
             return Err(self.strange(doing, &Value::Array(results)));
         };
         let began = Instant::now();
-        // Who has once not answered is not waited for again: what is taken back then is the database's.
-        let deadline = if self.stalled { began } else { deadline };
         let current = |row: &Value| row.get("cur_cfg")?.as_i64().filter(|done| *done >= next);
         match self.watch(doing, (root, &["cur_cfg"]), deadline, current)? {
-            Some(_) => {
-                self.stalled = false;
-                Ok(())
-            }
-            None => {
-                self.stalled = true;
-                Err(Error::new(doing, ErrorKind::NotApplied { after: began.elapsed() }))
-            }
+            Some(_) => Ok(()),
+            None => Err(Error::new(doing, ErrorKind::NotApplied { after: began.elapsed() })),
         }
     }
 
@@ -264,7 +259,7 @@ fn port_columns(port: &OvsPort) -> Map<String, Value> {
 
 fn interface_columns(port: &OvsPort) -> Map<String, Value> {
     let columns = [
-        ("mtu_request", set(port.mtu.map(|mtu| mtu.bytes()))),
+        ("mtu_request", set(port.mtu.map(Mtu::bytes))),
         ("ingress_policing_rate", json!(port.policing.rate)),
         ("ingress_policing_burst", json!(port.policing.burst)),
     ];
@@ -309,7 +304,7 @@ fn read(name: &IfName, bridge: IfName, port: &Value, interface: Option<&Value>) 
                 mode: mode.and_then(OvsVlanMode::of),
             },
             protected: column(port, "protected").and_then(Value::as_bool).unwrap_or(false),
-            mtu: number("mtu_request").and_then(|mtu| crate::types::Mtu::new(mtu).ok()),
+            mtu: number("mtu_request").and_then(|mtu| Mtu::new(mtu).ok()),
             policing: Policing {
                 rate: number("ingress_policing_rate").unwrap_or(0),
                 burst: number("ingress_policing_burst").unwrap_or(0),

@@ -45,8 +45,8 @@ pub enum PlanError {
 
     /// Something is asked for that there is not on Open vSwitch.
     #[error(
-        "{vif}: {setting} cannot be kept on {bridge}, a bridge of Open vSwitch, whose frames pass no table of nftables; \
-         {advice}"
+        "{vif}: {setting} cannot be kept on {bridge}: the frames of an Open vSwitch bridge pass neither the guard nor \
+         iptables; {advice}"
     )]
     NotOnSwitch {
         /// The vif.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::{Vif, arrival};
-use crate::config::{GuestName, GuestPolicy, PortPolicy, VifConfig};
+use crate::config::{PortPolicy, VifConfig};
 use crate::kernel::{self, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
 use crate::plan::guard::GuardSnapshot;
 use crate::plan::{
@@ -159,37 +159,6 @@ impl Vif<'_> {
             }
         }
         Ok(seen)
-    }
-
-    /// What the host's configuration says of the port: first for this guest, then for this bridge.
-    fn policy(&mut self, bridge: &IfName) -> Result<PortPolicy, Error> {
-        let guest = self.guest()?.unwrap_or_default();
-        let bridge = self.net.config.bridge(bridge).map(|bridge| bridge.port.clone());
-        Ok(guest.or(&bridge.unwrap_or_default()))
-    }
-
-    /// What the host's configuration says of this guest. XenStore is only asked who it is where that matters.
-    pub(super) fn guest(&mut self) -> Result<Option<PortPolicy>, Error> {
-        let policies = self.guests()?;
-        // Whoever is named in both ways is meant by both.
-        Ok(policies.into_iter().map(|policy| policy.port).reduce(|one, other| one.or(&other)))
-    }
-
-    /// All that the host's configuration says of this guest, by its name and by its UUID.
-    pub(super) fn guests(&mut self) -> Result<Vec<GuestPolicy>, Error> {
-        if self.net.config.guests.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Some(store) = &mut self.net.store else { return Ok(Vec::new()) };
-        let home = format!("/local/domain/{}", self.target.id.domid);
-        let told = store.read_many(&[format!("{home}/name"), format!("{home}/vm")])?;
-        let mut told = told.into_iter().map(|value| String::from_utf8(value?).ok());
-        let name = told.next().flatten().map(GuestName::Name);
-        let uuid = told.next().flatten().and_then(|path| {
-            path.strip_prefix("/vm/").map(|uuid| GuestName::Uuid(uuid.to_ascii_lowercase()))
-        });
-        let names = [name, uuid].into_iter().flatten();
-        Ok(names.filter_map(|name| self.net.config.guest(&name).cloned()).collect())
     }
 
     /// What the guard has for the port. Where nothing is to be guarded, a kernel without nftables will do.

@@ -2,7 +2,8 @@
 
 use super::Vif;
 use super::look::port_names;
-use crate::config::{PortPolicy, VifConfig};
+use super::policy::settled;
+use crate::config::VifConfig;
 use crate::ovsdb::{self, Ovsdb};
 use crate::plan::{SwitchSnapshot, VifSnapshot};
 use crate::types::{BridgeSpec, IfName, Link, Mode, Policing};
@@ -53,13 +54,6 @@ impl Vif<'_> {
         Ok((Some(switch), device))
     }
 
-    /// What the host's configuration says of the port: first for this guest, then for this bridge.
-    pub(super) fn switch_policy(&mut self, switch: &SwitchSnapshot) -> Result<PortPolicy, Error> {
-        let guest = self.guest()?.unwrap_or_default();
-        let bridge = switch.bridge.as_ref().and_then(|bridge| self.net.config.switch(bridge));
-        Ok(bridge.map_or(guest.clone(), |bridge| guest.or(&bridge.port)))
-    }
-
     /// The vif's ports, as far as there are any to be seen, for a vif that goes: whatever it was plugged into by
     /// whoever.
     ///
@@ -90,7 +84,7 @@ impl Vif<'_> {
         let Some(vm) = text(store.read(&format!("{home}/vm"))?) else { return Ok(()) };
         let told = store.read_many(&[format!("{vm}/name"), format!("{vm}/uuid")])?;
         let mut told = told.into_iter().map(text);
-        switch.guest_name = told.next().flatten();
+        switch.guest_name = told.next().flatten().map(|name| settled(&name).to_owned());
         let named = || vm.strip_prefix("/vm/").map(str::to_owned);
         switch.guest_uuid = told.next().flatten().or_else(named);
         Ok(())

@@ -1,8 +1,10 @@
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::{GuardLevel, VxlanPolicy};
-use crate::types::MacAddr;
+use crate::types::{MacAddr, Policing};
 
 /// Every key that there is.
 const FULL: &str = r#"
@@ -39,10 +41,23 @@ router = "deny"
 announce = true
 firewall = "iptables"
 
+[[bridge]]
+name = "br-int"
+mode = "openvswitch"
+wait_ovn = 10
+policing_rate = 8000
+policing_burst = 800
+isolated = true
+
 [[guest]]
 name = "router1"
 guard = "off"
 router = "allow"
+iface_id = "router {devid}"
+policing_rate = 9000
+
+[ovs]
+socket = "unix:/run/ovs/db.sock"
 
 [[guest]]
 uuid = "6A5B8E1C-0f3d-4c55-9d3e-2b1f0a9c8d7e"
@@ -112,7 +127,14 @@ fn reads_every_key_and_nothing() {
     let switches = (port.isolated, port.reserve, port.dhcp_server, port.router, port.iptables);
     assert_eq!(port.announce, Some(true));
     assert_eq!(switches, (Some(true), Some(true), Some(true), Some(false), Some(true)));
+    let switch = config.switch(&"br-int".parse().unwrap()).unwrap();
+    assert_eq!((switch.wait_ovn, switch.port.isolated), (Some(10), Some(true)));
+    assert_eq!(switch.policing, Some(Policing { rate: 8000, burst: 800 }));
+    assert_eq!(config.bridge(&switch.name), None);
+    assert_eq!(config.ovs_socket.as_deref(), Some(Path::new("/run/ovs/db.sock")));
     let router = config.guest(&GuestName::Name("router1".to_owned())).unwrap();
+    assert_eq!(router.iface_id.as_deref(), Some("router {devid}"));
+    assert_eq!(router.policing, Some(Policing { rate: 9000, burst: 0 }));
     assert_eq!((router.port.guard, router.port.router), (Some(GuardLevel::Off), Some(true)));
     let uuid = GuestName::Uuid("6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e".to_owned());
     assert_eq!(config.guest(&uuid).unwrap().port.isolated, Some(false));
@@ -191,7 +213,7 @@ fn an_error_names_its_line_and_column() {
             "[[brigde]]\n",
             "line 1, column 3: unknown key brigde in xennet.toml: did you mean bridge?",
         ),
-        ("quite = \"else\"\n", "expected one of bridge, forwarding, guest, nat, routed, vif"),
+        ("quite = \"else\"\n", "expected one of bridge, forwarding, guest, nat, ovs, routed, vif"),
         (
             "[vif]\nmtu = 1500\nbrigde = \"b\"\n",
             "line 3, column 1: unknown key brigde in [vif]: did you mean bridge?",
@@ -282,6 +304,27 @@ fn what_contradicts_itself_in_a_bridge() {
         ),
     ] {
         wrong(&format!("{bridge}{key}\n"), words);
+    }
+}
+
+#[test]
+fn what_contradicts_itself_in_a_bridge_of_open_vswitch() {
+    let bridge = |more: &str| format!("[[bridge]]\nname = \"b\"\nmode = \"openvswitch\"\n{more}");
+    for (text, words) in [
+        (bridge("uplink = \"eth0\""), "unknown key uplink in [[bridge]]"),
+        (bridge("wait_ovn = 30"), "bridge b: expected 1 to 20 seconds"),
+        (bridge("policing_burst = 3"), "policing_burst needs a policing_rate as well"),
+        (bridge("[[bridge]]\nname = \"b\""), "bridge b: described twice"),
+        (bridge("").replace("openvswitch", "ovs"), "unknown variant `ovs`"),
+        ("[[bridge]]\nname = \"b\"\nwait_ovn = 3".to_owned(), "unknown key wait_ovn in [[bridge]]"),
+        (
+            "[ovs]\nsocket = \"tcp:127.0.0.1:6640\"".to_owned(),
+            "of this host is asked, over no network",
+        ),
+        ("[ovs]\nsocket = \"db.sock\"".to_owned(), "expected the path of a Unix socket"),
+    ] {
+        let error = NetworkConfig::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains(words), "{text}: {error}");
     }
 }
 

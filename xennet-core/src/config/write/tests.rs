@@ -88,6 +88,20 @@ fn tunnel(n: usize, port: NonZeroU16, v6: bool, kind: i32) -> VxlanPolicy {
 }
 
 prop_compose! {
+    fn switch(n: usize)(
+        wait_ovn in option::of(1u32..=20),
+        policing in option::of(any::<(u32, u32)>()),
+        port in port_policy(),
+    ) -> SwitchPolicy {
+        let mut policy = SwitchPolicy::new(format!("sw{n}").parse().unwrap());
+        policy.wait_ovn = wait_ovn;
+        policy.policing = policing.map(|(rate, burst)| Policing { rate, burst });
+        policy.port = port;
+        policy
+    }
+}
+
+prop_compose! {
     fn nat(n: usize)(
         name in "\\PC{0,9}",
         bridged in any::<bool>(),
@@ -123,11 +137,15 @@ prop_compose! {
         uuid in option::of(port_policy()),
         (ipv4, ipv6) in (option::of(Just(true)), option::of(Just(true))),
         vif in prop::collection::vec(0usize..5, 0..5),
+        (switches, one, two) in (0usize..=2, switch(0), switch(1)),
+        (iface_id, socket) in (option::of("\\PC{1,9}"), option::of("/[a-z/\"\\\\]{1,9}")),
     ) -> NetworkConfig {
         let mut config = NetworkConfig {
             bridges: [bridges.0, bridges.1, bridges.2].into_iter().take(many.0).collect(),
             nat: [nat.0, nat.1].into_iter().take(many.1).collect(),
             forwarding: Forwarding { ipv4, ipv6 },
+            switches: [one, two].into_iter().take(switches).collect(),
+            ovs_socket: socket.map(Into::into),
             ..NetworkConfig::default()
         };
         if many.2 {
@@ -143,6 +161,7 @@ prop_compose! {
         ) {
             let mut policy = GuestPolicy::new(guest);
             policy.port = port;
+            policy.iface_id.clone_from(&iface_id);
             config.guests.push(policy);
         }
         let values = [

@@ -48,7 +48,7 @@ impl VifTarget {
         switch: &'a SwitchSnapshot,
         name: &IfName,
     ) -> Result<SwitchPort<'a>, PlanError> {
-        let bridge = self.switch_bridge(config, switch)?;
+        let bridge = Self::switch_bridge(config, switch)?;
         let refused = |setting: String, advice| PlanError::NotOnSwitch {
             vif: self.name.clone(),
             bridge: bridge.clone(),
@@ -84,7 +84,6 @@ impl VifTarget {
 
     /// The bridge that is meant.
     fn switch_bridge<'a>(
-        &self,
         config: &VifConfig,
         switch: &'a SwitchSnapshot,
     ) -> Result<&'a IfName, PlanError> {
@@ -227,3 +226,6 @@ impl SwitchPort<'_> {
 pub(super) fn is_datapath(master: &Link) -> bool {
     master.kind.as_deref() == Some("openvswitch")
 }
+
+#[cfg(test)]
+mod tests;
