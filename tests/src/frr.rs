@@ -15,8 +15,7 @@ use crate::hosts::{Daemon, Hosts, open_directory, tool};
 #[derive(Debug)]
 pub struct Frr {
     // Before their directory goes, they do.
-    bgpd: Daemon,
-    zebra: Daemon,
+    _daemons: [Daemon; 2],
     dir: TempDir,
 }
 
@@ -48,7 +47,7 @@ impl Frr {
         };
         let zebra = daemon("zebra");
         let bgpd = daemon("bgpd");
-        Self { bgpd, zebra, dir }
+        Self { _daemons: [bgpd, zebra], dir }
     }
 
     /// What `vtysh -c` says.

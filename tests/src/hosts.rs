@@ -13,7 +13,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
-use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 use xennet_core::types::VifId;
 
 use crate::hotplug::Dom0;
@@ -112,23 +111,6 @@ impl Guest {
     pub fn pings(&self, whom: &str, words: &str) -> bool {
         let _: IpAddr = whom.parse().expect("an address");
         self.run("ping", &format!("{words} {whom}")).status.success()
-    }
-
-    /// Sends a frame as it is.
-    #[expect(unsafe_code, reason = "no safe crate has the address of an interface")]
-    pub fn send(&self, frame: &[u8]) {
-        within(&self.netns, || {
-            let index = nix::net::if_::if_nametoindex("eth0").expect("a guest has eth0");
-            let socket = Socket::new(Domain::PACKET, Type::RAW, None).expect("root may send");
-            let mut storage = SockAddrStorage::zeroed();
-            // SAFETY: a sockaddr_ll is one of the addresses that the storage is for.
-            let address = unsafe { storage.view_as::<nix::libc::sockaddr_ll>() };
-            address.sll_family = 17;
-            address.sll_ifindex = index.cast_signed();
-            // SAFETY: the storage holds an address of that family and length.
-            let address = unsafe { SockAddr::new(storage, 20) };
-            socket.send_to(frame, &address).expect("it is up");
-        });
     }
 
     fn run(&self, program: &str, words: &str) -> Output {

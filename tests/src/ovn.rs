@@ -1,9 +1,5 @@
 //! OVN on two hosts: its databases in the middle, and Open vSwitch in user space on each.
-#![expect(
-    clippy::missing_panics_doc,
-    clippy::indexing_slicing,
-    reason = "what tests share fails as tests do: by a panic"
-)]
+#![expect(clippy::indexing_slicing, reason = "what tests share fails as tests do: by a panic")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

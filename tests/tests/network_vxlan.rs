@@ -1,5 +1,5 @@
 //! What `xennet network` makes of `vxlan`: a port between hosts, taken up, found wrong, and given back.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 use serde_json::{Value, json};
 use xennet_tests::hosts::eventually;

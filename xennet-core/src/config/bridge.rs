@@ -118,13 +118,9 @@ impl BridgePolicy {
         if self.uplink.as_ref() == Some(&self.name) {
             return wrong("uplink", "a bridge is no uplink of its own");
         }
-        if let Some(dev) = self.vxlan.as_ref().and_then(|vxlan| vxlan.dev.as_ref()) {
-            if self.uplink.as_ref() == Some(dev) {
-                return wrong(
-                    "vxlan",
-                    "its dev would carry the bridge's frames twice: it is the uplink",
-                );
-            }
+        let dev = self.vxlan.as_ref().and_then(|vxlan| vxlan.dev.as_ref());
+        if dev.is_some() && self.uplink.as_ref() == dev {
+            return wrong("vxlan", "its dev is the uplink, a port of the bridge itself");
         }
         if self.manage_uplink_vlans && self.uplink.is_none() {
             return wrong("manage_uplink_vlans", "manage_uplink_vlans needs an uplink as well");

@@ -60,6 +60,7 @@ impl Vni {
     }
 
     /// The name of its port on every host: `vx100`.
+    #[expect(clippy::missing_panics_doc, reason = "every such name is one")]
     pub fn port_name(self) -> IfName {
         format!("vx{self}").parse().expect("ten bytes at most")
     }

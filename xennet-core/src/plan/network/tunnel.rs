@@ -33,8 +33,8 @@ impl<'a> Tunnel<'a> {
         });
         let name = vxlan.vni.port_name();
         let known = seen.before.iter().flat_map(|before| &before.bridges);
-        let known = known.filter(|known| known.name == policy.name);
-        let known = known.filter_map(|known| known.vxlan.as_ref()).next();
+        let mut known = known.filter(|known| known.name == policy.name);
+        let known = known.find_map(|known| known.vxlan.as_ref());
         if let Some(known) = known.filter(|known| known.name != name) {
             let (bridge, was) = (policy.name.clone(), known.name.clone());
             return Err(PlanError::VxlanChanged { bridge, vxlan: name, was });

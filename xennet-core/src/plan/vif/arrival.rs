@@ -29,13 +29,11 @@ impl VifTarget {
         let Ok(bridge) = self.choose_bridge(config, seen) else { return Vec::new() };
         let (aware, own) = (vlan_aware(bridge), own_vlan(config, bridge));
         // In no VLAN, a guest's untagged frames go nowhere.
-        let vlan = |vlans: &[VlanRange]| match (aware, own) {
-            (true, Some(own)) => tag(vlans, own),
-            (true, None) => None,
-            (false, _) => Some(None),
-        };
+        let tagged =
+            |vlans: &[VlanRange]| if aware { leave_tagged(vlans, own?) } else { Some(false) };
         let outlets = seen.outlets.iter().filter_map(|outlet| {
-            let vlan = vlan(&outlet.vlans)?;
+            let tagged = tagged(&outlet.vlans)?;
+            let vlan = own.filter(|_| tagged);
             Some(Change::Announce { link: outlet.link.clone(), mac, vlan })
         });
         // One entry per VLAN would be needed there, and the guest makes the right one with its first frame.
@@ -56,10 +54,10 @@ fn own_vlan(config: &VifConfig, bridge: &Link) -> Option<VlanId> {
     }
 }
 
-/// How frames of a VLAN leave by a port with these: not at all, without a tag, or with one.
-fn tag(vlans: &[VlanRange], own: VlanId) -> Option<Option<VlanId>> {
+/// Whether frames of a VLAN leave by a port with these tagged; none when they do not leave there at all.
+fn leave_tagged(vlans: &[VlanRange], own: VlanId) -> Option<bool> {
     let range = vlans.iter().find(|range| (range.first..=range.last).contains(&own))?;
-    Some((!range.untagged).then_some(own))
+    Some(!range.untagged)
 }
 
 #[cfg(test)]
@@ -74,11 +72,11 @@ mod tests {
         for (vlans, expected) in [
             (vec![], None),
             (vec![range(1, true, true)], None),
-            (vec![range(10, true, true)], Some(None)),
-            (vec![range(1, true, true), range(10, false, false)], Some(Some(own))),
-            (vec![range(10, false, true)], Some(None)),
+            (vec![range(10, true, true)], Some(false)),
+            (vec![range(1, true, true), range(10, false, false)], Some(true)),
+            (vec![range(10, false, true)], Some(false)),
         ] {
-            assert_eq!(tag(&vlans, own), expected, "{vlans:?}");
+            assert_eq!(leave_tagged(&vlans, own), expected, "{vlans:?}");
         }
     }
 }
