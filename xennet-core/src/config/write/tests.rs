@@ -129,15 +129,15 @@ prop_compose! {
 
 prop_compose! {
     fn config()(
-        bridges in (bridge(0), bridge(1), bridge(2)),
-        nat in (nat(0), nat(1)),
+        bridges in (bridge(0).boxed(), bridge(1).boxed(), bridge(2).boxed()),
+        nat in (nat(0).boxed(), nat(1).boxed()),
         many in (0usize..=3, 0usize..=2, any::<bool>(), any::<bool>()),
         (proxy_arp, proxy_ndp) in any::<(bool, bool)>(),
         guests in prop::collection::btree_map("\\PC{0,9}", port_policy(), 0..3),
         uuid in option::of(port_policy()),
         (ipv4, ipv6) in (option::of(Just(true)), option::of(Just(true))),
         vif in prop::collection::vec(0usize..5, 0..5),
-        (switches, one, two) in (0usize..=2, switch(0), switch(1)),
+        (switches, one, two) in (0usize..=2, switch(0).boxed(), switch(1).boxed()),
         (iface_id, socket) in (option::of("\\PC{1,9}"), option::of("/[a-z/\"\\\\]{1,9}")),
     ) -> NetworkConfig {
         let mut config = NetworkConfig {
