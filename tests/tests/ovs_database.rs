@@ -57,6 +57,11 @@ impl Talk {
         }
     }
 
+    /// The next request's number.
+    fn id(&mut self) -> Value {
+        self.hear().get("id").cloned().unwrap()
+    }
+
     fn say(&mut self, text: &str) {
         // In pieces, between any two bytes.
         for piece in text.as_bytes().chunks(7) {
@@ -66,7 +71,7 @@ impl Talk {
     }
 
     fn answer(&mut self, result: &Value) {
-        let id = self.hear()["id"].clone();
+        let id = self.id();
         self.say(&json!({ "id": id, "result": result, "error": null }).to_string());
     }
 }
@@ -80,7 +85,7 @@ fn there() -> Value {
 #[test]
 fn answers_in_pieces_with_echoes_and_strays_between_them() {
     let mut fake = Fake::new(|talk| {
-        let id = talk.hear()["id"].clone();
+        let id = talk.id();
         let answer = json!({ "id": id, "result": there(), "error": null });
         talk.say(&format!(
             "{}\n{}{}{answer}",
@@ -106,7 +111,7 @@ fn an_error_of_an_operation_and_one_on_top_of_all() {
             { "rows": [] },
             { "error": "constraint violation", "details": "two \"br0\"" }
         ]));
-        let id = talk.hear()["id"].clone();
+        let id = talk.id();
         talk.say(&json!({ "id": id, "result": null, "error": "unknown database" }).to_string());
         talk.answer(&there());
     });

@@ -1,5 +1,5 @@
 //! `vif-openvswitch`: a vif becomes a port of a real Open vSwitch.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
