@@ -303,7 +303,13 @@ impl Dom0 {
 
     /// `xennet` with these words of a person's, in this dom0.
     pub fn xennet(&self, words: &str) -> Outcome {
+        self.xennet_with(words, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn xennet_with(&self, words: &str, env: &[(&str, &str)]) -> Outcome {
         let mut command = Command::new(xennet());
+        command.envs(env.iter().copied());
         command
             .args(words.split_whitespace())
             .env("OVS_RUNDIR", self.ovs_dir())

@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Online(Which),
     /// Unplug a vif
     Offline(Which),
+    /// Tell the network where a guest is now that came from another host
+    Announce(Which),
     /// Show what a vif is, and what an online would change
     Show(Which),
     /// List every vif
@@ -79,6 +81,12 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let _ = hotplug::load_config(&mut net);
             let mut vif = which.open(&mut net)?;
             options.planned(&if options.dry_run { vif.plan_offline()? } else { vif.offline()? })
+        }
+        Command::Announce(which) => {
+            let mut net = Options::network(which.no_store)?;
+            hotplug::load_config(&mut net)?;
+            let mut vif = which.open(&mut net)?;
+            options.planned(&if options.dry_run { vif.plan_announce()? } else { vif.announce()? })
         }
         Command::Show(which) => {
             let mut net = Options::network(which.no_store)?;

@@ -185,6 +185,18 @@ impl<'a> Apply<'a> {
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
+            Change::FdbLearn { link, mac } => self.kernel.fdb_learn(link, *mac),
+            Change::Announce { link, mac, vlan } => {
+                match self.kernel.announce(link, *mac, *vlan) {
+                    // It went down meanwhile, and nobody is behind it.
+                    Err(error) if error.errno() == libc::ENETDOWN => Ok(()),
+                    outcome => outcome,
+                }
+            }
+            Change::OvsAnnounce { name, mac } => {
+                let dir = self.ovs_socket.parent().map(Path::to_owned).unwrap_or_default();
+                return Ok(self.ovs()?.announce(name, *mac, &dir)?);
+            }
             Change::OvsPortAdd(port) => {
                 let deadline = self.deadline;
                 return Ok(self.ovs()?.port_add(port, deadline)?);

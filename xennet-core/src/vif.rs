@@ -1,3 +1,4 @@
+mod arrival;
 mod look;
 mod policy;
 mod routed;

@@ -14,6 +14,7 @@ mod script;
 mod switch;
 mod table;
 mod vif;
+mod vxlan;
 mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
@@ -28,3 +29,4 @@ pub use routed::RoutedPolicy;
 pub use script::{NetworkScript, ScriptBridge, ScriptKind};
 pub use switch::SwitchPolicy;
 pub use vif::VifConfig;
+pub use vxlan::VxlanPolicy;

@@ -144,6 +144,11 @@ impl NetworkConfig {
             if bridge.uplink.as_ref() == Some(&other.name) || other.uplink.as_ref() == Some(name) {
                 return Err(("uplink", format!("bridge {name}: a bridge is no port of another")));
             }
+            let vni = |policy: &BridgePolicy| policy.vxlan.as_ref().map(|vxlan| vxlan.vni);
+            if let Some(vni) = vni(bridge).filter(|own| vni(other) == Some(*own)) {
+                let words = format!("bridge {name}: {} has vni {vni} already", other.name);
+                return Err(("vxlan", words));
+            }
             let taken = statics(bridge).find(|net| statics(other).any(|o| o.addr() == net.addr()));
             if let Some(net) = taken {
                 let words = format!("bridge {name}: {} has {} already", other.name, net.addr());

@@ -23,6 +23,8 @@ pub struct PortPolicy {
     pub dhcp_server: Option<bool>,
     /// Whether it may speak as a router: `"allow"` or `"deny"`.
     pub router: Option<bool>,
+    /// Whether the network is told where it is when it is plugged in.
+    pub announce: Option<bool>,
     /// Whether rules like those of Xen's own scripts are made as well, by the `iptables` command.
     pub iptables: Option<bool>,
 }
@@ -62,6 +64,7 @@ impl PortPolicy {
             reserve: self.reserve.or(other.reserve),
             dhcp_server: self.dhcp_server.or(other.dhcp_server),
             router: self.router.or(other.router),
+            announce: self.announce.or(other.announce),
             iptables: self.iptables.or(other.iptables),
         }
     }
@@ -75,6 +78,7 @@ impl PortPolicy {
             reserve: table.optional("reserve")?,
             dhcp_server: table.optional("dhcp_server")?.map(allowed),
             router: table.optional("router")?.map(allowed),
+            announce: table.optional("announce")?,
             iptables: table
                 .optional("firewall")?
                 .map(|firewall: Firewall| firewall == Firewall::Iptables),

@@ -6,7 +6,7 @@ use super::{
     BridgePolicy, GuestName, HostAddresses, NatPolicy, NetworkConfig, PortPolicy, RoutedPolicy,
     SwitchPolicy,
 };
-use crate::types::Policing;
+use crate::types::{Policing, VxlanSpec};
 
 impl NetworkConfig {
     /// The text of `xennet.toml` that says this, and nothing that need not be said: what
@@ -61,6 +61,17 @@ impl Writer {
         self.table("[[bridge]]");
         self.text("name", &policy.name);
         self.optional_text("uplink", policy.uplink.as_ref());
+        if let Some(vxlan) = &policy.vxlan {
+            let mut words = format!("vni = {}, local = {}", vxlan.vni, quoted(vxlan.local));
+            let mut add = |key: &str, value: Option<String>| {
+                words.extend(value.map(|value| format!(", {key} = {value}")));
+            };
+            add("dev", vxlan.dev.as_ref().map(quoted));
+            add("remote", vxlan.remote.map(quoted));
+            let usual = vxlan.port.get() == VxlanSpec::PORT;
+            add("port", (!usual).then(|| vxlan.port.to_string()));
+            self.line(format_args!("vxlan = {{ {words} }}"));
+        }
         match &policy.addresses {
             None => {}
             Some(HostAddresses::Inherit) => self.text("addresses", "inherit"),
@@ -136,6 +147,7 @@ impl Writer {
         let permission = |allowed| if allowed { "allow" } else { "deny" };
         self.optional_text("dhcp_server", policy.dhcp_server.map(permission));
         self.optional_text("router", policy.router.map(permission));
+        self.optional("announce", policy.announce);
         let firewall = |iptables| if iptables { "iptables" } else { "none" };
         self.optional_text("firewall", policy.iptables.map(firewall));
     }

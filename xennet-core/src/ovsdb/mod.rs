@@ -6,6 +6,7 @@
 mod client;
 mod error;
 mod framing;
+mod openflow;
 mod port;
 mod value;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{HostRoute, IptablesRule};
 use crate::types::{
     Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, OvsPort, PortSet, Sysctl,
-    VlanRange,
+    VlanId, VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -198,6 +198,29 @@ pub enum Change {
         /// What it said.
         was: String,
     },
+    /// `bridge fdb replace MAC dev NAME master use dynamic`: as if the guest had spoken, wherever it was before.
+    FdbLearn {
+        /// The port.
+        link: LinkRef,
+        /// The guest's address.
+        mac: MacAddr,
+    },
+    /// Says in the guest's name to all behind an interface that it is here now.
+    Announce {
+        /// The interface.
+        link: LinkRef,
+        /// The guest's address.
+        mac: MacAddr,
+        /// The VLAN that it is in there, where its frames leave with a tag.
+        vlan: Option<VlanId>,
+    },
+    /// `ovs-ofctl packet-out BRIDGE in_port=NAME ...`: the same in Open vSwitch, as if it came from the guest.
+    OvsAnnounce {
+        /// The port.
+        name: IfName,
+        /// The guest's address.
+        mac: MacAddr,
+    },
     /// Runs an administrator's hook.
     Hook(Hook),
     /// `xenstore-write PATH VALUE`
@@ -231,7 +254,15 @@ pub struct Hook {
 impl Change {
     /// Whether the kernel (a file is the kernel's, too) or Open vSwitch carries it out, so that it can be read back.
     pub fn is_kernel(&self) -> bool {
-        !matches!(self, Self::Hook(_) | Self::StoreWrite { .. } | Self::StoreRemove { .. })
+        !matches!(
+            self,
+            Self::Hook(_)
+                | Self::StoreWrite { .. }
+                | Self::StoreRemove { .. }
+                | Self::FdbLearn { .. }
+                | Self::Announce { .. }
+                | Self::OvsAnnounce { .. }
+        )
     }
 
     /// What takes it back; none when it cannot or need not be.
@@ -328,6 +359,9 @@ impl Change {
             },
             Self::LinkDelete { .. }
             | Self::Hook(_)
+            | Self::FdbLearn { .. }
+            | Self::Announce { .. }
+            | Self::OvsAnnounce { .. }
             | Self::Sysctl { was: None, .. }
             | Self::OvsPortDelete { was: None, .. }
             | Self::OvnWait { .. } => return None,
@@ -405,6 +439,14 @@ impl fmt::Display for Change {
                 write!(f, "echo {} >{}", text.trim_end(), path.display())
             }
             Self::FileDelete { path, .. } => write!(f, "rm {}", path.display()),
+            Self::FdbLearn { link, mac } => {
+                write!(f, "fdb replace {mac} dev {} master use dynamic", link.name)
+            }
+            Self::Announce { link, mac, vlan } => {
+                write!(f, "announce {mac} on {}", link.name)?;
+                vlan.map_or(Ok(()), |vlan| write!(f, " vlan {vlan}"))
+            }
+            Self::OvsAnnounce { name, mac } => write!(f, "announce {mac} as from {name}"),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),

@@ -22,11 +22,14 @@ pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
 pub use network::{
-    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore, NetworkSnapshot,
+    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
+    NetworkSnapshot, VxlanBefore,
 };
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
-pub use vif::{DhcpSnapshot, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget};
+pub use vif::{
+    DhcpSnapshot, Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget,
+};
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;

@@ -3,6 +3,7 @@
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
 mod address;
+mod announcement;
 mod bridge_spec;
 mod decimal;
 mod fdb;
@@ -24,6 +25,9 @@ mod sysctl;
 mod vif_id;
 mod vlan_id;
 mod vlan_spec;
+mod vxlan;
+
+pub(crate) use announcement::announcement;
 
 pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;
@@ -50,3 +54,4 @@ pub use sysctl::{Family, Sysctl};
 pub use vif_id::{Device, VifId};
 pub use vlan_id::VlanId;
 pub use vlan_spec::{VlanRange, VlanSpec};
+pub use vxlan::{Vni, VxlanInfo, VxlanSpec};

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Vif;
 use super::routed::stale_proxies;
+use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LinkFilter};
@@ -152,6 +152,9 @@ impl Vif<'_> {
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
             seen.guard = self.look_at_guard(config, &seen)?;
+            if seen.policy.announce == Some(true) {
+                seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
+            }
         }
         seen.dhcp = self.look_at_dhcp()?;
         Ok(seen)

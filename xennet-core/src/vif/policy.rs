@@ -37,11 +37,16 @@ impl Vif<'_> {
         let home = format!("/local/domain/{}", self.target.id.domid);
         let told = store.read_many(&[format!("{home}/name"), format!("{home}/vm")])?;
         let mut told = told.into_iter().map(|value| String::from_utf8(value?).ok());
-        let name = told.next().flatten().map(GuestName::Name);
+        let name = told.next().flatten().map(|name| GuestName::Name(settled(&name).to_owned()));
         let uuid = told.next().flatten().and_then(|path| {
             path.strip_prefix("/vm/").map(|uuid| GuestName::Uuid(uuid.to_ascii_lowercase()))
         });
         let names = [name, uuid].into_iter().flatten();
         Ok(names.filter_map(|name| self.net.config.guest(&name).cloned()).collect())
     }
+}
+
+/// The name that a guest has or, while it comes from another host, will have: xl takes the rest away when it may start.
+pub(super) fn settled(name: &str) -> &str {
+    name.strip_suffix("--incoming").unwrap_or(name)
 }

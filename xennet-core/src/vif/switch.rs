@@ -2,6 +2,7 @@
 
 use super::Vif;
 use super::look::port_names;
+use super::policy::settled;
 use crate::config::VifConfig;
 use crate::ovsdb::{self, Ovsdb};
 use crate::plan::{SwitchSnapshot, VifSnapshot};
@@ -83,7 +84,7 @@ impl Vif<'_> {
         let Some(vm) = text(store.read(&format!("{home}/vm"))?) else { return Ok(()) };
         let told = store.read_many(&[format!("{vm}/name"), format!("{vm}/uuid")])?;
         let mut told = told.into_iter().map(text);
-        switch.guest_name = told.next().flatten();
+        switch.guest_name = told.next().flatten().map(|name| settled(&name).to_owned());
         let named = || vm.strip_prefix("/vm/").map(str::to_owned);
         switch.guest_uuid = told.next().flatten().or_else(named);
         Ok(())

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::GuardLevel;
+use crate::config::{GuardLevel, VxlanPolicy};
 use crate::types::{MacAddr, Policing};
 
 /// Every key that there is.
@@ -33,11 +33,14 @@ mac = "00:16:3e:00:00:01"
 [[bridge]]
 name = "guests"
 ipv6 = false
+mtu = 1430
+vxlan = { vni = 100, local = "2001:db8::11", dev = "eth3", remote = "ff05::100", port = 8472 }
 guard = "ip"
 isolated = true
 reserve = true
 dhcp_server = "allow"
 router = "deny"
+announce = true
 firewall = "iptables"
 
 [[bridge]]
@@ -109,7 +112,12 @@ fn reads_every_key_and_nothing() {
     full.mtu = "9000".parse().ok();
     full.mac = Some("00:16:3e:00:00:01".parse::<MacAddr>().unwrap());
     assert_eq!(bridge("xenbr1"), full);
-    assert_eq!(bridge("guests").ipv6, Some(false));
+    let guests = bridge("guests");
+    assert_eq!(guests.ipv6, Some(false));
+    let mut vxlan = VxlanPolicy::new("100".parse().unwrap(), "2001:db8::11".parse().unwrap());
+    (vxlan.dev, vxlan.remote) = ("eth3".parse().ok(), "ff05::100".parse().ok());
+    vxlan.port = 8472.try_into().unwrap();
+    assert_eq!(guests.vxlan, Some(vxlan));
 
     assert!(config.routed[0].proxy_arp && config.routed[0].proxy_ndp);
     assert_eq!(config.routed[0].prefixes.len(), 2);
@@ -119,6 +127,7 @@ fn reads_every_key_and_nothing() {
     let port = &config.bridges[2].port;
     assert_eq!(port.guard, Some(GuardLevel::Ip));
     let switches = (port.isolated, port.reserve, port.dhcp_server, port.router, port.iptables);
+    assert_eq!(port.announce, Some(true));
     assert_eq!(switches, (Some(true), Some(true), Some(true), Some(false), Some(true)));
     let switch = config.switch(&"br-int".parse().unwrap()).unwrap();
     assert_eq!((switch.wait_ovn, switch.port.isolated), (Some(10), Some(true)));
@@ -151,6 +160,31 @@ fn an_error_names_its_line_and_column() {
         (
             "[[bridge]]\nnam = \"b\"\n",
             "line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 0, local = \"192.0.2.1\" }\n",
+            "line 3, column 17: vni \"0\": expected a VXLAN network from 1 to 16777215",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\", remote = \"239.0.0.1\" }\n",
+            "bridge b: the group 239.0.0.1 is joined on an interface: give dev",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\", remote = \"fd00::1\" }\n",
+            "bridge b: fd00::1 and 192.0.2.1 are not of the same protocol",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"fe80::1\" }\n",
+            "bridge b: fe80::1 is on every interface: give dev as well",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"127.0.0.1\" }\n",
+            "bridge b: 127.0.0.1 is no address that other hosts can send to",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\" }\n\
+             [[bridge]]\nname = \"c\"\nvxlan = { vni = 1, local = \"192.0.2.1\" }\n",
+            "bridge c: b has vni 1 already",
         ),
         ("[[bridge]]\nuplink = \"e\"\n", "line 1, column 1: [[bridge]] has no name"),
         ("[[bridge]]\nname = \"a/b\"\n", "line 2, column 8: interface name \"a/b\": expected no"),

@@ -1,6 +1,7 @@
 //! One vif: what makes it usable, and what takes it away.
 
 mod announce;
+mod arrival;
 pub(crate) mod dhcp;
 mod link;
 pub(crate) mod nat;
@@ -51,6 +52,8 @@ pub struct VifSnapshot {
     pub policy: PortPolicy,
     /// What the port is set to; only looked at where the configuration says something of that.
     pub port: Option<Port>,
+    /// The ports by which the bridge reaches others than guests; only looked at for an announcement.
+    pub outlets: Vec<Outlet>,
     /// What the guard has for it; none where there is no guard.
     pub guard: Option<GuardSnapshot>,
     /// The same of the other family of nftables: what is left when it is plugged into something else than it was. Only
@@ -73,6 +76,23 @@ pub struct VifSnapshot {
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
     pub store: Option<VifStore>,
+}
+
+/// A port of a bridge that leads to others than guests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outlet {
+    /// The port.
+    pub link: LinkRef,
+    /// The VLANs that it is in, where the bridge knows them.
+    pub vlans: Vec<VlanRange>,
+}
+
+impl Outlet {
+    /// A port and its VLANs.
+    pub fn new(link: LinkRef, vlans: Vec<VlanRange>) -> Self {
+        Self { link, vlans }
+    }
 }
 
 /// What XenStore says about one vif.

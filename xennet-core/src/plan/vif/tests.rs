@@ -29,6 +29,7 @@ pub(super) fn link(index: u32, name: &str) -> Link {
         master: None,
         kind: None,
         bridge: None,
+        vxlan: None,
         alias: None,
         parent: None,
         addr_gen_mode: Some(AddrGenMode::Eui64),
