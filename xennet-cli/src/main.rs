@@ -12,6 +12,7 @@ mod log;
 #[cfg(test)]
 mod manual;
 mod network;
+mod ovs;
 #[cfg(all(target_env = "gnu", not(test)))]
 mod start;
 mod vif;

@@ -180,7 +180,11 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
         let uplink = policy.uplink.as_ref().map_or("none", |uplink| uplink.as_str());
         let state = if link.up { "up" } else { "down" };
         let carrier = if link.carrier { "carrier" } else { "no carrier" };
-        writeln!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;
+        write!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;
+        if let Some(vxlan) = &policy.vxlan {
+            write!(out, ", VXLAN port {} from {}", vxlan.vni.port_name(), vxlan.local)?;
+        }
+        writeln!(out)?;
         for address in status.seen.addresses.get(&link.index).into_iter().flatten() {
             writeln!(out, "  {address}")?;
         }

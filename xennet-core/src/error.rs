@@ -7,7 +7,7 @@ use crate::config::ConfigError;
 use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
-use crate::{kernel, xenstore};
+use crate::{kernel, ovsdb, xenstore};
 
 /// Why something could not be done. Its text is one complete line: what was attempted, on what, what the system
 /// answered, and what to do.
@@ -33,6 +33,10 @@ pub enum Error {
     /// XenStore refused, or did not answer.
     #[error(transparent)]
     XenStore(#[from] xenstore::Error),
+
+    /// Open vSwitch refused, or did not answer.
+    #[error(transparent)]
+    Ovsdb(#[from] ovsdb::Error),
 
     /// XenStore knows no such backend.
     #[error(
@@ -191,6 +195,7 @@ impl Error {
             Self::Kernel(error) => error.errno(),
             Self::Overtaken(_) => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
+            Self::Ovsdb(error) => error.errno(),
             Self::NoBackend { .. } | Self::NothingToConfirm { .. } => libc::ENOENT,
             Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,

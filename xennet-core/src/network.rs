@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::config::NetworkConfig;
 use crate::kernel::{Kernel, LinkFilter, Nftables};
+use crate::ovsdb::Ovsdb;
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
 use crate::xenstore::XenStore;
-use crate::{Bridge, Error, Guard, Host, Vif};
+use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
@@ -18,6 +19,9 @@ pub struct Dom0Network {
     pub(crate) kernel: Kernel,
     /// Opened when it is first needed.
     pub(crate) nft: Option<Nftables>,
+    /// Opened when it is first needed.
+    pub(crate) ovs: Option<Ovsdb>,
+    pub(crate) ovs_socket: PathBuf,
     pub(crate) store: Option<XenStore>,
     pub(crate) config: NetworkConfig,
     pub(crate) run_dir: PathBuf,
@@ -47,6 +51,8 @@ impl Dom0Network {
         Ok(Self {
             kernel: Kernel::open()?,
             nft: None,
+            ovs: None,
+            ovs_socket: Ovsdb::SOCKET.into(),
             store,
             config: NetworkConfig::default(),
             run_dir: "/run/xennet".into(),
@@ -100,6 +106,16 @@ impl Dom0Network {
         self.root = dir.into();
     }
 
+    /// Where the socket of Open vSwitch's database is, instead of `/run/openvswitch/db.sock`; `[ovs]` in `xennet.toml`
+    /// counts before it.
+    pub fn set_ovs_socket(&mut self, socket: impl Into<PathBuf>) {
+        self.ovs_socket = socket.into();
+    }
+
+    pub(crate) fn ovs_socket(&self) -> &Path {
+        self.config.ovs_socket.as_ref().unwrap_or(&self.ovs_socket)
+    }
+
     /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
     ///
     /// Stay well below the 40 seconds after which libxl kills a hotplug script.
@@ -131,6 +147,11 @@ impl Dom0Network {
     /// One bridge, which need not exist yet.
     pub fn bridge(&mut self, name: IfName) -> Bridge<'_> {
         Bridge::new(self, name)
+    }
+
+    /// What Open vSwitch has of guests.
+    pub fn ovs(&mut self) -> Ovs<'_> {
+        Ovs::new(self)
     }
 
     /// The host's side: what the configuration says of its bridges, addresses and forwarding.

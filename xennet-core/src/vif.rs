@@ -1,5 +1,8 @@
+mod arrival;
 mod look;
+mod policy;
 mod routed;
+mod switch;
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +11,7 @@ use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
 use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, Link, LinkSet, Mode, ParseError, VifId};
+use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error, dhcp, guard};
 
@@ -43,6 +46,8 @@ pub struct VifStatus {
     pub link: Option<Link>,
     /// What the interface is a port of.
     pub master: Option<Link>,
+    /// Its port of an Open vSwitch bridge, if it is one.
+    pub switch: Option<OvsPortNow>,
     /// What XenStore says of it; none without XenStore or without a backend.
     pub store: Option<VifStore>,
     /// What an `online` would now do: nothing when all is well. None when nothing can be planned.
@@ -104,7 +109,7 @@ impl<'n> Vif<'n> {
         let link = self.find(&config)?;
         let mut seen = self.look(&config, link, store)?;
         self.look_at_uplink(&config, &mut seen)?;
-        seen.filters = self.filters();
+        self.look_at_filters(&mut seen);
         Ok(self.target.online(&config, &seen)?)
     }
 
@@ -162,8 +167,11 @@ impl<'n> Vif<'n> {
         let link = self.find_own(&names)?;
         let seen = self.look(&names, link, store)?;
         let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
-        let VifSnapshot { link, master, store, .. } = seen;
-        Ok(VifStatus { target: self.target.clone(), config, link, master, store, drift })
+        let VifSnapshot { link, master, switch, store, .. } = seen;
+        let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
+        let switch =
+            switch.and_then(|switch| switch.ports.into_iter().find(|now| now.port.name == *name));
+        Ok(VifStatus { target: self.target.clone(), config, link, master, switch, store, drift })
     }
 
     /// Tells XenStore that the vif could not be plugged, and why. xl prints `hotplug-error`.
@@ -219,7 +227,7 @@ impl<'n> Vif<'n> {
         };
         let connected =
             status.store.is_some_and(|store| store.hotplug_status.as_deref() == Some(b"connected"));
-        let routed = self.target.mode != Mode::Bridge;
+        let routed = self.target.mode.is_routed();
         Ok(connected && status.link.is_some_and(|link| link.master.is_some() || routed && link.up))
     }
 
@@ -279,7 +287,7 @@ impl<'n> Vif<'n> {
     ) -> Result<Plan, Error> {
         let index = link.index;
         let mut seen = self.look(config, Some(link), store)?;
-        seen.filters = self.filters();
+        self.look_at_filters(&mut seen);
         let uplink = self.uplink(config, &seen);
         let _uplink_lock =
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
@@ -348,6 +356,11 @@ fn look_again(
         Some(before) => Some(routed::look_again(kernel, target, config, Some(&link), before)?),
         None => None,
     };
+    if let Some(switch) = &mut seen.switch {
+        let names = look::port_names(target, config, Some(&link));
+        switch.ports = apply.ovs()?.ports(&names)?;
+    }
+    let kernel = apply.kernel();
     seen.link = Some(link);
     seen.port =
         bridge.map_or(Ok(None), |bridge| look::port(kernel, target, config, &seen, bridge))?;

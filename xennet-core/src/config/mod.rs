@@ -11,8 +11,10 @@ mod network;
 mod port;
 mod routed;
 mod script;
+mod switch;
 mod table;
 mod vif;
+mod vxlan;
 mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
@@ -25,4 +27,6 @@ pub use network::{Forwarding, NetworkConfig};
 pub use port::{GuestName, GuestPolicy, PortPolicy};
 pub use routed::RoutedPolicy;
 pub use script::{NetworkScript, ScriptBridge, ScriptKind};
+pub use switch::SwitchPolicy;
 pub use vif::VifConfig;
+pub use vxlan::VxlanPolicy;

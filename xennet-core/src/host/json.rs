@@ -14,6 +14,7 @@ impl Serialize for HostStatus {
             "bridges": before.map(|bridge| json!({
                 "name": bridge.name.as_str(), "made": bridge.made,
                 "uplink": bridge.uplink.as_ref().map(IfName::as_str),
+                "vxlan": bridge.vxlan.as_ref().map(|vxlan| vxlan.name.as_str()),
             })).collect::<Vec<_>>(),
             "unconfirmed": self.unconfirmed.as_ref().map(|one| json!({
                 "watchdog": one.watchdog, "watched": one.watched,

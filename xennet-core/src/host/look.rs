@@ -1,13 +1,14 @@
 //! What there is of the host's network.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::managers::managers;
 use crate::bridge::own_mac;
 use crate::filters::filters;
-use crate::kernel::{self, LinkFilter, Nftables, RouteFilter, sysctl};
+use crate::kernel::{self, Kernel, LinkFilter, Nftables, RouteFilter, sysctl};
 use crate::plan::{HostRoute, NatSnapshot, NetworkBefore, NetworkSnapshot};
-use crate::types::{IfName, LinkRef};
+use crate::types::{IfName, Link, LinkRef};
 use crate::{Dom0Network, Error, apply};
 
 pub(super) fn look(
@@ -33,6 +34,16 @@ pub(super) fn look(
         neighbours.retain(|neighbour| neighbour.permanent);
         seen.neighbours.insert(index, neighbours);
         seen.managed.extend(managers(&net.root, index, name));
+    }
+    for policy in &net.config.bridges {
+        let Some(vxlan) = &policy.vxlan else { continue };
+        let link = seen.link(&vxlan.vni.port_name()).filter(|link| link.master.is_some());
+        if let Some(index) = link.map(|link| link.index) {
+            seen.ports.extend(kernel.port(index)?.map(|port| (index, port)));
+        }
+        if vxlan.dev.is_none() {
+            seen.homes.extend(home(kernel, &seen.links, vxlan.local)?);
+        }
     }
     let routes = kernel.routes(RouteFilter::default())?;
     seen.routes = routes
@@ -77,6 +88,20 @@ fn translation(nft: &mut Nftables) -> Result<NatSnapshot, kernel::Error> {
             return Ok(seen);
         }
     }
+}
+
+/// The interface that has an address.
+fn home(
+    kernel: &mut Kernel,
+    links: &[Link],
+    local: IpAddr,
+) -> Result<Option<(IpAddr, IfName)>, Error> {
+    for link in links {
+        if kernel.addresses(&link.reference())?.iter().any(|one| one.address.addr() == local) {
+            return Ok(Some((local, link.name.clone())));
+        }
+    }
+    Ok(None)
 }
 
 /// `RTPROT_RA`

@@ -22,11 +22,14 @@ pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
 pub use network::{
-    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore, NetworkSnapshot,
+    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
+    NetworkSnapshot, VxlanBefore,
 };
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
-pub use vif::{DhcpSnapshot, RoutedSnapshot, VifSnapshot, VifStore, VifTarget};
+pub use vif::{
+    DhcpSnapshot, Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget,
+};
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;
@@ -57,7 +60,7 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// The part that the kernel carries out, and that can be read back from it.
+    /// The part that the kernel or Open vSwitch carries out, and that can be read back from it.
     pub fn kernel(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }

@@ -1,10 +1,11 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::ForeignFilter;
-use crate::types::{IfName, Sysctl};
+use crate::types::{IfName, Mtu, Sysctl};
 
 /// Something that a plan does not change, and that may undo or outlive it. Prints as one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,22 @@ pub enum Warning {
         link: IfName,
         /// Which filter.
         filter: ForeignFilter,
+    },
+    /// Nobody can know how long a packet may be between hosts.
+    UnderlayUnknown {
+        /// The bridge.
+        bridge: IfName,
+        /// The address that packets to other hosts come from.
+        local: IpAddr,
+        /// The bridge's MTU.
+        mtu: Mtu,
+    },
+    /// A guest has addresses that nothing holds it to.
+    Unguarded {
+        /// The guest's interface.
+        link: IfName,
+        /// The bridge of Open vSwitch.
+        bridge: IfName,
     },
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
@@ -120,6 +137,11 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered { link, filter } => write!(f, "{link}: {filter}"),
+            Self::Unguarded { link, bridge } => write!(
+                f,
+                "{link}: nothing holds it to its ip= on {bridge}, a bridge of Open vSwitch: let OVN (port security) or \
+                 OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
+            ),
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \
@@ -133,6 +155,11 @@ impl fmt::Display for Warning {
             Self::NotProxied { prefix, uplink } => write!(
                 f,
                 "{prefix}: the host answers on {uplink} for single addresses only; have the network route it here"
+            ),
+            Self::UnderlayUnknown { bridge, local, mtu } => write!(
+                f,
+                "{bridge}: no interface with an mtu of its own has {local}, so nobody sees whether frames of mtu {mtu} fit \
+                 between hosts: set mtu, or dev in vxlan"
             ),
             Self::NoIpv6 { link, prefix } => {
                 write!(f, "{link}: the host has no IPv6 on it, so {prefix} is not routed")

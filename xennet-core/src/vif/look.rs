@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Vif;
 use super::routed::stale_proxies;
-use crate::config::{GuestName, PortPolicy, VifConfig};
+use super::{Vif, arrival};
+use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::guard::GuardSnapshot;
@@ -101,11 +101,13 @@ impl Vif<'_> {
         store: Option<VifStore>,
     ) -> Result<VifSnapshot, Error> {
         let kernel = &mut self.net.kernel;
-        let routed = self.target.mode != Mode::Bridge;
+        let routed = self.target.mode.is_routed();
         let bridges = match self.target.bridge_names(config)? {
-            _ if routed => Vec::new(),
+            _ if routed || self.target.mode == Mode::OpenVswitch => Vec::new(),
             names => bridges(kernel, &names)?,
         };
+        let (switch, bridges) = self.look_at_switch(config, link.as_ref(), bridges)?;
+        let kernel = &mut self.net.kernel;
         let addresses =
             link.as_ref().map_or(Ok(Vec::new()), |link| kernel.addresses(&link.reference()))?;
         let master = match link.as_ref().and_then(|link| link.master) {
@@ -132,6 +134,7 @@ impl Vif<'_> {
             lossy,
             vlans,
             bridges,
+            switch,
             hooks,
             store,
             ..VifSnapshot::default()
@@ -140,43 +143,21 @@ impl Vif<'_> {
             seen.policy = self.guest()?.unwrap_or_default();
             seen.routed = Some(self.look_at_routes(config, seen.link.as_ref())?);
             seen.guard = self.look_at_guard(config, &seen)?;
+        } else if let Some(switch) = &seen.switch {
+            seen.policy = self.switch_policy(switch)?;
+            seen.guard = self.look_at_guard(config, &seen)?;
         } else if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
             let (index, name) = (bridge.index, bridge.name.clone());
             seen.policy = self.policy(&name)?;
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
             seen.guard = self.look_at_guard(config, &seen)?;
+            if seen.policy.announce == Some(true) {
+                seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
+            }
         }
         seen.dhcp = self.look_at_dhcp()?;
         Ok(seen)
-    }
-
-    /// What the host's configuration says of the port: first for this guest, then for this bridge.
-    fn policy(&mut self, bridge: &IfName) -> Result<PortPolicy, Error> {
-        let guest = self.guest()?.unwrap_or_default();
-        let bridge = self.net.config.bridge(bridge).map(|bridge| bridge.port.clone());
-        Ok(guest.or(&bridge.unwrap_or_default()))
-    }
-
-    /// What the host's configuration says of this guest. XenStore is only asked who it is where that matters.
-    fn guest(&mut self) -> Result<Option<PortPolicy>, Error> {
-        if self.net.config.guests.is_empty() {
-            return Ok(None);
-        }
-        let Some(store) = &mut self.net.store else { return Ok(None) };
-        let home = format!("/local/domain/{}", self.target.id.domid);
-        let told = store.read_many(&[format!("{home}/name"), format!("{home}/vm")])?;
-        let mut told = told.into_iter().map(|value| String::from_utf8(value?).ok());
-        let name = told.next().flatten().map(GuestName::Name);
-        let uuid = told.next().flatten().and_then(|path| {
-            path.strip_prefix("/vm/").map(|uuid| GuestName::Uuid(uuid.to_ascii_lowercase()))
-        });
-        let policies = [name, uuid].into_iter().flatten();
-        // Whoever is named in both ways is meant by both.
-        Ok(policies
-            .filter_map(|name| self.net.config.guest(&name))
-            .map(|policy| policy.port.clone())
-            .reduce(|one, other| one.or(&other)))
     }
 
     /// What the guard has for the port. Where nothing is to be guarded, a kernel without nftables will do.
@@ -186,7 +167,7 @@ impl Vif<'_> {
         seen: &VifSnapshot,
     ) -> Result<Option<GuardSnapshot>, Error> {
         let entry = self.target.guard(config, seen);
-        let ports = self.port_names(config, seen.link.as_ref());
+        let ports = port_names(&self.target, config, seen.link.as_ref());
         let (owner, family) = (self.target.owner(), self.target.family());
         let looked = apply::nft(&mut self.net.nft)
             .map_err(Error::from)
@@ -197,27 +178,22 @@ impl Vif<'_> {
         }
     }
 
-    /// Every name that the port has, shall have, or came with.
-    fn port_names(&self, config: &VifConfig, link: Option<&Link>) -> Vec<IfName> {
-        let mut names = vec![self.target.name.clone()];
-        let others = [self.target.final_name(config).ok(), link.map(|link| link.name.clone())];
-        for name in others.into_iter().flatten() {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    /// Other people's filters that the vif's frames pass: none of what Open vSwitch forwards.
+    pub(super) fn look_at_filters(&mut self, seen: &mut VifSnapshot) {
+        if self.target.mode != Mode::OpenVswitch {
+            seen.filters = self.filters();
         }
-        names
     }
 
     /// Other people's filters that the guest's packets pass.
-    pub(super) fn filters(&mut self) -> FilterSnapshot {
-        filters(&mut self.net.nft, self.target.mode != Mode::Bridge)
+    fn filters(&mut self) -> FilterSnapshot {
+        filters(&mut self.net.nft, self.target.mode.is_routed())
     }
 
     /// The managed uplink of the bridge that is meant.
     pub(super) fn uplink(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<Uplink> {
-        let routed = self.target.mode != Mode::Bridge;
-        let bridge = self.target.choose_bridge(config, seen).ok().filter(|_| !routed)?;
+        let bridged = self.target.mode == Mode::Bridge;
+        let bridge = self.target.choose_bridge(config, seen).ok().filter(|_| bridged)?;
         Uplink::of(bridge, &self.net.config)
     }
 
@@ -236,11 +212,13 @@ impl Vif<'_> {
             Some(index) => kernel.link_at(index)?,
             None => None,
         };
-        let routed = self.target.mode != Mode::Bridge;
+        let routed = self.target.mode.is_routed();
         // Wherever the vif is a port it is taken out; which bridge was meant matters to a managed uplink only.
         let bridges = match &master {
             Some(master) => vec![master.clone()],
-            None if routed || self.net.config.bridges.is_empty() => Vec::new(),
+            None if self.target.mode != Mode::Bridge || self.net.config.bridges.is_empty() => {
+                Vec::new()
+            }
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
         let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
@@ -259,7 +237,8 @@ impl Vif<'_> {
             seen.policy = self.policy(&bridge).unwrap_or_default();
         }
         seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
-        let ports = self.port_names(&config, seen.link.as_ref());
+        seen.switch = self.look_for_ports(&config, &seen);
+        let ports = port_names(&self.target, &config, seen.link.as_ref());
         if let Ok(nft) = apply::nft(&mut self.net.nft) {
             let mut look =
                 |family| guard::look(nft, family, None, &ports, self.target.owner()).ok();
@@ -301,6 +280,22 @@ impl Vif<'_> {
     }
 }
 
+/// Every name that the port has, shall have, or came with.
+pub(super) fn port_names(
+    target: &VifTarget,
+    config: &VifConfig,
+    link: Option<&Link>,
+) -> Vec<IfName> {
+    let mut names = vec![target.name.clone()];
+    let others = [target.final_name(config).ok(), link.map(|link| link.name.clone())];
+    for name in others.into_iter().flatten() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The interfaces that `bridge` can mean: the first that exists, for whether it is a bridge is for the plan to say.
 /// All bridges when it names none.
 fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
@@ -319,8 +314,11 @@ pub(super) fn vlans(
     link: Option<&Link>,
     bridges: &[Link],
 ) -> Result<Vec<VlanRange>, Error> {
-    let port = link.filter(|link| bridges.iter().any(|bridge| link.master == Some(bridge.index)));
-    match port.filter(|_| config.vlan.is_some()) {
+    let joined = |link: &&Link| bridges.iter().find(|bridge| link.master == Some(bridge.index));
+    // What contradicts itself is for the plan to say.
+    let wanted =
+        |bridge: &Link| config.vlans_on(&bridge.name).map_or(true, |vlans| vlans.is_some());
+    match link.filter(|link| joined(link).is_some_and(wanted)) {
         Some(port) => Ok(kernel.vlans(&port.reference())?),
         None => Ok(Vec::new()),
     }

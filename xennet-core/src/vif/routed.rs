@@ -33,8 +33,13 @@ impl Vif<'_> {
         self.nat = match mode {
             Mode::Nat => nat::policy(config, &self.net.config).cloned(),
             Mode::Bridge => self.nat_of_bridge(config),
-            Mode::Route => None,
+            Mode::Route | Mode::OpenVswitch => None,
         };
+        let mut names = config.bridge.iter().flat_map(BridgeSpec::names);
+        if mode == Mode::Bridge && names.any(|name| self.net.config.switch(&name).is_some()) {
+            self.target.mode = Mode::OpenVswitch;
+        }
+        drop(names);
         if let (Mode::Nat, Some(bridge)) =
             (mode, self.nat.as_ref().and_then(|nat| nat.bridge.as_ref()))
         {
@@ -57,9 +62,9 @@ impl Vif<'_> {
 
     /// The guests behind the host's address that share the bridge which is asked for.
     fn nat_of_bridge(&self, config: &VifConfig) -> Option<NatPolicy> {
-        let bridge = config.bridge.as_ref()?.link_name().ok()?;
-        let mut all = self.net.config.nat.iter();
-        all.find(|nat| nat.bridge.as_ref() == Some(&bridge)).cloned()
+        let of =
+            |bridge| self.net.config.nat.iter().find(|nat| nat.bridge.as_ref() == Some(&bridge));
+        config.bridge.as_ref()?.names().find_map(of).cloned()
     }
 
     /// An address of each subnet: the one that the guest has already, or one that nobody has.

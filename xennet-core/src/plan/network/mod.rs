@@ -8,17 +8,21 @@ mod nat;
 mod now;
 mod rollback;
 mod stop;
+mod tunnel;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
+pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore, VxlanBefore};
 pub use nat::{NatRules, NatSnapshot};
 pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
 use super::{Change, FilterSnapshot, HostRoute, Managed, Plan, PlanError, Warning};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
-use crate::types::{Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Sysctl};
+use crate::types::{
+    Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
+};
 
 /// What there is of a host's network, as far as a plan for it depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +44,10 @@ pub struct NetworkSnapshot {
     pub nat: NatSnapshot,
     /// Other people's filters that guests' packets may have to pass; only looked at where there is a `[[nat]]`.
     pub filters: FilterSnapshot,
+    /// What the VXLAN ports that are in a bridge already are set to, by index.
+    pub ports: BTreeMap<u32, Port>,
+    /// Which interface has the address that a VXLAN port sends from; only looked at where no `dev` is set.
+    pub homes: BTreeMap<IpAddr, IfName>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,
     /// What there was before xennet changed it; none when it has not.

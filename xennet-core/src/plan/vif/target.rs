@@ -29,7 +29,7 @@ impl VifTarget {
 
     /// The family of nftables that sees its packets.
     pub fn family(&self) -> NftFamily {
-        if self.mode == Mode::Bridge { NftFamily::Bridge } else { NftFamily::Inet }
+        if self.mode.is_routed() { NftFamily::Inet } else { NftFamily::Bridge }
     }
 
     /// The family of nftables that would see its packets if it were plugged into something else.
