@@ -2,6 +2,7 @@
 
 pub mod c;
 pub mod c_header;
+pub mod callgrind;
 pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;
@@ -12,6 +13,7 @@ pub mod lan;
 pub mod listener;
 pub mod netns;
 pub mod nft;
+pub mod peak;
 pub mod strace;
 pub mod talk;
 pub mod tap;
