@@ -58,99 +58,53 @@ impl Programs {
         &'s self,
         scene: &'s Scene,
     ) -> Result<Vec<Box<dyn Contender + 's>>> {
-        let dom0 = &scene.dom0;
-        let store = scene.setting.store;
-        let mut all: Vec<Box<dyn Contender + 's>> = Vec::new();
-        let mut add = |name, filter, commands: Commands<'s>| {
-            all.push(Box::new(Process { name, filter, scene, commands }));
+        let process = |name, filter, commands: Commands<'s>| -> Box<dyn Contender + 's> {
+            Box::new(Process { name, filter, scene, commands })
         };
-        let floor = self.floor();
-        add(
-            name::C_FLOOR,
-            Filter::None,
-            Box::new(move |action, port| {
-                let mut command = plain(&floor);
-                command.args([action.word(), &port.name, BRIDGE]);
-                if store {
-                    command.args([
-                        format!("{}/mtu", dom0.frontend(port.id)),
-                        format!("{}/hotplug-status", dom0.backend(port.id)),
-                    ]);
-                    command.env("XENSTORED_PATH", dom0.store.socket());
-                }
-                vec![command]
-            }),
-        );
-        let script = dom0.dir().join("ours/vif-bridge");
-        add(
-            name::COMMAND,
-            Filter::Guard,
-            Box::new(move |action, port| {
-                vec![if store {
-                    hotplug(dom0, &script, action, port)
-                } else {
-                    by_hand(dom0, action, port)
-                }]
-            }),
-        );
-        if store {
-            for (name, filter, script) in stock_scripts(dom0)? {
-                add(
-                    name,
-                    filter,
-                    Box::new(move |action, port| vec![hotplug(dom0, &script, action, port)]),
-                );
+        let none = Filter::None;
+        let floor: Commands = Box::new(|action, port| vec![self.floor_call(scene, action, port)]);
+        let ours: Commands = Box::new(|action, port| vec![ours(scene, action, port)]);
+        let ip: Commands = Box::new(|action, port| ip_calls(scene, action, port));
+        let batch: Commands = Box::new(|action, port| self.ip_batch(scene, action, port));
+        let mut all = vec![
+            process(name::C_FLOOR, none, floor),
+            process(name::COMMAND, Filter::Guard, ours),
+            process(name::IP, none, ip),
+            process(name::IP_BATCH, none, batch),
+        ];
+        if scene.setting.store {
+            for (name, filter, script) in stock_scripts(&scene.dom0)? {
+                let call = move |action, port: &Port| hotplug(&scene.dom0, &script, action, port);
+                let stock: Commands = Box::new(move |action, port| vec![call(action, port)]);
+                all.push(process(name, filter, stock));
             }
         } else {
-            let program = self.rtnetlink.clone();
-            add(
-                name::RTNETLINK,
-                Filter::None,
-                Box::new(move |action, port| {
-                    let mut command = plain(&program);
-                    command.args([action.word(), &port.name]);
-                    vec![command]
-                }),
-            );
+            let by_crate: Commands = Box::new(|action, port| {
+                let mut command = plain(&self.rtnetlink);
+                command.args([action.word(), &port.name]);
+                vec![command]
+            });
+            all.push(process(name::RTNETLINK, none, by_crate));
         }
-        let connected = move |port: &Port| {
-            let mut command = plain("xenstore-write");
-            command.args([
-                format!("{}/mtu", dom0.frontend(port.id)),
-                "1500".to_owned(),
-                format!("{}/hotplug-status", dom0.backend(port.id)),
-                "connected".to_owned(),
-            ]);
-            command.env("XENSTORED_PATH", dom0.store.socket());
-            command
-        };
-        let told =
-            move |action, port: &Port| (store && action == Action::Online).then(|| connected(port));
-        add(
-            name::IP,
-            Filter::None,
-            Box::new(move |action, port| {
-                let lines = ip_lines(action, port);
-                let steps = lines.iter().map(|line| {
-                    let mut command = plain("ip");
-                    command.args(line.split(' '));
-                    command
-                });
-                steps.chain(told(action, port)).collect()
-            }),
-        );
-        let batch = self.dir.path().join("batch");
-        add(
-            name::IP_BATCH,
-            Filter::None,
-            Box::new(move |action, port| {
-                let mut ip = plain("ip");
-                fs::write(&batch, ip_lines(action, port).join("\n")).expect("our own directory");
-                ip.arg("-batch").arg(&batch);
-                std::iter::once(ip).chain(told(action, port)).collect()
-            }),
-        );
         Ok(all)
+    }
+
+    fn floor_call(&self, scene: &Scene, action: Action, port: &Port) -> Command {
+        let dom0 = &scene.dom0;
+        let mut command = plain(self.floor());
+        command.args([action.word(), &port.name, BRIDGE]);
+        if scene.setting.store {
+            command.args(keys(dom0, port)).env("XENSTORED_PATH", dom0.store.socket());
+        }
+        command
+    }
+
+    fn ip_batch(&self, scene: &Scene, action: Action, port: &Port) -> Vec<Command> {
+        let file = self.dir.path().join("batch");
+        fs::write(&file, ip_lines(action, port).join("\n")).expect("our own directory");
+        let mut ip = plain("ip");
+        ip.arg("-batch").arg(&file);
+        std::iter::once(ip).chain(connected(scene, action, port)).collect()
     }
 }
 
@@ -224,6 +178,15 @@ pub fn hotplug(dom0: &Dom0, script: &Path, action: Action, port: &Port) -> Comma
     command
 }
 
+fn ours(scene: &Scene, action: Action, port: &Port) -> Command {
+    let dom0 = &scene.dom0;
+    if scene.setting.store {
+        hotplug(dom0, &dom0.dir().join("ours/vif-bridge"), action, port)
+    } else {
+        by_hand(dom0, action, port)
+    }
+}
+
 /// `xennet vif`, as a person calls it who has no XenStore.
 fn by_hand(dom0: &Dom0, action: Action, port: &Port) -> Command {
     let mut command = plain(xennet());
@@ -241,6 +204,34 @@ fn by_hand(dom0: &Dom0, action: Action, port: &Port) -> Command {
         .env("XENNET_HOOK_DIR", dom0.hook_dir())
         .env("XENNET_CONFIG", dom0.dir().join("xennet.toml"));
     command
+}
+
+fn ip_calls(scene: &Scene, action: Action, port: &Port) -> Vec<Command> {
+    let lines = ip_lines(action, port);
+    let steps = lines.iter().map(|line| {
+        let mut command = plain("ip");
+        command.args(line.split(' '));
+        command
+    });
+    steps.chain(connected(scene, action, port)).collect()
+}
+
+/// What those who cannot talk to XenStore end with.
+fn connected(scene: &Scene, action: Action, port: &Port) -> Option<Command> {
+    let dom0 = &scene.dom0;
+    (scene.setting.store && action == Action::Online).then(|| {
+        let [mtu, status] = keys(dom0, port);
+        let mut command = plain("xenstore-write");
+        command.args([&mtu, "1500", &status, "connected"]);
+        command.env("XENSTORED_PATH", dom0.store.socket());
+        command
+    })
+}
+
+/// The keys that are written when a vif is plugged.
+fn keys(dom0: &Dom0, port: &Port) -> [String; 2] {
+    let (frontend, backend) = (dom0.frontend(port.id), dom0.backend(port.id));
+    [format!("{frontend}/mtu"), format!("{backend}/hotplug-status")]
 }
 
 /// The same steps as the stock script's.
