@@ -20,7 +20,8 @@ SCRIPTDIR ?= /etc/xen/scripts
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What programs are linked with; it changes when the ABI breaks.
 SONAME := libxennet.so.0
-STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST)
+# It lies anywhere in memory, and has to put its own addresses right: they are packed, which is a tenth of the work.
+STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" $(CARGO) build --locked --release --target $(HOST)
 
 .PHONY: all build lib header demo test test-xen bench check setup clean
 .PHONY: install uninstall install-scripts uninstall-scripts

@@ -1,7 +1,6 @@
 //! Called as one of Xen's network scripts of old: `network-bridge start netdev=eth0 bridge=xenbr0`.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use xennet_core::Dom0Network;
 use xennet_core::config::{NetworkConfig, NetworkScript, ScriptBridge, ScriptKind};
@@ -16,7 +15,7 @@ pub(crate) fn script(name: &str) -> Option<ScriptKind> {
 }
 
 /// The whole life of a network script.
-pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> u8 {
     finish(kind.name(), called(kind, args))
 }
 

@@ -309,7 +309,10 @@ fn look_again(
     let kernel = apply.kernel();
     let link =
         kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
-    seen.addresses = kernel.addresses(&link.reference())?;
+    // On a bridge, one that had none and makes none of its own has none now.
+    if seen.routed.is_some() || !seen.addresses.is_empty() {
+        seen.addresses = kernel.addresses(&link.reference())?;
+    }
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
     let bridge = link.master;

@@ -19,7 +19,7 @@ pub struct FilterSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "whoever looks at the kernel makes one")]
 pub struct BridgeNetfilter {
-    /// They do.
+    /// They do; not looked at where there is no filter that could drop anything.
     pub on: bool,
     /// The legacy iptables' FORWARD policy is DROP.
     pub legacy_drops: bool,

@@ -212,18 +212,17 @@ impl Vif<'_> {
 
     /// Other people's filters that bridged frames pass. A kernel that cannot say has none.
     pub(super) fn filters(&mut self) -> FilterSnapshot {
+        let nft = apply::nft(&mut self.net.nft).ok();
+        let forward = nft.and_then(|nft| forward_chains(nft).ok()).unwrap_or_default();
         let look = |family| {
-            let on = bridge_nf(family).unwrap_or(false);
-            let seen = on || self.target.mode != Mode::Bridge;
-            let legacy_drops = seen && legacy_forward_drops(family).unwrap_or(false);
+            let legacy_drops = legacy_forward_drops(family).unwrap_or(false);
+            // Whether bridged frames come by matters where somebody is there who might drop them.
+            let somebody = legacy_drops || !forward.is_empty();
+            let on =
+                somebody && self.target.mode == Mode::Bridge && bridge_nf(family).unwrap_or(false);
             BridgeNetfilter { on, legacy_drops }
         };
-        let (ipv4, ipv6) = (look(Family::V4), look(Family::V6));
-        let mut seen = FilterSnapshot { ipv4, ipv6, ..FilterSnapshot::default() };
-        if let Ok(nft) = apply::nft(&mut self.net.nft) {
-            seen.forward = forward_chains(nft).unwrap_or_default();
-        }
-        seen
+        FilterSnapshot { ipv4: look(Family::V4), ipv6: look(Family::V6), forward }
     }
 
     /// The managed uplink of the bridge that is meant.

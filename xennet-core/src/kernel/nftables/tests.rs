@@ -291,6 +291,6 @@ proptest! {
     fn any_answer_to_a_batch_is_read(bytes: Vec<u8>) {
         let mut request = Request::new(&batch(vec![NftCommand::TableDelete], None));
         request.messages.sequence(1);
-        let _ = request.answer(&bytes, 1, 99);
+        let _ = request.answer(&bytes, 1);
     }
 }
