@@ -63,9 +63,10 @@ test: setup build lib
 test-xen: setup build
 	XENNET_BIN=$(XENNET) tests/xen/run
 
-# Figures, not tests.
-bench: cc
-	$(CARGO) bench --locked --package xennet-benches
+# Figures, not tests: all of them, written to docs/; or a quick look, as by ARGS="--rounds 3 --fill 0 --only plugs".
+ARGS ?= --write
+bench: setup build lib
+	XENNET_BIN=$(XENNET) XENNET_LIB=$(LIBXENNET) $(CARGO) bench --locked --package xennet-benches --bench performance -- $(ARGS)
 
 check: cc
 	$(CARGO) fmt --all --check
