@@ -14,7 +14,7 @@ LIBXENNET := $(TARGET)/ffi
 DEB := $(TARGET)/deb
 
 # Xen's scripts that xennet can be.
-SCRIPTS := vif-bridge vif-route vif-nat network-bridge network-route network-nat network-dummy
+SCRIPTS := vif-bridge vif-route vif-nat vif-openvswitch network-bridge network-route network-nat network-dummy
 
 # Where `make install` puts things; DESTDIR stands before each.
 PREFIX ?= /usr/local
@@ -28,26 +28,6 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
-SCRIPTDIR ?= /etc/xen/scripts
-VERSION := 0.20.2
-
-# The command is one static file: a third of what a dynamic one does for a plug is loading its libraries.
-# Only for the target, because a procedural macro cannot be static: so the target is named, though it is this machine.
-HOST := $(or $(shell rustc --version --verbose 2>/dev/null | sed -n 's/^host: //p'),$(shell uname -m)-unknown-linux-gnu)
-TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-XENNET := $(TARGET)/$(HOST)/release/xennet
-LIBXENNET := $(TARGET)/ffi
-# Where the packages come to be.
-DEB := $(TARGET)/deb
-
-# Xen's scripts that xennet can be.
-SCRIPTS := vif-bridge vif-route vif-nat network-bridge network-route network-nat network-dummy
-
-# Where `make install` puts things; DESTDIR stands before each.
-PREFIX ?= /usr/local
-SBINDIR ?= $(PREFIX)/sbin
-LIBDIR ?= $(PREFIX)/lib
-INCLUDEDIR ?= $(PREFIX)/include
 SCRIPTDIR ?= /etc/xen/scripts
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What programs are linked with; it changes when the ABI breaks.
@@ -83,9 +63,10 @@ test: setup build lib
 test-xen: setup build
 	XENNET_BIN=$(XENNET) tests/xen/run
 
-# Figures, not tests.
-bench: cc
-	$(CARGO) bench --locked --package xennet-benches
+# Figures, not tests: all of them, written to docs/; or a quick look, as by ARGS="--rounds 3 --fill 0 --only plugs".
+ARGS ?= --write
+bench: setup build lib
+	XENNET_BIN=$(XENNET) XENNET_LIB=$(LIBXENNET) $(CARGO) bench --locked --package xennet-benches --bench performance -- $(ARGS)
 
 check: cc
 	$(CARGO) fmt --all --check

@@ -1,6 +1,22 @@
 //! Measurements: contenders side by side in one run, in turns, so that what else the machine does hits them alike.
 
+pub mod blaster;
+pub mod contender;
+pub mod data_plane;
+pub mod figures;
+pub mod inside;
+pub mod machine;
+pub mod options;
+pub mod plugs;
+pub mod report;
+pub mod scene;
+pub mod storm;
+
+use std::error::Error;
 use std::time::{Duration, Instant};
+
+/// A measurement fails by its first error: there is nobody to recover.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Runs the contenders in turns and prints the median of each, and its ratio to the first's.
 pub fn compare(title: &str, rounds: usize, contenders: &mut [(&str, &mut dyn FnMut())]) {

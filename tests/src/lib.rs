@@ -2,6 +2,7 @@
 
 pub mod c;
 pub mod c_header;
+pub mod callgrind;
 pub mod domain_store;
 pub mod embedded_store;
 pub mod faulty_store;
@@ -17,6 +18,7 @@ pub mod nft;
 pub mod ovn;
 pub mod ovs;
 pub mod roff;
+pub mod peak;
 pub mod strace;
 pub mod talk;
 pub mod tap;

@@ -33,6 +33,16 @@ impl Traced {
         self.calls.iter().filter(|call| !piece(call)).count() + asked.count()
     }
 
+    /// How many bytes came in by sockets.
+    pub fn received(&self) -> u64 {
+        let count = |call: &String| call.rsplit_once("= ")?.1.parse::<u64>().ok();
+        ["recvfrom", "recvmsg", "recv"]
+            .into_iter()
+            .flat_map(|name| self.named(name))
+            .filter_map(count)
+            .sum()
+    }
+
     /// Those of this name.
     pub fn named(&self, call: &str) -> impl Iterator<Item = &String> {
         let start = format!("{call}(");
