@@ -34,6 +34,9 @@ _xennet() {
             xennet,network)
                 cmd="xennet__subcmd__network"
                 ;;
+            xennet,ovs)
+                cmd="xennet__subcmd__ovs"
+                ;;
             xennet,vif)
                 cmd="xennet__subcmd__vif"
                 ;;
@@ -121,6 +124,9 @@ _xennet() {
             xennet__subcmd__help,network)
                 cmd="xennet__subcmd__help__subcmd__network"
                 ;;
+            xennet__subcmd__help,ovs)
+                cmd="xennet__subcmd__help__subcmd__ovs"
+                ;;
             xennet__subcmd__help,vif)
                 cmd="xennet__subcmd__help__subcmd__vif"
                 ;;
@@ -180,6 +186,12 @@ _xennet() {
                 ;;
             xennet__subcmd__help__subcmd__network,watchdog)
                 cmd="xennet__subcmd__help__subcmd__network__subcmd__watchdog"
+                ;;
+            xennet__subcmd__help__subcmd__ovs,gc)
+                cmd="xennet__subcmd__help__subcmd__ovs__subcmd__gc"
+                ;;
+            xennet__subcmd__help__subcmd__vif,announce)
+                cmd="xennet__subcmd__help__subcmd__vif__subcmd__announce"
                 ;;
             xennet__subcmd__help__subcmd__vif,list)
                 cmd="xennet__subcmd__help__subcmd__vif__subcmd__list"
@@ -259,6 +271,21 @@ _xennet() {
             xennet__subcmd__network__subcmd__help,watchdog)
                 cmd="xennet__subcmd__network__subcmd__help__subcmd__watchdog"
                 ;;
+            xennet__subcmd__ovs,gc)
+                cmd="xennet__subcmd__ovs__subcmd__gc"
+                ;;
+            xennet__subcmd__ovs,help)
+                cmd="xennet__subcmd__ovs__subcmd__help"
+                ;;
+            xennet__subcmd__ovs__subcmd__help,gc)
+                cmd="xennet__subcmd__ovs__subcmd__help__subcmd__gc"
+                ;;
+            xennet__subcmd__ovs__subcmd__help,help)
+                cmd="xennet__subcmd__ovs__subcmd__help__subcmd__help"
+                ;;
+            xennet__subcmd__vif,announce)
+                cmd="xennet__subcmd__vif__subcmd__announce"
+                ;;
             xennet__subcmd__vif,help)
                 cmd="xennet__subcmd__vif__subcmd__help"
                 ;;
@@ -273,6 +300,9 @@ _xennet() {
                 ;;
             xennet__subcmd__vif,show)
                 cmd="xennet__subcmd__vif__subcmd__show"
+                ;;
+            xennet__subcmd__vif__subcmd__help,announce)
+                cmd="xennet__subcmd__vif__subcmd__help__subcmd__announce"
                 ;;
             xennet__subcmd__vif__subcmd__help,help)
                 cmd="xennet__subcmd__vif__subcmd__help__subcmd__help"
@@ -296,7 +326,7 @@ _xennet() {
 
     case "${cmd}" in
         xennet)
-            opts="-v -h -V --dry-run --json --verbose --help --version hotplug vif bridge guard network demo help"
+            opts="-v -h -V --dry-run --json --verbose --help --version hotplug vif bridge guard network ovs demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -720,7 +750,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__help)
-            opts="hotplug vif bridge guard network demo help"
+            opts="hotplug vif bridge guard network ovs demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1083,9 +1113,51 @@ _xennet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        xennet__subcmd__help__subcmd__vif)
-            opts="online offline show list"
+        xennet__subcmd__help__subcmd__ovs)
+            opts="gc"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__help__subcmd__ovs__subcmd__gc)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__help__subcmd__vif)
+            opts="online offline announce show list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__help__subcmd__vif__subcmd__announce)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1537,8 +1609,8 @@ _xennet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        xennet__subcmd__vif)
-            opts="-v -h --dry-run --json --verbose --help online offline show list help"
+        xennet__subcmd__ovs)
+            opts="-v -h --dry-run --json --verbose --help gc help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1551,9 +1623,111 @@ _xennet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        xennet__subcmd__vif__subcmd__help)
-            opts="online offline show list help"
+        xennet__subcmd__ovs__subcmd__gc)
+            opts="-v -h --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__ovs__subcmd__help)
+            opts="gc help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__ovs__subcmd__help__subcmd__gc)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__ovs__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__vif)
+            opts="-v -h --dry-run --json --verbose --help online offline announce show list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__vif__subcmd__announce)
+            opts="-v -h --tap --mode --no-store --dry-run --json --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__vif__subcmd__help)
+            opts="online offline announce show list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xennet__subcmd__vif__subcmd__help__subcmd__announce)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -19,6 +19,7 @@ fn what_is_installed_is_used_and_goes_again() {
     let mut installed: BTreeSet<PathBuf> = [
         "etc/xen/scripts/vif-bridge.xennet",
         "etc/xen/scripts/vif-nat.xennet",
+        "etc/xen/scripts/vif-openvswitch.xennet",
         "etc/xen/scripts/vif-route.xennet",
         "etc/xen/scripts/vif-xennet",
         "usr/include/libxennet.h",

@@ -101,6 +101,7 @@ fn kind(value: &str) -> &'static str {
         Some('"') => "string",
         Some('[') if value.starts_with("[{") => "array of tables",
         Some('[') => "array of strings",
+        Some('{') => "table",
         Some('0'..='9') => "integer",
         Some('t' | 'f') => "boolean",
         _ => panic!("of what kind is {value}?"),
