@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{Write, stdout};
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
@@ -21,6 +20,12 @@ struct Cli {
     options: Options,
     #[command(subcommand)]
     command: Command,
+}
+
+/// The command line's definition: what the manual and the shells' completions are made from.
+#[cfg(test)]
+pub(crate) fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// What every command understands.
@@ -97,7 +102,7 @@ impl From<std::io::Error> for Failure {
 }
 
 /// Parses the command line and carries it out.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run() -> u8 {
     let Cli { options, command } = Cli::parse();
     let done = match command {
         Command::Hotplug { args } => called(args, &options),
@@ -112,14 +117,14 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Tells standard error what failed, and gives the exit status.
-pub(crate) fn finish(name: &str, done: Result<(), Failure>) -> ExitCode {
+pub(crate) fn finish(name: &str, done: Result<(), Failure>) -> u8 {
     let (code, text) = match done {
-        Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Unread) => return 0,
         Err(Failure::Failed(text)) => (1, text),
         Err(Failure::Usage(text)) => (2, text),
     };
     complain(name, &text);
-    ExitCode::from(code)
+    code
 }
 
 fn called(args: Vec<OsString>, options: &Options) -> Result<(), Failure> {

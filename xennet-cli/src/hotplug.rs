@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use xennet_core::hotplug::{Action, Call};
@@ -26,7 +25,7 @@ pub(crate) const NAMES: [&str; 9] = [
 ];
 
 /// The whole life of a hotplug script. libxl judges by the exit code alone, and prints what we tell XenStore.
-pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
     let began = Instant::now();
     let call = Call::parse(args, |key| std::env::var_os(key)).map(|call| {
         // By its own name it does what XenStore says that it was called for.
@@ -36,19 +35,19 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> ExitCo
         })
     });
     match call.and_then(|call| call.map(run).transpose()) {
-        Ok(None) => ExitCode::SUCCESS,
+        Ok(None) => 0,
         Ok(Some((call, plan))) => {
             for warning in plan.warnings() {
                 syslog(Severity::Warning, name, warning);
                 complain(name, warning);
             }
             syslog(Severity::Info, name, summary(&call, &plan, began));
-            ExitCode::SUCCESS
+            0
         }
         Err(error) => {
             syslog(Severity::Error, name, &error);
             complain(name, &error);
-            ExitCode::FAILURE
+            1
         }
     }
 }
@@ -71,7 +70,10 @@ pub(crate) fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
         }
         return Err(error);
     }
-    if dry_run { call.plan(&mut net) } else { call.run(&mut net) }
+    let done = if dry_run { call.plan(&mut net) } else { call.run(&mut net) };
+    // The end of the process closes its sockets as well, and all at once.
+    std::mem::forget(net);
+    done
 }
 
 /// What the administrator decided for this host, if anything.

@@ -1,7 +1,6 @@
 //! Called as one of Xen's network scripts of old: `network-bridge start netdev=eth0 bridge=xenbr0`.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use xennet_core::Dom0Network;
 use xennet_core::config::{NetworkConfig, NetworkScript, ScriptBridge, ScriptKind};
@@ -16,7 +15,7 @@ pub(crate) fn script(name: &str) -> Option<ScriptKind> {
 }
 
 /// The whole life of a network script.
-pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> u8 {
     finish(kind.name(), called(kind, args))
 }
 
@@ -85,12 +84,14 @@ fn asked_for(
         );
         return Ok(None);
     }
-    if !config.nat.is_empty() && command == "start" {
-        return Err(Failure::Failed(
-            "xennet does not translate addresses yet: nothing is changed".to_owned(),
-        ));
-    }
     if command == "start" {
+        if script.dhcp {
+            complain(
+                script.kind.name(),
+                "dhcp=yes: what guests are told follows from xennet.toml: `xennet network import` makes one, and \
+                 `xennet network dnsmasq` what dnsmasq needs",
+            );
+        }
         for remark in &remarks {
             complain(script.kind.name(), remark);
         }

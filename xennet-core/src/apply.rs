@@ -10,7 +10,7 @@ use crate::ovsdb::{self, Ovsdb};
 use crate::plan::{Change, Hook, HostRoute, IptablesRule};
 use crate::types::{LinkSet, Route};
 use crate::xenstore::XenStore;
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, dhcp};
 
 /// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
 const HOOK_TIME: Duration = Duration::from_secs(20);
@@ -228,6 +228,8 @@ impl<'a> Apply<'a> {
                 }
                 outcome => return Ok(outcome?),
             },
+            Change::FileWrite { path, text, was } => return dhcp::write(path, text, was.is_none()),
+            Change::FileDelete { path, .. } => return dhcp::delete(path),
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
                 return run_hook(hook, self.deadline.min(*began + HOOK_TIME));

@@ -94,6 +94,24 @@ pub enum Error {
         watchdog: u32,
     },
 
+    /// There is nobody to take a start back, so it was not begun.
+    #[error(
+        "{doing}: {source}; nothing was changed, because nobody would take it back; `--confirm-timeout 0` does without"
+    )]
+    NoWatchdog {
+        /// What was attempted.
+        doing: &'static str,
+        /// The system's answer, or the watchdog's.
+        source: io::Error,
+    },
+
+    /// There is no interface of that name.
+    #[error("{name}: no such interface")]
+    NoInterface {
+        /// The name.
+        name: IfName,
+    },
+
     /// A gateway that answered before a start did not any more.
     #[error(
         "gateway {gateway} dev {link} did not answer within {} s after the start, but had before", .waited.as_secs_f32()
@@ -179,12 +197,14 @@ impl Error {
             Self::XenStore(error) => error.errno(),
             Self::Ovsdb(error) => error.errno(),
             Self::NoBackend { .. } | Self::NothingToConfirm { .. } => libc::ENOENT,
-            Self::Vanished { .. } => libc::ENODEV,
+            Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,
             Self::Unwatched { .. } => libc::ESRCH,
             Self::Silent { .. } => libc::EHOSTUNREACH,
-            Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            Self::File { source, .. } | Self::NoWatchdog { source, .. } => {
+                source.raw_os_error().unwrap_or(libc::EIO)
+            }
             Self::System { errno, .. } => *errno,
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
             Self::HalfUndone { first, .. } => first.errno(),

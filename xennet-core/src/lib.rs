@@ -21,7 +21,9 @@
 mod apply;
 mod bridge;
 pub mod config;
+mod dhcp;
 mod error;
+mod filters;
 mod guard;
 mod host;
 pub mod hotplug;

@@ -32,6 +32,9 @@ pub struct Dom0Network {
 
 impl Dom0Network {
     /// The calling thread's network namespace, and XenStore where libxenstore would find it.
+    ///
+    /// An error (mostly `ENOENT` or `ECONNREFUSED`) that names all places that were tried when no XenStore answers:
+    /// without one, [`without_store`](Self::without_store) will do. The kernel's when it gives no socket.
     pub fn open() -> Result<Self, Error> {
         Self::with_store(Some(XenStore::open()?))
     }
@@ -42,6 +45,8 @@ impl Dom0Network {
     }
 
     /// The same with a connection to XenStore of the caller's own.
+    ///
+    /// An error when the kernel gives no netlink socket.
     pub fn with_store(store: Option<XenStore>) -> Result<Self, Error> {
         Ok(Self {
             kernel: Kernel::open()?,
@@ -124,6 +129,8 @@ impl Dom0Network {
     }
 
     /// The tap of an emulated NIC of an HVM guest.
+    ///
+    /// An error as [`vif`](Self::vif)'s.
     pub fn tap(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
         Vif::new(self, id, Device::Tap)
     }
@@ -153,11 +160,15 @@ impl Dom0Network {
     }
 
     /// Every bridge here. `ip link show type bridge`
+    ///
+    /// An error when the kernel does not answer.
     pub fn bridges(&mut self) -> Result<Vec<Link>, Error> {
         Ok(self.kernel.links(LinkFilter::Kind("bridge"))?)
     }
 
     /// Every vif that has a backend in XenStore or, without XenStore, an interface of netback's name, in order.
+    ///
+    /// An error when XenStore, or else the kernel, does not answer. Nodes that are no vifs are passed over.
     pub fn vifs(&mut self) -> Result<Vec<VifId>, Error> {
         let mut vifs: Vec<VifId> = match &mut self.store {
             None => (self.kernel.links(LinkFilter::All)?.iter())

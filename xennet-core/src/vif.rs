@@ -7,13 +7,13 @@ mod switch;
 use std::time::{Duration, Instant};
 
 use crate::apply::{Apply, again_while_overtaken};
-use crate::config::VifConfig;
+use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
 use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
 use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
-use crate::{Dom0Network, Error, guard};
+use crate::{Dom0Network, Error, dhcp, guard};
 
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
 /// for taking everything back, and for telling why.
@@ -28,6 +28,10 @@ pub struct Vif<'n> {
     mode: Option<Mode>,
     defaults: VifConfig,
     overrides: Vec<(String, Vec<u8>)>,
+    /// What the configuration says of it, when it is behind the host's address.
+    nat: Option<NatPolicy>,
+    /// Whether it got an address that nobody gave it.
+    chosen: bool,
 }
 
 /// What a vif is, and how far it is from what it shall be.
@@ -58,7 +62,8 @@ impl<'n> Vif<'n> {
     ) -> Result<Self, ParseError> {
         let target = VifTarget::new(id, device)?;
         let defaults = net.config.vif.clone();
-        Ok(Self { net, target, mode: None, defaults, overrides: Vec::new() })
+        let overrides = Vec::new();
+        Ok(Self { net, target, mode: None, defaults, overrides, nat: None, chosen: false })
     }
 
     /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.
@@ -72,11 +77,15 @@ impl<'n> Vif<'n> {
     }
 
     /// Sets a key that XenStore overrides, as a hotplug script's environment and arguments.
+    ///
+    /// An error that names the key when there is none such, or its value is not what it wants; then nothing is changed.
     pub fn set_default(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
         self.defaults.set(key, value)
     }
 
     /// Sets a key that overrides XenStore, as a person who says so.
+    ///
+    /// An error as [`set_default`](Self::set_default)'s.
     pub fn set(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
         VifConfig::default().set(key, value)?;
         self.overrides.push((key.to_owned(), value.to_owned()));
@@ -84,11 +93,17 @@ impl<'n> Vif<'n> {
     }
 
     /// What the vif shall become: the defaults, what XenStore says, and the overrides, each over the one before.
+    ///
+    /// An error (`ENOENT`) when XenStore has no such backend, (`EINVAL`) when it holds a value that its key does not
+    /// want, or its own when it does not answer.
     pub fn load(&mut self) -> Result<VifConfig, Error> {
         Ok(self.load_all()?.0)
     }
 
     /// What [`online`](Self::online) would do now. Touches nothing and waits for nothing.
+    ///
+    /// An error that says why [`online`](Self::online) would fail at once: no interface or no bridge (`ENODEV`), a bad
+    /// value (`EINVAL`), no backend (`ENOENT`), a name that another interface has (`EEXIST`).
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let link = self.find(&config)?;
@@ -99,6 +114,8 @@ impl<'n> Vif<'n> {
     }
 
     /// What [`offline`](Self::offline) would do now. Touches nothing.
+    ///
+    /// An error only when the kernel does not answer.
     pub fn plan_offline(&mut self) -> Result<Plan, Error> {
         let (config, mut seen) = self.look_leniently()?;
         let _ = self.look_at_uplink(&config, &mut seen);
@@ -137,6 +154,9 @@ impl<'n> Vif<'n> {
     }
 
     /// What the vif is now, and what it lacks.
+    ///
+    /// A bad value, or no backend, is told in [`VifStatus::config`]; an error when the kernel or XenStore does not
+    /// answer.
     pub fn status(&mut self) -> Result<VifStatus, Error> {
         let (config, store) = match self.load_all() {
             Ok((config, store)) => (Ok(config), store),
@@ -230,8 +250,16 @@ impl<'n> Vif<'n> {
     }
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
-        let (config, store) = self.load_all()?;
+        let (mut config, mut store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;
+        // Until its address shows, nobody else may choose one.
+        let _addresses = if self.chosen {
+            let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
+            (config, store) = self.load_all()?;
+            Some(lock)
+        } else {
+            None
+        };
         let index = link.index;
         let mut link = Some(link);
         let joined = again_while_overtaken(|| {
@@ -317,7 +345,10 @@ fn look_again(
     let kernel = apply.kernel();
     let link =
         kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
-    seen.addresses = kernel.addresses(&link.reference())?;
+    // On a bridge, one that had none and makes none of its own has none now.
+    if seen.routed.is_some() || !seen.addresses.is_empty() {
+        seen.addresses = kernel.addresses(&link.reference())?;
+    }
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
     let bridge = link.master;
@@ -334,6 +365,9 @@ fn look_again(
     seen.port =
         bridge.map_or(Ok(None), |bridge| look::port(kernel, target, config, &seen, bridge))?;
     seen.iptables = look::iptables(target, config, &seen.policy)?;
+    if let Some(file) = &mut seen.dhcp {
+        file.text = dhcp::read(&file.path)?;
+    }
     if let Some(before) = seen.guard.take() {
         let entry = target.guard(config, &seen);
         let family = target.family();

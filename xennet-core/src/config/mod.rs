@@ -1,6 +1,7 @@
 //! What is wanted, parsed on construction.
 
 mod bridge;
+pub(crate) mod dnsmasq;
 mod error;
 mod export;
 mod guard;

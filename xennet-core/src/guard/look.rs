@@ -36,20 +36,29 @@ fn look_once(
     ports: &[IfName],
     owner: Option<VifId>,
 ) -> Result<GuardSnapshot, Error> {
-    // Before all else: what is read later may be newer than this, but not older.
-    let mut seen = GuardSnapshot { generation: nft.generation()?, ..GuardSnapshot::default() };
+    let mut seen = GuardSnapshot::default();
+    if entry.is_some() {
+        // Before all else: what is read later may be newer than this, but not older.
+        seen.generation = nft.generation()?;
+    }
     seen.table = nft.table(family, GuardLayout::TABLE)?;
-    let Some(table) = &seen.table else {
+    if seen.table.is_none() {
         seen.bridge_names = entry.is_some() && family == NftFamily::Bridge && nft.bridge_names()?;
         return Ok(seen);
-    };
-    if entry.is_some() {
+    }
+    if entry.is_none() {
+        // Where there is no table there is nothing to take away, and this one need not be known.
+        seen.generation = nft.generation()?;
+    } else {
         seen.sets = nft.sets(family, GuardLayout::TABLE)?;
         seen.chains = nft.chains(family, GuardLayout::TABLE)?;
         seen.rules = nft.rules(family, GuardLayout::TABLE)?;
     }
+    if let Some(entry) = entry {
+        seen = entry.compare(seen);
+    }
     // Of a table that is not the guard's, the plan will say so.
-    let Some(layout) = GuardLayout::of(table, &seen.sets) else { return Ok(seen) };
+    let Ok(layout) = seen.layout(family) else { return Ok(seen) };
     let layout = entry.map_or(layout.clone(), |entry| entry.layout(layout));
     let mut wanted = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
     for port in ports {

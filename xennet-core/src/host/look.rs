@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use super::managers::managers;
 use crate::bridge::own_mac;
-use crate::kernel::{Kernel, LinkFilter, RouteFilter, sysctl};
-use crate::plan::{HostRoute, NetworkBefore, NetworkSnapshot};
+use crate::filters::filters;
+use crate::kernel::{self, Kernel, LinkFilter, Nftables, RouteFilter, sysctl};
+use crate::plan::{HostRoute, NatSnapshot, NetworkBefore, NetworkSnapshot};
 use crate::types::{IfName, Link, LinkRef};
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, apply};
 
 pub(super) fn look(
     net: &mut Dom0Network,
@@ -61,6 +62,15 @@ pub(super) fn look(
             seen.sysctls.insert(setting, value);
         }
     }
+    let translates = !net.config.nat.is_empty();
+    match apply::nft(&mut net.nft).and_then(translation) {
+        // A kernel without nftables has no such table either.
+        Err(_) if !translates => {}
+        nat => seen.nat = nat?,
+    }
+    if translates {
+        seen.filters = filters(&mut net.nft, true);
+    }
     Ok(seen)
 }
 
@@ -76,6 +86,22 @@ fn home(
         }
     }
     Ok(None)
+}
+
+/// The table that translates addresses, all of it at one time.
+fn translation(nft: &mut Nftables) -> Result<NatSnapshot, kernel::Error> {
+    let (family, name) = (NatSnapshot::FAMILY, NatSnapshot::TABLE);
+    loop {
+        let generation = nft.generation()?;
+        let mut seen = NatSnapshot { table: nft.table(family, name)?, ..NatSnapshot::default() };
+        if seen.table.is_some() {
+            seen.rules.chains = nft.chains(family, name)?;
+            seen.rules.rules = nft.rules(family, name)?;
+        }
+        if nft.generation()? == generation {
+            return Ok(seen);
+        }
+    }
 }
 
 /// `RTPROT_RA`

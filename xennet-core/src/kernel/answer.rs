@@ -13,9 +13,8 @@ use super::error::{Error, ErrorKind};
 pub(super) struct Answer<'a> {
     request: &'a [u8],
     expect: Expect,
-    /// What the answer must bear: the request's number and our own port.
+    /// What the answer must bear: the request's number.
     sequence: u32,
-    port: u32,
     interrupted: bool,
 }
 
@@ -31,8 +30,8 @@ pub(super) enum Expect {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(request: &'a [u8], expect: Expect, sequence: u32, port: u32) -> Self {
-        Self { request, expect, sequence, port, interrupted: false }
+    pub(super) fn new(request: &'a [u8], expect: Expect, sequence: u32) -> Self {
+        Self { request, expect, sequence, interrupted: false }
     }
 
     /// Takes a datagram, and hands the body of each message that was asked for to `each`.
@@ -51,7 +50,7 @@ impl<'a> Answer<'a> {
                 )));
             };
             // The rest of an answer that was given up, and notifications.
-            if message.sequence != self.sequence || message.port != self.port {
+            if message.sequence != self.sequence {
                 continue;
             }
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
@@ -98,7 +97,6 @@ pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
-    pub(super) port: u32,
     pub(super) body: &'a [u8],
 }
 
@@ -126,7 +124,6 @@ fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
         kind: u16(bytes.get(4..)?)?,
         flags: u16(bytes.get(6..)?)?,
         sequence: u32(bytes.get(8..)?)?,
-        port: u32(bytes.get(12..)?)?,
         body: bytes.get(HEADER..length)?,
     };
     Some((message, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
@@ -141,7 +138,7 @@ pub(super) fn extended_ack<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     if message.kind == NLMSG_DONE {
         return Some(after_status);
     }
-    // The request follows: whole, or (as we ask for it) its header alone.
+    // The request follows: whole, or its header alone.
     let request = if message.flags & NLM_F_CAPPED == 0 {
         usize::try_from(u32(after_status)?).ok()?.next_multiple_of(4)
     } else {
@@ -185,14 +182,14 @@ mod tests {
     const REQUEST: &[u8] =
         &[28, 0, 0, 0, 19, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 10, 0, 1, 2, 3, 4, 0, 0, 0, 0];
 
-    fn header(kind: u16, flags: u16, sequence: u32, port: u32, body: &[u8]) -> Vec<u8> {
+    fn header(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(HEADER + body.len()).unwrap();
         let mut bytes = [
             length.to_ne_bytes().as_slice(),
             &kind.to_ne_bytes(),
             &flags.to_ne_bytes(),
             &sequence.to_ne_bytes(),
-            &port.to_ne_bytes(),
+            &99u32.to_ne_bytes(),
             body,
         ]
         .concat();
@@ -202,12 +199,12 @@ mod tests {
 
     fn error(errno: i32, flags: u16, tlvs: &[u8]) -> Vec<u8> {
         let body = [(-errno).to_ne_bytes().as_slice(), &REQUEST[..HEADER], tlvs].concat();
-        header(NLMSG_ERROR, flags | NLM_F_CAPPED, 7, 99, &body)
+        header(NLMSG_ERROR, flags | NLM_F_CAPPED, 7, &body)
     }
 
     fn take(expect: Expect, datagram: &[u8]) -> (Vec<Vec<u8>>, Option<Result<(), Error>>) {
         let mut bodies = Vec::new();
-        let mut answer = Answer::new(REQUEST, expect, 7, 99);
+        let mut answer = Answer::new(REQUEST, expect, 7);
         let outcome = answer.take(datagram, &mut |body| bodies.push(body.to_vec()));
         (bodies, outcome)
     }
@@ -220,11 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn stale_and_foreign_messages_are_skipped() {
-        let stale = header(NLMSG_ERROR, 0, 6, 99, &[0; 20]);
-        let foreign = header(NLMSG_ERROR, 0, 7, 98, &[0; 20]);
-        assert_eq!(take(Expect::Ack, &[stale.clone(), foreign.clone()].concat()).1, None);
-        let all = [stale, foreign, error(libc::EPERM, 0, &[])].concat();
+    fn stale_messages_are_skipped() {
+        let stale = header(NLMSG_ERROR, 0, 6, &[0; 20]);
+        assert_eq!(take(Expect::Ack, &stale).1, None);
+        let all = [stale, error(libc::EPERM, 0, &[])].concat();
         assert_eq!(take(Expect::Ack, &all).1, Some(Err(Error::refused(libc::EPERM, None))));
     }
 
@@ -242,7 +238,7 @@ mod tests {
         );
 
         let body = [(-libc::ENOENT).to_ne_bytes().as_slice(), b"\x0b\0\x01\0no way\0\0"].concat();
-        let done = header(NLMSG_DONE, NLM_F_ACK_TLVS, 7, 99, &body);
+        let done = header(NLMSG_DONE, NLM_F_ACK_TLVS, 7, &body);
         let told = take(Expect::Many(16), &done).1;
         assert_eq!(told, Some(Err(Error::refused(libc::ENOENT, Some("no way".to_owned())))));
     }
@@ -251,20 +247,20 @@ mod tests {
     fn the_request_may_be_echoed_whole_before_the_words() {
         let body =
             [(-libc::EINVAL).to_ne_bytes().as_slice(), REQUEST, b"\x0b\0\x01\0no way\0\0"].concat();
-        let whole = header(NLMSG_ERROR, NLM_F_ACK_TLVS, 7, 99, &body);
+        let whole = header(NLMSG_ERROR, NLM_F_ACK_TLVS, 7, &body);
         let told = take(Expect::Ack, &whole).1;
         assert_eq!(told, Some(Err(Error::refused(libc::EINVAL, Some("no way".to_owned())))));
     }
 
     #[test]
     fn a_dump_ends_with_done_and_knows_when_it_was_interrupted() {
-        let one = header(16, 2, 7, 99, b"abcd");
-        let other_kind = header(24, 2, 7, 99, b"efgh");
-        let done = header(NLMSG_DONE, 2, 7, 99, &[0; 4]);
+        let one = header(16, 2, 7, b"abcd");
+        let other_kind = header(24, 2, 7, b"efgh");
+        let done = header(NLMSG_DONE, 2, 7, &[0; 4]);
         let (bodies, outcome) = take(Expect::Many(16), &[one, other_kind, done.clone()].concat());
         assert_eq!((bodies, outcome), (vec![b"abcd".to_vec()], Some(Ok(()))));
 
-        let interrupted = header(16, 2 | NLM_F_DUMP_INTR, 7, 99, b"abcd");
+        let interrupted = header(16, 2 | NLM_F_DUMP_INTR, 7, b"abcd");
         let outcome = take(Expect::Many(16), &[interrupted, done].concat()).1;
         assert_eq!(outcome.unwrap().unwrap_err().kind(), ErrorKind::Changing);
     }
@@ -277,7 +273,7 @@ mod tests {
 
         #[test]
         fn any_error_body_ends(flags: u16, kind in 1u16..5, body: Vec<u8>) {
-            let _ = take(Expect::Ack, &header(kind, flags, 7, 99, &body));
+            let _ = take(Expect::Ack, &header(kind, flags, 7, &body));
         }
     }
 }

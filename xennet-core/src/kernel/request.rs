@@ -139,7 +139,7 @@ impl Connection {
         }
         self.socket.send(request)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut answer = Answer::new(request, expect, sequence, self.socket.port());
+        let mut answer = Answer::new(request, expect, sequence);
         let outcome = loop {
             match self.socket.receive(deadline) {
                 Ok(datagram) => match answer.take(datagram, each) {

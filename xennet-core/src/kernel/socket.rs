@@ -11,8 +11,6 @@ use super::error::{Error, ErrorKind};
 /// A netlink socket that hears nobody but the kernel, and that never waits for ever.
 pub(super) struct Socket {
     inner: netlink_sys::Socket,
-    /// Our address: what the kernel sends us bears it.
-    port: u32,
     buffer: Vec<u8>,
 }
 
@@ -31,19 +29,20 @@ impl Socket {
     pub(super) fn open(protocol: isize, groups: u32) -> Result<Self, Error> {
         let mut inner = netlink_sys::Socket::new(protocol)?;
         inner.set_ext_ack(true)?;
-        inner.set_cap_ack(true)?;
-        inner.set_netlink_get_strict_chk(true)?;
-        inner.bind(&SocketAddr::new(0, groups))?;
-        let mut address = SocketAddr::new(0, 0);
-        inner.get_address(&mut address)?;
-        let socket =
-            Self { inner, port: address.port_number(), buffer: Vec::with_capacity(BUFFER) };
+        if protocol == libc::NETLINK_ROUTE as isize {
+            // Only rtnetlink filters its lists by what is asked for.
+            inner.set_netlink_get_strict_chk(true)?;
+        } else {
+            // A refused batch would come back whole, once for each of its messages.
+            inner.set_cap_ack(true)?;
+        }
+        // Who only asks is given an address with his first question.
+        if groups != 0 {
+            inner.bind(&SocketAddr::new(0, groups))?;
+        }
+        let socket = Self { inner, buffer: Vec::with_capacity(BUFFER) };
         socket.set_timeout(ANSWER_TIMEOUT)?;
         Ok(socket)
-    }
-
-    pub(super) fn port(&self) -> u32 {
-        self.port
     }
 
     /// How long one [`receive`](Self::receive) waits for something.
@@ -148,6 +147,6 @@ impl AsFd for Socket {
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Socket").finish_non_exhaustive()
     }
 }

@@ -1,11 +1,10 @@
 //! The rules of the legacy iptables, which are no part of nftables: only their FORWARD chains' policies.
 
-use std::fs;
-
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::{Error, ErrorKind};
 use super::syscall::socket_option;
+use super::sysctl::read_whole;
 use crate::types::Family;
 
 /// Whether the legacy iptables drops whatever none of its FORWARD rules accepts.
@@ -22,7 +21,7 @@ pub fn legacy_forward_drops(family: Family) -> Result<bool, Error> {
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
     };
     // Asking the kernel for a table that nobody has used yet would make it.
-    let used = fs::read_to_string(names).unwrap_or_default();
+    let used = read_whole(names).unwrap_or_default();
     if !used.lines().any(|table| table == "filter") {
         return Ok(false);
     }

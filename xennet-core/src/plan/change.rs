@@ -205,6 +205,22 @@ pub enum Change {
         /// The guest's address.
         mac: MacAddr,
     },
+    /// `echo TEXT >FILE`: what another program is told. Whoever reads it finds the old text or the new one.
+    FileWrite {
+        /// The file.
+        path: PathBuf,
+        /// What it shall say.
+        text: String,
+        /// What it said; none when it was not there.
+        was: Option<String>,
+    },
+    /// `rm FILE`
+    FileDelete {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        was: String,
+    },
     /// Runs an administrator's hook.
     Hook(Hook),
     /// `xenstore-write PATH VALUE`
@@ -236,7 +252,7 @@ pub struct Hook {
 }
 
 impl Change {
-    /// Whether the kernel, or Open vSwitch, carries it out, and it can be read back.
+    /// Whether the kernel (a file is the kernel's, too) or Open vSwitch carries it out, and it can be read back.
     pub fn is_kernel(&self) -> bool {
         !matches!(
             self,
@@ -319,6 +335,15 @@ impl Change {
             Self::IptablesInsert(rule) => Self::IptablesDelete(rule.clone()),
             Self::IptablesDelete(rule) => Self::IptablesInsert(rule.clone()),
             Self::Nft { batch, undo } => Self::Nft { batch: undo.clone(), undo: batch.clone() },
+            Self::FileWrite { path, text, was: None } => {
+                Self::FileDelete { path: path.clone(), was: text.clone() }
+            }
+            Self::FileWrite { path, text, was: Some(was) } => {
+                Self::FileWrite { path: path.clone(), text: was.clone(), was: Some(text.clone()) }
+            }
+            Self::FileDelete { path, was } => {
+                Self::FileWrite { path: path.clone(), text: was.clone(), was: None }
+            }
             Self::StoreWrite { path, value, was: None } => {
                 Self::StoreRemove { path: path.clone(), was: value.clone().into() }
             }
@@ -418,6 +443,10 @@ impl fmt::Display for Change {
                 vlan.map_or(Ok(()), |vlan| write!(f, " vlan {vlan}"))
             }
             Self::OvsAnnounce { name, mac } => write!(f, "announce {mac} as from {name}"),
+            Self::FileWrite { path, text, .. } => {
+                write!(f, "echo {} >{}", text.trim_end(), path.display())
+            }
+            Self::FileDelete { path, .. } => write!(f, "rm {}", path.display()),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),

@@ -161,9 +161,9 @@ pub enum PlanError {
         command: String,
     },
 
-    /// A table has the name of the guard's, and is not the guard's.
+    /// A table has the name of one of xennet's, and is not xennet's.
     #[error(
-        "nft table {family} {table}: says \"{comment}\" of itself, so it is not this xennet's guard; it was left \
+        "nft table {family} {table}: says \"{comment}\" of itself, so it is not this xennet's; it was left \
          alone, delete it with `nft delete table {family} {table}`"
     )]
     ForeignTable {

@@ -19,7 +19,7 @@ pub struct FilterSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "whoever looks at the kernel makes one")]
 pub struct BridgeNetfilter {
-    /// They do.
+    /// They do; not looked at where there is no filter that could drop anything.
     pub on: bool,
     /// The legacy iptables' FORWARD policy is DROP.
     pub legacy_drops: bool,
@@ -135,6 +135,9 @@ impl FilterSnapshot {
 
 const IPV4: &str = "net.bridge.bridge-nf-call-iptables";
 const IPV6: &str = "net.bridge.bridge-nf-call-ip6tables";
+
+/// What lets IP's own filters see bridged IPv4, and bridged IPv6.
+pub(super) const BRIDGE_NF: [&str; 2] = [IPV4, IPV6];
 
 const POLICY: &str = "its policy is DROP";
 

@@ -75,6 +75,21 @@ pub enum Warning {
         /// Seconds.
         seconds: u32,
     },
+    /// The way out of guests behind the host's address is not there yet.
+    NoWayOut {
+        /// The `[[nat]]`.
+        nat: String,
+        /// Its uplink.
+        uplink: IfName,
+    },
+    /// A guest on a bridge does not reach itself by a port of the host.
+    NoHairpin {
+        /// The bridge.
+        bridge: IfName,
+        /// The setting by which a frame to the host is one to the guest while the bridge still has it: and a bridge sends
+        /// nothing back by the port that it came from.
+        sysctl: &'static str,
+    },
     /// A bridge that `start` once took is not in the configuration any more.
     Forgotten {
         /// The bridge.
@@ -169,6 +184,16 @@ impl fmt::Display for Warning {
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
                  run the client on {to}, or make the address static"
+            ),
+            Self::NoWayOut { nat, uplink } => write!(
+                f,
+                "nat {}: its uplink {uplink} is no interface here, so its guests reach nobody until there is one",
+                nat.escape_debug()
+            ),
+            Self::NoHairpin { bridge, sysctl } => write!(
+                f,
+                "{bridge}: a guest does not reach itself by a port of the host's, because {sysctl} is 1; \
+                 `sysctl -w {sysctl}=0`"
             ),
             Self::Forgotten { bridge } => write!(
                 f,

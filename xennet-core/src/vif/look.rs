@@ -5,16 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::routed::stale_proxies;
 use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
-use crate::kernel::{self, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
+use crate::filters::filters;
+use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::guard::GuardSnapshot;
-use crate::plan::{
-    BridgeNetfilter, FilterSnapshot, ForwardChain, IptablesRule, VifSnapshot, VifStore, VifTarget,
-};
-use crate::types::{
-    Family, IfName, Link, Mode, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange,
-};
+use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
+use crate::types::{IfName, Link, Mode, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
 
@@ -158,6 +156,7 @@ impl Vif<'_> {
                 seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
             }
         }
+        seen.dhcp = self.look_at_dhcp()?;
         Ok(seen)
     }
 
@@ -186,20 +185,9 @@ impl Vif<'_> {
         }
     }
 
-    /// Other people's filters that bridged frames pass. A kernel that cannot say has none.
+    /// Other people's filters that the guest's packets pass.
     fn filters(&mut self) -> FilterSnapshot {
-        let look = |family| {
-            let on = bridge_nf(family).unwrap_or(false);
-            let seen = on || self.target.mode.is_routed();
-            let legacy_drops = seen && legacy_forward_drops(family).unwrap_or(false);
-            BridgeNetfilter { on, legacy_drops }
-        };
-        let (ipv4, ipv6) = (look(Family::V4), look(Family::V6));
-        let mut seen = FilterSnapshot { ipv4, ipv6, ..FilterSnapshot::default() };
-        if let Ok(nft) = apply::nft(&mut self.net.nft) {
-            seen.forward = forward_chains(nft).unwrap_or_default();
-        }
-        seen
+        filters(&mut self.net.nft, self.target.mode.is_routed())
     }
 
     /// The managed uplink of the bridge that is meant.
@@ -237,7 +225,8 @@ impl Vif<'_> {
         let mut seen = VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() };
         let bridge = seen.master.as_ref().map(|master| master.name.clone());
         let meant = || self.target.bridge_names(&config).ok()?.into_iter().next();
-        if routed {
+        // One that is no port may have been plugged in otherwise than it is unplugged.
+        if routed || seen.link.is_some() && seen.master.is_none() {
             seen.policy = self.guest().ok().flatten().unwrap_or_default();
             let link = seen.link.clone();
             let reference = link.as_ref().map(Link::reference);
@@ -251,8 +240,14 @@ impl Vif<'_> {
         seen.switch = self.look_for_ports(&config, &seen);
         let ports = port_names(&self.target, &config, seen.link.as_ref());
         if let Ok(nft) = apply::nft(&mut self.net.nft) {
-            seen.guard =
-                guard::look(nft, self.target.family(), None, &ports, self.target.owner()).ok();
+            let mut look =
+                |family| guard::look(nft, family, None, &ports, self.target.owner()).ok();
+            seen.guard = look(self.target.family());
+            seen.other_guard = look(self.target.other_family());
+        }
+        seen.dhcp = self.look_at_dhcp().ok().flatten();
+        if seen.link.is_none() {
+            seen.stale_proxies = stale_proxies(&mut self.net.kernel).unwrap_or_default();
         }
         Ok((config, seen))
     }
@@ -359,25 +354,6 @@ pub(super) fn iptables(
         }
     }
     Ok(there)
-}
-
-/// Everybody's base chains at the forward hook, and where a policy lets all pass, their last rules.
-fn forward_chains(nft: &mut Nftables) -> Result<Vec<ForwardChain>, kernel::Error> {
-    let mut forward = Vec::new();
-    for (family, table, chain) in nft.base_chains()? {
-        let Some(hook) = chain.hook.filter(|hook| hook.point == NftHookPoint::Forward) else {
-            continue;
-        };
-        let last = match hook.policy {
-            NftPolicy::Drop => None,
-            NftPolicy::Accept => {
-                let rules = nft.rules(family, &table)?;
-                rules.into_iter().rfind(|rule| rule.chain == chain.name)
-            }
-        };
-        forward.push(ForwardChain { family, table, chain: chain.name, policy: hook.policy, last });
-    }
-    Ok(forward)
 }
 
 /// Whether a port, when it leaves this bridge and comes back, is no longer what it was.

@@ -138,7 +138,8 @@ impl Connection {
 
     /// Reads once what there is; false when the socket's timeout passed with nothing.
     pub(super) fn fill(&mut self) -> Result<bool, ErrorKind> {
-        let mut buffer = [0; 16 * 1024];
+        // Room for one packet: a vif's keys are a few hundred bytes, and to clear more costs more than to read it.
+        let mut buffer = [0; HEADER + PAYLOAD_MAX];
         let read = match &mut self.stream {
             Stream::Socket(socket) => socket.read(&mut buffer),
             Stream::Device(device) => device.read(&mut buffer),

@@ -260,8 +260,9 @@ impl Described<'_> {
     }
 }
 
-/// Whether a name means itself and nothing else in a shell, as a pattern of networkd's, and as a name of ifupdown's.
-fn writable(name: &IfName) -> Result<(), ParseError> {
+/// Whether a name means itself and nothing else in a shell, as a pattern of networkd's or dnsmasq's, and as a name of
+/// ifupdown's.
+pub(super) fn writable(name: &IfName) -> Result<(), ParseError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     if name.as_str().bytes().all(plain) && !name.as_str().starts_with('-') {
         return Ok(());

@@ -1,3 +1,5 @@
+mod example;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -149,23 +151,6 @@ fn reads_every_key_and_nothing() {
     }
     assert_eq!(config.vif, vif);
     assert_eq!(NetworkConfig::from_toml("# nothing yet\n"), Ok(NetworkConfig::default()));
-}
-
-#[test]
-fn the_example_that_is_installed_says_nothing_until_it_is_uncommented() {
-    let text = include_str!("../../../../dist/xennet.toml");
-    assert_eq!(NetworkConfig::from_toml(text), Ok(NetworkConfig::default()));
-    // Explanations begin with "# " and a capital letter, or go on so; keys with "#" alone.
-    let keys: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', '#'])))
-        .collect();
-    let keys = keys.join("\n");
-    let config = NetworkConfig::from_toml(&keys).unwrap_or_else(|e| panic!("{e}\n{keys}"));
-    for key in FULL.lines().filter_map(|line| line.split_once(" = ")) {
-        assert!(keys.contains(&format!("{} =", key.0.trim())), "{} is not explained", key.0);
-    }
-    assert!(!config.bridges.is_empty());
 }
 
 #[test]

@@ -42,10 +42,9 @@ impl Nftables {
             error.explain(libc::EMSGSIZE, &size)
         })?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let port = socket.port();
         let outcome = loop {
             match socket.receive(deadline) {
-                Ok(datagram) => match request.answer(datagram, first, port) {
+                Ok(datagram) => match request.answer(datagram, first) {
                     Ok(None) => {}
                     Ok(Some(Answer::Done)) => return Ok(None),
                     Ok(Some(Answer::Refused(refusal))) => break Ok(Some(refusal)),
@@ -142,12 +141,7 @@ impl Request {
     }
 
     /// What a datagram says of the batch: the first refusal, or that the last command was carried out.
-    pub(super) fn answer(
-        &self,
-        datagram: &[u8],
-        first: u32,
-        port: u32,
-    ) -> Result<Option<Answer>, Error> {
+    pub(super) fn answer(&self, datagram: &[u8], first: u32) -> Result<Option<Answer>, Error> {
         for message in messages(datagram) {
             let message = message.ok_or_else(malformed)?;
             let position = message.sequence.checked_sub(first);
@@ -155,7 +149,7 @@ impl Request {
             let Some(position) = position.filter(|at| *at < self.messages.count()) else {
                 continue;
             };
-            if message.port != port || message.kind != NLMSG_ERROR {
+            if message.kind != NLMSG_ERROR {
                 continue;
             }
             let errno = attributes::u32(message.body).ok_or_else(malformed)?;

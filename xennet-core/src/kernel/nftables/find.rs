@@ -67,7 +67,7 @@ impl Nftables {
         let socket = &mut self.connection.socket;
         socket.send(request.bytes()?)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut answers = Answers::new(questions, first, socket.port());
+        let mut answers = Answers::new(questions, first);
         let outcome = loop {
             if answers.missing == 0 {
                 return answers.found();
@@ -89,15 +89,14 @@ const AT_ONCE: usize = 64;
 struct Answers<'a> {
     questions: &'a [(&'a NftSet, &'a NftElement)],
     first: u32,
-    port: u32,
     found: Vec<Option<Result<Option<NftElement>, Error>>>,
     missing: usize,
 }
 
 impl<'a> Answers<'a> {
-    fn new(questions: &'a [(&'a NftSet, &'a NftElement)], first: u32, port: u32) -> Self {
+    fn new(questions: &'a [(&'a NftSet, &'a NftElement)], first: u32) -> Self {
         let (missing, found) = (questions.len(), vec![None; questions.len()]);
-        Self { questions, first, port, found, missing }
+        Self { questions, first, found, missing }
     }
 
     fn take(&mut self, datagram: &[u8]) -> Result<(), Error> {
@@ -105,7 +104,7 @@ impl<'a> Answers<'a> {
             let message = message.ok_or_else(malformed)?;
             let position = message.sequence.checked_sub(self.first);
             let position = position.and_then(|position| usize::try_from(position).ok());
-            let Some(position) = position.filter(|_| message.port == self.port) else { continue };
+            let Some(position) = position else { continue };
             let (Some((set, _)), Some(place @ None)) =
                 (self.questions.get(position), self.found.get_mut(position))
             else {

@@ -167,6 +167,7 @@ fn what_is_encoded_is_decoded() {
         NftExpr::Lookup { set: "s".to_owned(), register, inverted: true },
         NftExpr::Counter(NftCounter::default()),
         NftExpr::Immediate { register, data: data.clone() },
+        NftExpr::DestinationType { register },
         NftExpr::Masquerade,
         NftExpr::ExtHdr { header: 44, offset: 2, length: 2, present: false, register },
     ];
@@ -291,6 +292,6 @@ proptest! {
     fn any_answer_to_a_batch_is_read(bytes: Vec<u8>) {
         let mut request = Request::new(&batch(vec![NftCommand::TableDelete], None));
         request.messages.sequence(1);
-        let _ = request.answer(&bytes, 1, 99);
+        let _ = request.answer(&bytes, 1);
     }
 }

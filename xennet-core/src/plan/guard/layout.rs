@@ -85,6 +85,11 @@ impl GuardLayout {
 
     /// All its chains.
     pub fn chains(&self) -> Vec<NftChain> {
+        self.chains_of(&self.rules())
+    }
+
+    /// The same, for who has its rules already: to write them down takes longer than all else here.
+    pub(super) fn chains_of(&self, rules: &[NftRule]) -> Vec<NftChain> {
         let base = |name: &str, point| NftChain {
             name: name.to_owned(),
             hook: Some(NftHook {
@@ -98,9 +103,9 @@ impl GuardLayout {
         if self.family == NftFamily::Bridge {
             chains.push(base("input", NftHookPoint::Input));
         }
-        for rule in self.rules() {
+        for rule in rules {
             if !chains.iter().any(|chain| chain.name == rule.chain) {
-                chains.push(NftChain { name: rule.chain, hook: None });
+                chains.push(NftChain { name: rule.chain.clone(), hook: None });
             }
         }
         chains

@@ -3,8 +3,8 @@ use super::{GuardEntry, GuardLayout};
 use crate::config::GuardLevel;
 use crate::plan::{Change, PlanError};
 use crate::types::{
-    IfName, NftBatch, NftChain, NftCommand, NftCounter, NftElement, NftExpr, NftFamily, NftRule,
-    NftSet, NftTable, NftValue, VifId,
+    IfName, NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftRule, NftSet,
+    NftTable, NftValue, VifId,
 };
 
 /// What there is of the guard's table in one family, and of one port in it.
@@ -21,6 +21,9 @@ pub struct GuardSnapshot {
     pub chains: Vec<NftChain>,
     /// Its rules, chain by chain in their order.
     pub rules: Vec<NftRule>,
+    /// What sets, chains and rules were compared with, and found to be; none when they are something else, or were not
+    /// compared yet. See [`GuardEntry::compare`].
+    pub whole: Option<GuardLayout>,
     /// Whether the kernel knows `meta ibrname`; only a new table asks.
     pub bridge_names: bool,
     /// The elements that there are of those that are wanted, and of those that the port's old record (or that of its
@@ -88,6 +91,16 @@ impl GuardEntry {
     pub fn is_laid_out(&self, seen: &GuardSnapshot) -> Result<bool, PlanError> {
         let layout = self.layout(seen.layout(self.family())?);
         Ok(structure(&layout, seen).is_empty())
+    }
+
+    /// Notes whether the table [is laid out](Self::is_laid_out) for it, so that all that follows need not compare again.
+    #[must_use]
+    pub fn compare(&self, mut seen: GuardSnapshot) -> GuardSnapshot {
+        if let Ok(layout) = seen.layout(self.family()) {
+            let layout = self.layout(layout);
+            seen.whole = structure(&layout, &seen).is_empty().then_some(layout);
+        }
+        seen
     }
 }
 
@@ -207,14 +220,18 @@ fn by_set(elements: &[(NftSet, NftElement)]) -> Vec<(NftSet, Vec<NftElement>)> {
 /// What makes table, sets, chains and rules as they should be; nothing when they are. Elements stay, but for those of a
 /// set that has another shape.
 fn structure(layout: &GuardLayout, seen: &GuardSnapshot) -> Vec<NftCommand> {
-    let (sets, chains, rules) = (layout.sets(), layout.chains(), layout.rules());
+    if seen.whole.as_ref() == Some(layout) {
+        return Vec::new();
+    }
+    let (sets, rules) = (layout.sets(), layout.rules());
+    let chains = layout.chains_of(&rules);
     let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
     if awake
         && sets.iter().all(|set| seen.sets.contains(set))
         && chains.len() == seen.chains.len()
-        && chains.iter().all(|chain| {
-            seen.chains.contains(chain) && rules_of(&rules, chain) == rules_of(&seen.rules, chain)
-        })
+        && chains
+            .iter()
+            .all(|chain| seen.chains.contains(chain) && same_rules(chain, &rules, &seen.rules))
     {
         return Vec::new();
     }
@@ -234,18 +251,26 @@ fn structure(layout: &GuardLayout, seen: &GuardSnapshot) -> Vec<NftCommand> {
     commands
 }
 
-/// The rules of one chain, with nothing counted yet.
-fn rules_of(rules: &[NftRule], chain: &NftChain) -> Vec<NftRule> {
-    let uncounted = |expression: &NftExpr| match expression {
-        NftExpr::Counter(_) => NftExpr::Counter(NftCounter::default()),
-        other => other.clone(),
-    };
-    rules
-        .iter()
-        .filter(|rule| rule.chain == chain.name)
-        .map(|rule| NftRule {
-            expressions: rule.expressions.iter().map(uncounted).collect(),
-            ..rule.clone()
-        })
-        .collect()
+/// Whether a chain has the same rules in both lists, whatever they have counted.
+fn same_rules(chain: &NftChain, one: &[NftRule], other: &[NftRule]) -> bool {
+    let of_chain = |rule: &&NftRule| rule.chain == chain.name;
+    let (mut one, mut other) = (one.iter().filter(of_chain), other.iter().filter(of_chain));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if same_rule(one, other) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn same_rule(one: &NftRule, other: &NftRule) -> bool {
+    let counters = |pair| matches!(pair, (&NftExpr::Counter(_), &NftExpr::Counter(_)));
+    one.comment == other.comment
+        && one.expressions.len() == other.expressions.len()
+        && one
+            .expressions
+            .iter()
+            .zip(&other.expressions)
+            .all(|pair| counters(pair) || pair.0 == pair.1)
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::NetworkSnapshot;
+use super::{NatRules, NetworkSnapshot};
 use crate::config::{BridgePolicy, HostAddresses};
 use crate::plan::{Change, HostRoute, Plan};
 use crate::types::{Address, IfName, Link, LinkSet, Neighbour, Sysctl};
@@ -19,6 +19,10 @@ pub struct NetworkBefore {
     pub links: Vec<(IfName, LinkSet)>,
     /// The kernel's settings that were changed.
     pub sysctls: BTreeMap<Sysctl, String>,
+    /// What was in the table that translates addresses, when only a later start is to be taken back: there was none
+    /// before the first one.
+    #[serde(default)]
+    pub nat: Option<NatRules>,
 }
 
 /// What there was of one bridge and its uplink.

@@ -5,7 +5,7 @@ use super::handover::{
     DISABLE_IPV6, Handover, Reroute, entered, is_learnt, made_by_kernel, movable, reroutes, same,
     stand_in,
 };
-use super::{NetworkSnapshot, bridges, forwarding};
+use super::{NetworkSnapshot, bridges, forwarding, nat};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, HostRoute, Plan, PlanError, Warning};
 use crate::types::{
@@ -35,6 +35,7 @@ pub(super) fn plan(
             plan.warnings.push(Warning::LeftBehind { bridge: bridge.name.clone() });
         }
     }
+    nat::stop(&mut plan, before.nat.as_ref(), seen);
     forwarding::stop(&mut plan, before, seen);
     for (sysctl, was) in &before.sysctls {
         if !planned(&plan, sysctl) {

@@ -2,6 +2,7 @@
 
 mod announce;
 mod arrival;
+pub(crate) mod dhcp;
 mod link;
 pub(crate) mod nat;
 mod port;
@@ -9,12 +10,14 @@ mod routed;
 mod switch;
 mod target;
 
+pub use dhcp::DhcpSnapshot;
 pub use routed::RoutedSnapshot;
 pub(crate) use switch::MARK;
 pub use switch::SwitchSnapshot;
 pub use target::VifTarget;
 pub(super) use target::describe;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{self, GuardEntry, GuardSnapshot};
@@ -53,8 +56,16 @@ pub struct VifSnapshot {
     pub outlets: Vec<Outlet>,
     /// What the guard has for it; none where there is no guard.
     pub guard: Option<GuardSnapshot>,
+    /// The same of the other family of nftables: what is left when it is plugged into something else than it was. Only
+    /// looked at for one that is unplugged.
+    pub other_guard: Option<GuardSnapshot>,
     /// What there is for a vif that is routed; only looked at for one.
     pub routed: Option<RoutedSnapshot>,
+    /// Proxy entries of xennet's own that are left of vifs whose routes are gone. Only looked at for one that is unplugged,
+    /// and of which nothing else tells the addresses.
+    pub stale_proxies: Vec<(LinkRef, IpAddr)>,
+    /// What dnsmasq is told of it.
+    pub dhcp: Option<DhcpSnapshot>,
     /// What there is of Open vSwitch; only looked at for a vif that is, or may be, a port of it.
     pub switch: Option<SwitchSnapshot>,
     /// Other people's filters.
@@ -110,6 +121,9 @@ impl VifTarget {
             Way::Routed(routed) => routed.plan(&mut plan, self, &wanted, link, seen)?,
             Way::Switch(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
         }
+        if let Some(dhcp) = &seen.dhcp {
+            dhcp.online(&mut plan, self, config);
+        }
         self.announce(&mut plan, config, &wanted, seen)?;
         Ok(plan)
     }
@@ -152,10 +166,18 @@ impl VifTarget {
                 plan.push(Change::ProxyDelete { link: uplink.reference(), address: *address });
             }
         }
+        for (link, address) in &seen.stale_proxies {
+            plan.push(Change::ProxyDelete { link: link.clone(), address: *address });
+        }
+        if let Some(dhcp) = &seen.dhcp {
+            dhcp.offline(&mut plan, self);
+        }
         let reserve = seen.policy.reserve.unwrap_or(false);
-        let guard = seen.guard.as_ref();
-        let remove = |seen| guard::remove(self.family(), self.id, reserve, seen);
-        plan.changes.extend(guard.and_then(remove));
+        let guards = [(self.family(), &seen.guard), (self.other_family(), &seen.other_guard)];
+        for (family, guard) in guards {
+            let remove = |seen| guard::remove(family, self.id, reserve, seen);
+            plan.changes.extend(guard.as_ref().and_then(remove));
+        }
         plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
