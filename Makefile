@@ -10,12 +10,24 @@ HOST := $(or $(shell rustc --version --verbose 2>/dev/null | sed -n 's/^host: //
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 XENNET := $(TARGET)/$(HOST)/release/xennet
 LIBXENNET := $(TARGET)/ffi
+# Where the packages come to be.
+DEB := $(TARGET)/deb
+
+# Xen's scripts that xennet can be.
+SCRIPTS := vif-bridge vif-route vif-nat vif-openvswitch network-bridge network-route network-nat network-dummy
 
 # Where `make install` puts things; DESTDIR stands before each.
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+EXAMPLEDIR ?= $(PREFIX)/share/doc/xennet/examples
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 SCRIPTDIR ?= /etc/xen/scripts
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What programs are linked with; it changes when the ABI breaks.
@@ -24,7 +36,7 @@ SONAME := libxennet.so.0
 STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" $(CARGO) build --locked --release --target $(HOST)
 
 .PHONY: all build lib header demo test test-xen bench check setup clean
-.PHONY: install uninstall install-scripts uninstall-scripts
+.PHONY: install uninstall install-scripts uninstall-scripts deb test-deb
 
 all: build lib
 
@@ -60,45 +72,82 @@ check: cc
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	@# What crates.io would get.
+	$(CARGO) package --locked --allow-dirty --no-verify --quiet
 	@test -x $(CACHE)/tools/bin/cargo-deny || { \
 		echo "check: installing cargo-deny $(DENY_VERSION) below $(CACHE)"; \
 		$(CARGO) install --quiet --locked --root $(CACHE)/tools cargo-deny --version $(DENY_VERSION); }
 	$(CACHE)/tools/bin/cargo-deny --locked --workspace check bans licenses sources
 
+# Fills in where things are.
+FILL = sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
+	-e 's|@sbindir@|$(SBINDIR)|' -e 's|@scriptdir@|$(SCRIPTDIR)|' -e 's|@scripts@|$(SCRIPTS)|' -e 's|@version@|$(VERSION)|'
+# The names of the hotplug script that leave Xen's own alone.
+NAMES := vif-xennet $(patsubst %,%.xennet,$(filter vif-%,$(SCRIPTS)))
+# Each function of the library is a page too.
+FUNCTIONS := $(shell cat xennet-ffi/symbols.txt)
+
 # Installs what `make` has built. xl uses it where a guest's script= or xl.conf's vif.default.script= says vif-xennet.
 install:
 	@test -x $(XENNET) && test -e $(LIBXENNET)/libxennet.so || { echo "install: nothing is built yet; run make" >&2; exit 1; }
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(SCRIPTDIR)
+	install -d $(addprefix $(DESTDIR),$(SBINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(EXAMPLEDIR) $(SCRIPTDIR) $(UNITDIR) \
+		$(TMPFILESDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR) $(MANDIR)/man3 $(MANDIR)/man5 $(MANDIR)/man8)
 	install -m 755 $(XENNET) $(DESTDIR)$(SBINDIR)/xennet
+	$(FILL) dist/xennet-install-scripts.in >$(DESTDIR)$(SBINDIR)/xennet-install-scripts
+	chmod 755 $(DESTDIR)$(SBINDIR)/xennet-install-scripts
+	for name in $(NAMES); do ln -sf $(SBINDIR)/xennet $(DESTDIR)$(SCRIPTDIR)/$$name || exit; done
+	install -m 644 dist/xennet.toml $(DESTDIR)$(EXAMPLEDIR)/xennet.toml
+	$(FILL) dist/xennet-network.service.in >$(DESTDIR)$(UNITDIR)/xennet-network.service
+	install -m 644 dist/xennet.tmpfiles $(DESTDIR)$(TMPFILESDIR)/xennet.conf
+	install -m 644 dist/completions/xennet.bash $(DESTDIR)$(BASHDIR)/xennet
+	install -m 644 dist/completions/_xennet $(DESTDIR)$(ZSHDIR)/_xennet
+	install -m 644 dist/completions/xennet.fish $(DESTDIR)$(FISHDIR)/xennet.fish
+	install -m 644 dist/man/xennet.8 $(DESTDIR)$(MANDIR)/man8/xennet.8
+	ln -sf xennet.8 $(DESTDIR)$(MANDIR)/man8/xennet-install-scripts.8
+	install -m 644 dist/man/xennet.toml.5 $(DESTDIR)$(MANDIR)/man5/xennet.toml.5
 	install -m 644 $(LIBXENNET)/libxennet.so $(DESTDIR)$(LIBDIR)/libxennet.so.$(VERSION)
 	ln -sf libxennet.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libxennet.so
 	install -m 644 $(LIBXENNET)/libxennet.a $(DESTDIR)$(LIBDIR)/libxennet.a
 	install -m 644 include/libxennet.h $(DESTDIR)$(INCLUDEDIR)/libxennet.h
-	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' -e 's|@version@|$(VERSION)|' \
-		dist/xennet.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/xennet.pc
-	ln -sf $(SBINDIR)/xennet $(DESTDIR)$(SCRIPTDIR)/vif-xennet
-	ln -sf $(SBINDIR)/xennet $(DESTDIR)$(SCRIPTDIR)/vif-bridge.xennet
+	$(FILL) dist/xennet.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/xennet.pc
+	install -m 644 dist/man/libxennet.3 $(DESTDIR)$(MANDIR)/man3/libxennet.3
+	for name in $(FUNCTIONS); do ln -sf libxennet.3 $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit; done
 
 # Takes away all that `make install` installed, and nothing else.
 uninstall: uninstall-scripts
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,xennet xennet-install-scripts) $(addprefix $(DESTDIR)$(SCRIPTDIR)/,$(NAMES))
+	rm -f $(addprefix $(DESTDIR),$(EXAMPLEDIR)/xennet.toml $(UNITDIR)/xennet-network.service $(TMPFILESDIR)/xennet.conf)
+	rm -f $(addprefix $(DESTDIR),$(BASHDIR)/xennet $(ZSHDIR)/_xennet $(FISHDIR)/xennet.fish)
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/,man8/xennet.8 man8/xennet-install-scripts.8 man5/xennet.toml.5)
+	rm -f $(patsubst %,$(DESTDIR)$(MANDIR)/man3/%.3,libxennet $(FUNCTIONS)) $(DESTDIR)$(INCLUDEDIR)/libxennet.h
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libxennet.so.$(VERSION) $(SONAME) libxennet.so libxennet.a pkgconfig/xennet.pc)
-	rm -f $(DESTDIR)$(INCLUDEDIR)/libxennet.h $(DESTDIR)$(SBINDIR)/xennet
-	rm -f $(DESTDIR)$(SCRIPTDIR)/vif-xennet $(DESTDIR)$(SCRIPTDIR)/vif-bridge.xennet
 
-# Lets xennet be vif-bridge, so that it plugs every vif without any configuration. Xen's own is kept as vif-bridge.xen.
-install-scripts: BRIDGE = $(DESTDIR)$(SCRIPTDIR)/vif-bridge
+# Lets xennet be vif-bridge and its like, so that it plugs every vif without any configuration. Xen's own are kept as *.xen.
 install-scripts:
-	@test -L $(DESTDIR)$(SCRIPTDIR)/vif-bridge.xennet || { echo "install-scripts: run make install first" >&2; exit 1; }
-	@# What is ours already must not take the place of Xen's.
-	if [ -e $(BRIDGE) ] && [ "$$(readlink $(BRIDGE))" != vif-bridge.xennet ]; then mv $(BRIDGE) $(BRIDGE).xen; fi
-	ln -sf vif-bridge.xennet $(BRIDGE)
+	@test -x $(DESTDIR)$(SBINDIR)/xennet-install-scripts || { echo "install-scripts: run make install first" >&2; exit 1; }
+	DESTDIR=$(DESTDIR) $(DESTDIR)$(SBINDIR)/xennet-install-scripts
 
-# Lets Xen's own script be vif-bridge again.
-uninstall-scripts: BRIDGE = $(DESTDIR)$(SCRIPTDIR)/vif-bridge
+# Lets Xen's own scripts be there again.
 uninstall-scripts:
-	if [ "$$(readlink $(BRIDGE))" = vif-bridge.xennet ]; then rm $(BRIDGE); fi
-	if [ -e $(BRIDGE).xen ] && [ ! -e $(BRIDGE) ]; then mv $(BRIDGE).xen $(BRIDGE); fi
+	if [ -x $(DESTDIR)$(SBINDIR)/xennet-install-scripts ]; then \
+		DESTDIR=$(DESTDIR) $(DESTDIR)$(SBINDIR)/xennet-install-scripts --remove; fi
+
+# Debian packages of what `make` builds: xennet, libxennet0 and libxennet-dev. Built in a copy, because dpkg-buildpackage
+# puts them beside the sources; without asking for Build-Depends, because today's Rust is none of Debian 12's packages.
+deb: all
+	@command -v dh >/dev/null || { echo "deb: installing debhelper and dpkg-dev"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends debhelper dpkg-dev; }
+	rm -rf $(DEB) && mkdir -p $(DEB)/xennet-$(VERSION)
+	tar -cf - --exclude-vcs --exclude=./.cache --exclude=./target . | tar -xf - -C $(DEB)/xennet-$(VERSION)
+	cd $(DEB)/xennet-$(VERSION) && XENNET=$(XENNET) LIBXENNET=$(LIBXENNET) \
+		dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
+	rm -rf $(DEB)/xennet-$(VERSION)
+	@echo "deb: they are in $(DEB)"
+
+# The packages, in a Debian of their own: lintian, installed, used, upgraded, purged.
+test-deb: deb
+	tests/deb/run $(DEB)
 
 setup: cc
 	tests/setup

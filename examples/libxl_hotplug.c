@@ -20,6 +20,8 @@
 
 #include <libxennet.h>
 
+#define CONFIG "/etc/xen/xennet.toml"
+
 /* The exit code of the script. */
 static int hotplug(char *const args[], char *const env[])
 {
@@ -40,10 +42,17 @@ static int hotplug(char *const args[], char *const env[])
             sprintf(envp[i], "%s=%s", name, value);
     }
 
-    /* A child opens a handle of its own: one that its parent has open is the parent's. */
-    failed = !envp
-        || xennet_open(&net, &error)
-        || xennet_load_config(net, "/etc/xen/xennet.toml", &error)
+    /*
+     * A child opens a handle of its own: one that its parent has open is the parent's. A device that goes must go,
+     * whatever has become of xenstored and of the configuration.
+     */
+    if (!strcmp(args[1], "offline") || !strcmp(args[1], "remove")) {
+        failed = xennet_open(&net, NULL) && xennet_open_without_store(&net, &error);
+        xennet_load_config(net, CONFIG, NULL);
+    } else {
+        failed = xennet_open(&net, &error) || xennet_load_config(net, CONFIG, &error);
+    }
+    failed = failed || !envp
         || xennet_hotplug(net, (const char *const *)args, (const char *const *)envp, NULL, &error);
     /* XenStore has it as hotplug-error, and libxl prints that. */
     if (error)
@@ -57,24 +66,25 @@ static int hotplug(char *const args[], char *const env[])
     return failed;
 }
 
-/* libxl's part: plugs the vif of a domain, and unplugs it. */
+/* libxl's part: what it calls the script with for a vif (online, offline), and for a tap (add, remove). */
 int main(int argc, char **argv)
 {
-    static char script[] = "/etc/xen/scripts/vif-bridge", type_if[] = "type_if=vif";
-    char path[64], vif[64];
+    static char script[] = "/etc/xen/scripts/vif-bridge", type_vif[] = "type_if=vif", type_tap[] = "type_if=tap";
+    char path[64], vif[32], interface[64];
     char *args[4], *env[16];
-    int status, n = 0;
+    int status, tap, n = 0;
     pid_t pid;
 
     if (argc != 4) {
-        fprintf(stderr, "usage: libxl_hotplug online|offline DOMID DEVID\n");
+        fprintf(stderr, "usage: libxl_hotplug online|offline|add|remove DOMID DEVID\n");
         return 2;
     }
+    tap = !strcmp(argv[1], "add") || !strcmp(argv[1], "remove");
     sprintf(path, "backend/vif/%lu/%lu", strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     sprintf(vif, "vif%lu.%lu", strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     args[0] = script;
     args[1] = argv[1];
-    args[2] = type_if;
+    args[2] = tap ? type_tap : type_vif;
     args[3] = NULL;
     env[n++] = (char *)"script";
     env[n++] = script;
@@ -88,6 +98,11 @@ int main(int argc, char **argv)
     env[n++] = (char *)"";
     env[n++] = (char *)"vif";
     env[n++] = vif;
+    if (tap) {
+        sprintf(interface, "%s-emu", vif);
+        env[n++] = (char *)"INTERFACE";
+        env[n++] = interface;
+    }
     env[n] = NULL;
 
     pid = fork();

@@ -16,8 +16,9 @@
  * - Use a handle from one thread at a time; different handles are independent. After fork(), all that
  *   the child may do with one is to free it: open a new one there. Descriptors are close-on-exec.
  * - There is no global state: no logger, no signal handler, no thread. SIGPIPE is never raised. Only
- *   hooks make processes, and these are waited for by their id: where there are hooks, SIGCHLD must
- *   not be ignored (SIG_IGN).
+ *   hooks, and what the configuration asks for, make processes, and these are waited for by their id:
+ *   where there are any, SIGCHLD must not be ignored (SIG_IGN). xennet_network_start_on_trial() makes
+ *   one that outlives it, and says so.
  * - -ENOTCONN says that the connection to XenStore broke earlier: open a new xennet.
  * - -ENOTRECOVERABLE says that the library found a bug of its own. Memory that cannot be had ends the
  *   program.
@@ -58,6 +59,21 @@ extern "C" {
  * There is `xennet_bridge_*()`.
  */
 #define XENNET_HAVE_BRIDGE 1
+
+/**
+ * There is xennet_vif_set_mode(), and vifs that are routed.
+ */
+#define XENNET_HAVE_VIF_MODE 1
+
+/**
+ * There is `xennet_guard_*()`.
+ */
+#define XENNET_HAVE_GUARD 1
+
+/**
+ * There is `xennet_network_*()`.
+ */
+#define XENNET_HAVE_NETWORK 1
 
 /**
  * There is xennet_hotplug().
@@ -118,6 +134,18 @@ typedef struct xennet_event xennet_event;
 typedef struct xennet_events xennet_events;
 
 /**
+ * Which ports were not guarded as they should be. Everything that it gives lives as long as it
+ * does.
+ */
+typedef struct xennet_guard_faults xennet_guard_faults;
+
+/**
+ * What the guard held its ports to at one moment, and what it had counted. Everything that it
+ * gives lives as long as it does.
+ */
+typedef struct xennet_guard xennet_guard;
+
+/**
  * Names of interfaces.
  */
 typedef struct xennet_names xennet_names;
@@ -131,6 +159,12 @@ typedef struct xennet_names xennet_names;
 typedef struct xennet xennet;
 
 /**
+ * What the host's side of the network was at one moment: bridges, the host's own addresses,
+ * forwarding. Everything that it gives lives as long as it does.
+ */
+typedef struct xennet_network_state xennet_network_state;
+
+/**
  * Changes in their order, in the words of ip(8), bridge(8) and xenstore-write(1).
  */
 typedef struct xennet_plan xennet_plan;
@@ -139,6 +173,11 @@ typedef struct xennet_plan xennet_plan;
  * What a vif was at one moment. Everything that it gives lives as long as it does.
  */
 typedef struct xennet_status xennet_status;
+
+/**
+ * What became of a frame, by the rules that were in force.
+ */
+typedef struct xennet_verdict xennet_verdict;
 
 /**
  * Which vif is meant, and what is known of it beside what XenStore says. It holds on to no
@@ -192,6 +231,12 @@ int xennet_set_run_dir(xennet *net, const char *dir, xennet_error **err_r);
  * /etc/xen/scripts/vif-post.d.
  */
 int xennet_set_hook_dir(xennet *net, const char *dir, xennet_error **err_r);
+
+/**
+ * Sets where the files of other programs that configure interfaces are (/etc/network/interfaces
+ * and the like, which plans warn of), instead of /.
+ */
+int xennet_set_root_dir(xennet *net, const char *dir, xennet_error **err_r);
 
 /**
  * Sets how long xennet_vif_online() waits for an interface that is yet to be made, instead of
@@ -285,9 +330,17 @@ int xennet_vif_set_default(xennet_vif *vif,
 int xennet_vif_set_backend(xennet_vif *vif, const char *path, xennet_error **err_r);
 
 /**
- * Plugs the vif in: waits for its interface, makes it a port of its bridge, reads that back
- * from the kernel, runs the administrator's hooks, and writes hotplug-status = "connected".
- * What is already so is left alone, so that it also repairs a vif, or changes it in place.
+ * Sets what the vif is plugged into, whatever the script of XenStore says: "bridge", "route" or
+ * "nat", as by Xen's vif-bridge, vif-route and vif-nat. "" leaves it to XenStore, and where that
+ * says nothing it is a bridge.
+ */
+int xennet_vif_set_mode(xennet_vif *vif, const char *mode, xennet_error **err_r);
+
+/**
+ * Plugs the vif in: waits for its interface, makes it a port of its bridge, or routes to it,
+ * reads that back from the kernel, runs the administrator's hooks, and writes hotplug-status =
+ * "connected". What is already so is left alone, so that it also repairs a vif, or changes it
+ * in place.
  *
  * When anything fails, all that was done is taken back, and XenStore is told as well
  * (hotplug-error, hotplug-status).
@@ -416,6 +469,12 @@ const char *xennet_status_mac(const xennet_status *status);
  * The bridge (or other master) that its interface is a port of; NULL when it is none.
  */
 const char *xennet_status_master(const xennet_status *status);
+
+/**
+ * What the vif is plugged into: "bridge", "route" or "nat", as xennet_vif_set_mode() has it.
+ * Later versions may have more. NULL for NULL.
+ */
+const char *xennet_status_mode(const xennet_status *status);
 
 /**
  * What XenStore has as hotplug-status, "connected" when all is well; NULL when there is no
@@ -561,10 +620,288 @@ int xennet_bridge_ports(xennet *net,
 void xennet_bridge_free(xennet_bridge *bridge);
 
 /**
+ * Says what the guard holds every vif to, and what it has dropped. Touches nothing.
+ */
+int xennet_guard_show(xennet *net, xennet_guard **guard_r, xennet_error **err_r);
+
+/**
+ * The same of one vif and its tap: no port when nothing guards it.
+ */
+int xennet_vif_guard(xennet *net,
+                     const xennet_vif *vif,
+                     xennet_guard **guard_r,
+                     xennet_error **err_r);
+
+/**
+ * How many ports are guarded; 0 for NULL.
+ */
+size_t xennet_guard_port_count(const xennet_guard *guard);
+
+/**
+ * The interface at `index`, from 0, such as "vif3.0"; NULL when there is none.
+ */
+const char *xennet_guard_port(const xennet_guard *guard, size_t index);
+
+/**
+ * What was set up for the port at `index`, in words: the level of its guard, whose vif it is,
+ * and the addresses that it may speak from. NULL when there is none.
+ */
+const char *xennet_guard_record(const xennet_guard *guard, size_t index);
+
+/**
+ * How many packets the port at `index` sent, dropped or not; 0 when there is none.
+ */
+uint64_t xennet_guard_sent_packets(const xennet_guard *guard, size_t index);
+
+/**
+ * The same in bytes.
+ */
+uint64_t xennet_guard_sent_bytes(const xennet_guard *guard, size_t index);
+
+/**
+ * How many of these packets were dropped; 0 when there is no port at `index`.
+ */
+uint64_t xennet_guard_dropped_packets(const xennet_guard *guard, size_t index);
+
+/**
+ * The same in bytes.
+ */
+uint64_t xennet_guard_dropped_bytes(const xennet_guard *guard, size_t index);
+
+/**
+ * All of it for people, as `xennet guard show` prints it: each port with what it is allowed,
+ * and what the rules have dropped. Empty when there is no guard. NULL for NULL.
+ */
+const char *xennet_guard_text(const xennet_guard *guard);
+
+/**
+ * All of it as JSON, as `xennet guard show --json` prints it: [{"family":"bridge","ports":
+ * [{"port":"vif3.0","sent":{"packets":1,"bytes":60},...}],"rules":[...]}]. Later versions may
+ * add to it. NULL for NULL.
+ */
+const char *xennet_guard_json(const xennet_guard *guard);
+
+/**
+ * Frees what the guard was; the guard itself stays as it is. NULL is fine.
+ */
+void xennet_guard_free(xennet_guard *guard);
+
+/**
+ * Says what becomes of a frame that comes in by the interface `port`: whether it passes, and by
+ * which rule, reckoned from the rules that are in force. No packet is sent. `frame` is `length`
+ * bytes as they are on the wire, from the Ethernet header on and without its checksum, tags
+ * included; what no bridge would take is said to be dropped.
+ */
+int xennet_guard_explain(xennet *net,
+                         const char *port,
+                         const uint8_t *frame,
+                         size_t length,
+                         xennet_verdict **verdict_r,
+                         xennet_error **err_r);
+
+/**
+ * Whether the frame passes: 1 or 0. 0 for NULL.
+ */
+int xennet_verdict_passes(const xennet_verdict *verdict);
+
+/**
+ * What the rule says that decided, as one line: "source is not its own". NULL when none
+ * objected. It lives as long as the verdict.
+ */
+const char *xennet_verdict_rule(const xennet_verdict *verdict);
+
+/**
+ * What each rule says that the frame met, in their order, a line each. It lives as long as the
+ * verdict. NULL for NULL.
+ */
+const char *xennet_verdict_text(const xennet_verdict *verdict);
+
+/**
+ * All of it as JSON: {"passes":false,"rule":"source is not its own","path":[...]}. Later
+ * versions may add to it. It lives as long as the verdict. NULL for NULL.
+ */
+const char *xennet_verdict_json(const xennet_verdict *verdict);
+
+/**
+ * Frees a verdict. NULL is fine.
+ */
+void xennet_verdict_free(xennet_verdict *verdict);
+
+/**
+ * Says what is wrong with the guard: what connected vifs lack by XenStore and the host's
+ * configuration, and what is left of vifs that are gone. No fault when all is as it should be.
+ * Touches nothing; takes a XenStore, because only that says which addresses a guest has.
+ */
+int xennet_guard_check(xennet *net, xennet_guard_faults **faults_r, xennet_error **err_r);
+
+/**
+ * How many faults there are; 0 for NULL.
+ */
+size_t xennet_guard_faults_count(const xennet_guard_faults *faults);
+
+/**
+ * The interface that the fault at `index`, from 0, is of; NULL when there is none.
+ */
+const char *xennet_guard_faults_port(const xennet_guard_faults *faults, size_t index);
+
+/**
+ * What would put the fault at `index` right. NULL when there is none, or nothing can be
+ * planned: then there is an xennet_guard_faults_error(). Do not free it.
+ */
+const xennet_plan *xennet_guard_faults_repair(const xennet_guard_faults *faults, size_t index);
+
+/**
+ * Why the fault at `index` cannot be put right; NULL when there is none, or it can. Do not free
+ * it.
+ */
+const xennet_error *xennet_guard_faults_error(const xennet_guard_faults *faults, size_t index);
+
+/**
+ * Frees faults. NULL is fine.
+ */
+void xennet_guard_faults_free(xennet_guard_faults *faults);
+
+/**
+ * Puts right what xennet_guard_check() finds, and touches nothing else of a vif. When one
+ * fails, the others are put right all the same, and the first error is returned. The changes
+ * that were made are in `done_r`, which may be NULL.
+ */
+int xennet_guard_restore(xennet *net, xennet_plan **done_r, xennet_error **err_r);
+
+/**
+ * Takes the whole guard away, as before an uninstallation: guests are then held to nothing.
+ * While it guards vifs that is refused (-EBUSY), unless `force` is not 0. The changes that were
+ * made are in `done_r`, which may be NULL.
+ */
+int xennet_guard_remove(xennet *net, int force, xennet_plan **done_r, xennet_error **err_r);
+
+/**
+ * Says what xennet_guard_remove() would do now. Touches nothing.
+ */
+int xennet_guard_plan_remove(xennet *net, int force, xennet_plan **plan_r, xennet_error **err_r);
+
+/**
+ * Makes the host's side as the configuration says (xennet_set_config(), xennet_load_config()),
+ * and reads back that it is so: bridges, with the host's addresses and routes moved to them
+ * while connections stay, and forwarding. What fails is taken back; what there was is written
+ * down in the directory of xennet_set_run_dir(), for xennet_network_stop().
+ *
+ * It is kept at once, as at boot: who may lose his own connection by it wants
+ * xennet_network_start_on_trial(). One that is yet to be confirmed is an error (-EBUSY). It may
+ * wait 30 seconds for another that is at work. The changes that were made are in `done_r`,
+ * which may be NULL.
+ */
+int xennet_network_start(xennet *net, xennet_plan **done_r, xennet_error **err_r);
+
+/**
+ * The same, and all is taken back unless xennet_network_confirm() is called, here or elsewhere,
+ * within `confirm` seconds: at once when a default gateway that answered before does not answer
+ * within `probe` seconds, and when this process ends midway.
+ *
+ * That takes a second process, which is there before the first change: `xennet` is the path of
+ * the xennet command, such as "/usr/sbin/xennet". It runs in the calling thread's network
+ * namespace, in a session of its own. It is a child of this process, and its number is in
+ * `watchdog_r`, for waitpid(2): it ends once the start is confirmed, stopped or taken back. The
+ * number is 0 when there was nothing to do, and so nothing to confirm.
+ *
+ * Should this call not come to an end within two minutes (and twice `probe` seconds), the
+ * watchdog kills this process (SIGKILL), which holds the lock, and takes back what was done:
+ * call it in a process that may end. The changes that were made are in `done_r`, which may be
+ * NULL.
+ */
+int xennet_network_start_on_trial(xennet *net,
+                                  const char *xennet,
+                                  unsigned int confirm,
+                                  unsigned int probe,
+                                  int *watchdog_r,
+                                  xennet_plan **done_r,
+                                  xennet_error **err_r);
+
+/**
+ * Keeps what an unconfirmed start has made, whoever started it, and waits until its watchdog
+ * has let go. -ENOENT when there is none to confirm, and then the error says why; -EBUSY when
+ * it ended before it was done.
+ */
+int xennet_network_confirm(xennet *net, xennet_error **err_r);
+
+/**
+ * Gives back what a start took, confirmed or not; that it took nothing is no error. A bridge of
+ * xennet's own that has guests on it stops it (-EBUSY), unless `force` is not 0. The changes
+ * that were made are in `done_r`, which may be NULL.
+ */
+int xennet_network_stop(xennet *net, int force, xennet_plan **done_r, xennet_error **err_r);
+
+/**
+ * Says what xennet_network_start() would do now. Touches nothing.
+ */
+int xennet_network_plan_start(xennet *net, xennet_plan **plan_r, xennet_error **err_r);
+
+/**
+ * Says what xennet_network_stop() would do now. Touches nothing.
+ */
+int xennet_network_plan_stop(xennet *net, int force, xennet_plan **plan_r, xennet_error **err_r);
+
+/**
+ * Says how far the host's side is from what the configuration says. Touches nothing.
+ */
+int xennet_network_status(xennet *net, xennet_network_state **state_r, xennet_error **err_r);
+
+/**
+ * Whether there is something that xennet_network_stop() would give back: 1 or 0.
+ */
+int xennet_network_state_started(const xennet_network_state *state);
+
+/**
+ * What xennet_network_start() would do: an empty plan when all is as the configuration says.
+ * NULL when nothing can be planned: then there is an xennet_network_state_error(). Do not free
+ * it.
+ */
+const xennet_plan *xennet_network_state_drift(const xennet_network_state *state);
+
+/**
+ * Why xennet_network_start() would fail at once; NULL when it would not. Do not free it.
+ */
+const xennet_error *xennet_network_state_error(const xennet_network_state *state);
+
+/**
+ * Whether a start is yet to be confirmed: 1 or 0.
+ */
+int xennet_network_state_unconfirmed(const xennet_network_state *state);
+
+/**
+ * Whether the process lives that would take the unconfirmed start back: 1 or 0.
+ */
+int xennet_network_state_watched(const xennet_network_state *state);
+
+/**
+ * In how many seconds the unconfirmed start is taken back; 0 when none is, or while changes are
+ * still being made.
+ */
+unsigned int xennet_network_state_seconds_left(const xennet_network_state *state);
+
+/**
+ * Why the last start was taken back, as one line; NULL when it was not.
+ */
+const char *xennet_network_state_rolled_back(const xennet_network_state *state);
+
+/**
+ * All of it as JSON, as `xennet network status --json` prints it: {"started":true,"bridges":
+ * [{"name":"xenbr0",...}],"unconfirmed":null,"drift":[],...}. Later versions may add to it.
+ * NULL for NULL.
+ */
+const char *xennet_network_state_json(const xennet_network_state *state);
+
+/**
+ * Frees a state. NULL is fine.
+ */
+void xennet_network_state_free(xennet_network_state *state);
+
+/**
  * Does in this process what the hotplug script does when libxl executes it with these
  * arguments and this environment, both as execve(2) has them: arrays that end with NULL,
  * `argv[0]` the script's name, `envp` of "NAME=VALUE". The process's own environment is not
- * read; a NULL `envp` is an empty one.
+ * read; a NULL `envp` is an empty one. A script called vif-bridge, vif-route or vif-nat does
+ * what this name says, any other one what the script of XenStore does.
  *
  * libxl's four calls are "online" and "offline" with "type_if=vif", "add" and "remove" with
  * "type_if=tap"; XENBUS_PATH and vif (or INTERFACE) say which device. Those of the other

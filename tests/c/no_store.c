@@ -7,6 +7,8 @@ int main(int argc, char **argv)
     xennet_vif *vif = NULL;
     xennet_vif_list *vifs = NULL;
     xennet_status *status = NULL;
+    xennet_guard *guard = NULL;
+    xennet_guard_faults *faults = NULL;
 
     CHECK(argc == 3);
     (void)open_net;
@@ -23,6 +25,11 @@ int main(int argc, char **argv)
     IS(xennet_status_master(status), "xenbr0");
     CHECK(!xennet_status_hotplug_status(status));
     xennet_status_free(status);
+    /* What guests may do, only XenStore says; the host's own side it does not know. */
+    FAILS(xennet_guard_check(net, &faults, &error), EINVAL, "only XenStore says");
+    OK(xennet_guard_show(net, &guard, &error));
+    CHECK(xennet_guard_port_count(guard) == 0);
+    xennet_guard_free(guard);
     xennet_vif_free(vif);
     xennet_free(net);
     return 0;

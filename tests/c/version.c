@@ -7,7 +7,8 @@ int main(void)
 
     sprintf(header, "%d.%d.%d", XENNET_VERSION_MAJOR, XENNET_VERSION_MINOR, XENNET_VERSION_PATCH);
     IS(xennet_version(), header);
-#if !XENNET_HAVE_VIF || !XENNET_HAVE_BRIDGE || !XENNET_HAVE_HOTPLUG || !XENNET_HAVE_EVENTS
+#if !XENNET_HAVE_VIF || !XENNET_HAVE_VIF_MODE || !XENNET_HAVE_BRIDGE || !XENNET_HAVE_GUARD || !XENNET_HAVE_NETWORK \
+    || !XENNET_HAVE_HOTPLUG || !XENNET_HAVE_EVENTS
 #error "a feature is missing"
 #endif
     (void)open_net;

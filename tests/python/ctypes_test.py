@@ -8,7 +8,8 @@ import sys
 
 lib = ctypes.CDLL("libxennet.so.0")
 handle = ctypes.c_void_p
-for name in ("version", "error_message", "plan_json", "status_master", "status_hotplug_status", "event_ifname"):
+for name in ("version", "error_message", "plan_json", "status_master", "status_hotplug_status", "event_ifname",
+             "guard_json", "network_state_json"):
     getattr(lib, "xennet_" + name).restype = ctypes.c_char_p
 lib.xennet_event_domid.restype = ctypes.c_uint32
 
@@ -70,7 +71,13 @@ readable, _, _ = select.select([lib.xennet_events_fd(events)], [], [])
 call("events_dispatch", events, hear, handle(42))
 assert heard and all(user == 42 for _, user in heard), heard
 
+guard = made("guard_show", net)
+assert json.loads(lib.xennet_guard_json(guard).decode()) == []
+call("set_config", net, b'[[bridge]]\nname = "xenbr7"\n')
+state = made("network_status", net)
+assert any("xenbr7" in change for change in json.loads(lib.xennet_network_state_json(state).decode())["drift"])
+
 call("vif_offline", net, vif, None)
-for free, what in (("events", events), ("vif", vif)):
+for free, what in (("events", events), ("vif", vif), ("guard", guard), ("network_state", state)):
     getattr(lib, f"xennet_{free}_free")(what)
 lib.xennet_free(net)

@@ -140,6 +140,12 @@ impl Guests {
         self.taps[&frame.port].send(&frame.bytes);
     }
 
+    /// The frames that an interface has been sent since this was asked for last.
+    pub fn received(&self, name: &str) -> Vec<Vec<u8>> {
+        let name: IfName = name.parse().expect("a name");
+        self.taps[&name].received()
+    }
+
     /// Has the port of the frame send it; whether every other port got it, as it was.
     pub fn passes(&self, frame: &Frame) -> bool {
         for tap in self.taps.values() {

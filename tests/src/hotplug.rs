@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use xennet_core::types::VifId;
 
 use crate::netns::Netns;
+use crate::ovs;
 use crate::xenstored::{Xenstored, unpacked};
 
 /// The vif that most tests are about.
@@ -34,6 +35,10 @@ pub enum Script {
     OursRoute,
     /// `$XENNET_BIN` by the name `vif-nat`.
     OursNat,
+    /// `$XENNET_BIN` by the name `vif-openvswitch`.
+    OursOpenVswitch,
+    /// Debian's vif-openvswitch of Xen 4.17, as [`Stock`](Self::Stock).
+    StockOpenVswitch,
     /// Debian's vif-route of Xen 4.17, as [`Stock`](Self::Stock).
     StockRoute,
     /// Debian's vif-bridge of Xen 4.17, with its paths below the test's own directory.
@@ -68,6 +73,12 @@ pub struct Dom0 {
     dir: TempDir,
 }
 
+impl Script {
+    fn is_stock(self) -> bool {
+        matches!(self, Self::Stock | Self::StockRoute | Self::StockOpenVswitch)
+    }
+}
+
 impl Outcome {
     /// Panics with what was said unless the exit code is 0.
     pub fn succeeded(&self) {
@@ -100,7 +111,7 @@ impl Dom0 {
         for name in ["ours", "hooks"] {
             fs::create_dir(dir.path().join(name)).expect("a directory of our own");
         }
-        for name in ["vif-bridge", "vif-xennet", "vif-route", "vif-nat"] {
+        for name in ["vif-bridge", "vif-xennet", "vif-openvswitch", "vif-route", "vif-nat"] {
             symlink(xennet(), dir.path().join("ours").join(name)).expect("a directory of our own");
         }
         stock(dir.path());
@@ -241,7 +252,7 @@ impl Dom0 {
             .unwrap_or_else(|e| panic!("{script:?}: {e}"));
         let took = began.elapsed();
         let mut stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        if matches!(script, Script::Stock | Script::StockRoute) {
+        if script.is_stock() {
             stderr += &fs::read_to_string(&log).unwrap_or_default();
         }
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -257,29 +268,25 @@ impl Dom0 {
         env: &[(&str, &str)],
     ) -> Command {
         let path = self.script(script);
-        let mut command = match script {
-            Script::Ours | Script::OursByItsOwnName | Script::OursRoute | Script::OursNat => {
-                Command::new(&path)
-            }
-            Script::Stock | Script::StockRoute => {
-                // It looks for bridges and ports in /sys, which shows the namespace of whoever mounted it.
-                let mut unshare = Command::new("unshare");
-                unshare.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
-                unshare.arg("mount -t sysfs sysfs /sys && exec \"$0\" \"$@\"").arg(&path);
-                unshare
-            }
+        let mut command = if script.is_stock() {
+            // It looks for bridges and ports in /sys, which shows the namespace of whoever mounted it.
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--mount", "--propagation", "private", "--", "sh", "-c"]);
+            unshare.arg("mount -t sysfs sysfs /sys && exec \"$0\" \"$@\"").arg(&path);
+            unshare
+        } else {
+            Command::new(&path)
         };
         command.args(args).env_clear().stdin(Stdio::null());
         command.env("script", &path);
-        for (name, value) in [
-            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-            ("XENBUS_TYPE", "vif"),
-            ("XENBUS_BASE_PATH", "backend"),
-            ("netdev", ""),
-        ] {
+        for (name, value) in
+            [("XENBUS_TYPE", "vif"), ("XENBUS_BASE_PATH", "backend"), ("netdev", "")]
+        {
             command.env(name, value);
         }
         command
+            .env("PATH", format!("/usr/sbin:/usr/bin:/sbin:/bin:{}", ovs::tools().display()))
+            .env("OVS_RUNDIR", self.ovs_dir())
             .env("XENBUS_PATH", id.xenbus_path())
             .env("vif", format!("vif{id}"))
             .env("XENSTORED_PATH", self.store.socket())
@@ -296,9 +303,16 @@ impl Dom0 {
 
     /// `xennet` with these words of a person's, in this dom0.
     pub fn xennet(&self, words: &str) -> Outcome {
+        self.xennet_with(words, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn xennet_with(&self, words: &str, env: &[(&str, &str)]) -> Outcome {
         let mut command = Command::new(xennet());
+        command.envs(env.iter().copied());
         command
             .args(words.split_whitespace())
+            .env("OVS_RUNDIR", self.ovs_dir())
             .env("XENSTORED_PATH", self.store.socket())
             .env("XENNET_RUN_DIR", self.run_dir())
             .env("XENNET_HOOK_DIR", self.hook_dir())
@@ -319,6 +333,11 @@ impl Dom0 {
     /// Where locks are.
     pub fn run_dir(&self) -> PathBuf {
         self.dir.path().join("run")
+    }
+
+    /// Where Open vSwitch is, if the test starts one.
+    pub fn ovs_dir(&self) -> PathBuf {
+        self.dir.path().join("ovs")
     }
 
     /// Where hooks are, of every script.
@@ -409,6 +428,8 @@ impl Dom0 {
         let name = match script {
             Script::Ours => "ours/vif-bridge",
             Script::OursByItsOwnName => "ours/vif-xennet",
+            Script::OursOpenVswitch => "ours/vif-openvswitch",
+            Script::StockOpenVswitch => "stock/vif-openvswitch",
             Script::OursRoute => "ours/vif-route",
             Script::OursNat => "ours/vif-nat",
             Script::StockRoute => "stock/vif-route",
@@ -453,6 +474,7 @@ fn stock(dir: &Path) {
     fs::create_dir(&to).expect("a directory of our own");
     for name in [
         "vif-bridge",
+        "vif-openvswitch",
         "vif-route",
         "vif-common.sh",
         "hotplugpath.sh",

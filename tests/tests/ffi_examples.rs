@@ -75,16 +75,33 @@ fn watches(dom0: &Dom0, watch: &mut Command, more: &str) {
 fn what_libxl_could_call_does_what_the_script_does() {
     for way in WAYS {
         let dom0 = Dom0::new();
-        dom0.boot(VIF, &[]);
+        dom0.boot(VIF, &[("type", "vif_ioemu"), ("mtu", "1400")]);
         let program = compile(&root().join("examples/libxl_hotplug.c"), way, dom0.dir());
         let call = |command: &str| {
             apart(&run(way, &program, &dom0)).args([command, "1", "0"]).output().unwrap()
         };
+        let master = |link: &str| dom0.links().get(&format!("link {link} master")).cloned();
+        // An HVM guest's vif, and then its tap, each as far as libxl goes.
         succeeded("online", &call("online"));
-        assert_eq!(dom0.links().get("link vif1.0 master").map(String::as_str), Some("xenbr0"));
+        assert_eq!(master("vif1.0").as_deref(), Some("xenbr0"));
         assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"));
+        assert_eq!(dom0.read("/local/domain/1/device/vif/0/mtu").as_deref(), Some("1400"));
+        dom0.make_tap(VIF);
+        succeeded("add", &call("add"));
+        assert_eq!(master("vif1.0-emu").as_deref(), Some("xenbr0"));
+        // netback has taken the interface away before the script is called, and the guest's directories are closed.
+        dom0.shut_down(VIF, "vif1.0");
         succeeded("offline", &call("offline"));
-        assert_eq!(dom0.links().get("link vif1.0 master"), None);
+        succeeded("remove", &call("remove"));
+        assert_eq!(master("vif1.0-emu"), None);
+        // What cannot be done is told to who prints it, as `xl create` does.
+        let stranger = VifId { domid: 2, devid: 0 };
+        dom0.boot(stranger, &[("bridge", "nobridge")]);
+        let output = apart(&run(way, &program, &dom0)).args(["online", "2", "0"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = dom0.key(stranger, "hotplug-error").unwrap();
+        assert!(told.starts_with("bridge nobridge: no such interface"), "{told}");
+        assert_eq!(dom0.key(stranger, "hotplug-status").as_deref(), Some("error"));
         let output = call("explode");
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains("command \"explode\": expected"));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use xennet_core::types::VifId;
 use xennet_tests::c::each_way;
-use xennet_tests::hotplug::{Dom0, VIF};
+use xennet_tests::hotplug::{Dom0, VIF, xennet};
 
 #[test]
 fn the_header_and_the_library_are_of_one_version() {
@@ -79,6 +79,39 @@ fn bridges_come_and_go() {
             assert!(!links.keys().any(|fact| fact.starts_with("link xenbr")), "{links:?}");
         },
     );
+}
+
+#[test]
+fn a_guarded_vif_is_shown_asked_about_and_restored() {
+    let before = |dom0: &Dom0| {
+        dom0.boot(VIF, &[("ip", "10.0.0.5")]);
+        Vec::new()
+    };
+    each_way("tests/c/guard.c", before, |dom0, _| {
+        assert_eq!(dom0.netns.nft_text("list ruleset"), "");
+    });
+}
+
+#[test]
+fn a_routed_vif_is_on_no_bridge() {
+    let before = |dom0: &Dom0| {
+        dom0.netns.ip("address add 192.0.2.2/24 dev xenbr0");
+        dom0.netns.ip("route add default via 192.0.2.1");
+        dom0.boot(VIF, &[("ip", "10.0.0.5")]);
+        Vec::new()
+    };
+    each_way("tests/c/mode.c", before, |dom0, _| {
+        assert_eq!(dom0.links().get("link vif1.0 master"), None);
+    });
+}
+
+#[test]
+fn the_hosts_side_is_started_on_trial_and_given_back() {
+    let before = |_: &Dom0| vec![xennet().display().to_string()];
+    each_way("tests/c/network.c", before, |dom0, _| {
+        let links = dom0.links();
+        assert!(!links.keys().any(|fact| fact.starts_with("link xenbr7")), "{links:?}");
+    });
 }
 
 #[test]

@@ -43,6 +43,11 @@ fn candidates(function: &str, kind: &str) -> &'static [&'static str] {
         "const xennet_error *" => &["NULL", "failure"],
         "const xennet_names *" => &["NULL", "names"],
         "const xennet_vif_list *" => &["NULL", "vifs"],
+        "const xennet_guard *" => &["NULL", "guard"],
+        "const xennet_verdict *" => &["NULL", "verdict"],
+        "const xennet_guard_faults *" => &["NULL", "faults"],
+        "const xennet_network_state *" => &["NULL", "state"],
+        "const uint8_t *" => &["NULL", "octets"],
         "xennet_events *" | "const xennet_events *" => &["NULL", "events"],
         // There is one only while it is told.
         "const xennet_event *" | "void *" => &["NULL"],
@@ -54,10 +59,18 @@ fn candidates(function: &str, kind: &str) -> &'static [&'static str] {
         "int" => &["0", "-1"],
         "unsigned int" => &["0", "UINT_MAX"],
         "uint32_t" => &["0", "65535", "UINT32_MAX"],
+        // As many as there are, or fewer; or more than there can be.
+        "size_t" if function == "xennet_guard_explain" => {
+            &["0", "13", "sizeof(octets)", "(size_t)-1"]
+        }
         "size_t" => &["0", "(size_t)-1"],
         "int *" => &["NULL", "&number"],
         "xennet_error **" => &["NULL", "&error"],
         "xennet **" => &["NULL", "(xennet **)&result"],
+        "xennet_guard **" => &["NULL", "(xennet_guard **)&result"],
+        "xennet_guard_faults **" => &["NULL", "(xennet_guard_faults **)&result"],
+        "xennet_network_state **" => &["NULL", "(xennet_network_state **)&result"],
+        "xennet_verdict **" => &["NULL", "(xennet_verdict **)&result"],
         "xennet_bridge **" => &["NULL", "(xennet_bridge **)&result"],
         "xennet_events **" => &["NULL", "(xennet_events **)&result"],
         "xennet_names **" => &["NULL", "(xennet_names **)&result"],
@@ -70,8 +83,10 @@ fn candidates(function: &str, kind: &str) -> &'static [&'static str] {
 }
 
 /// The candidates that must be made first.
-const HANDLES: [&str; 10] =
-    ["net", "vif", "stranger", "bridge", "plan", "status", "names", "vifs", "events", "failure"];
+const HANDLES: [&str; 14] = [
+    "net", "vif", "stranger", "bridge", "plan", "status", "names", "vifs", "events", "failure",
+    "guard", "verdict", "faults", "state",
+];
 
 /// What makes a new one of a type and puts it into `result`.
 fn fresh(kind: &str) -> &'static str {
@@ -84,6 +99,14 @@ fn fresh(kind: &str) -> &'static str {
         "xennet_error *" => "xennet_vif_new(65536, 0, NULL, (xennet_error **)&result)",
         "xennet_names *" => "xennet_list_bridges(net, (xennet_names **)&result, NULL)",
         "xennet_vif_list *" => "xennet_list_vifs(net, (xennet_vif_list **)&result, NULL)",
+        "xennet_guard *" => "xennet_guard_show(net, (xennet_guard **)&result, NULL)",
+        "xennet_verdict *" => {
+            "xennet_guard_explain(net, \"lo\", octets, 64, (xennet_verdict **)&result, NULL)"
+        }
+        "xennet_guard_faults *" => "xennet_guard_check(net, (xennet_guard_faults **)&result, NULL)",
+        "xennet_network_state *" => {
+            "xennet_network_status(net, (xennet_network_state **)&result, NULL)"
+        }
         "xennet_events *" => "xennet_events_open(net, (xennet_events **)&result, NULL)",
         other => panic!("teach the storm how to make a {other}"),
     }
@@ -170,6 +193,7 @@ const BEFORE: &str = r#"#include "test.h"
 
 static char **directories;
 static int calls, number;
+static const uint8_t octets[64];
 static void *result;
 static char long_text[8193];
 static const char *const no_texts[] = { NULL };
@@ -184,6 +208,10 @@ static xennet_error *failure;
 static xennet_names *names;
 static xennet_vif_list *vifs;
 static xennet_events *events;
+static xennet_guard *guard;
+static xennet_verdict *verdict;
+static xennet_guard_faults *faults;
+static xennet_network_state *state;
 
 static void look(const char *text)
 {
@@ -261,6 +289,30 @@ static void need_events(void)
     OK(xennet_events_open(net, &events, &error));
 }
 
+static void need_guard(void)
+{
+    need_net();
+    OK(xennet_guard_show(net, &guard, &error));
+}
+
+static void need_verdict(void)
+{
+    need_net();
+    OK(xennet_guard_explain(net, "lo", octets, sizeof(octets), &verdict, &error));
+}
+
+static void need_faults(void)
+{
+    need_net();
+    OK(xennet_guard_check(net, &faults, &error));
+}
+
+static void need_state(void)
+{
+    need_net();
+    OK(xennet_network_status(net, &state, &error));
+}
+
 static void need_failure(void)
 {
     CHECK(xennet_vif_new(65536, 0, &vif, &failure) == -EINVAL);
@@ -270,6 +322,10 @@ static void tear_down(void)
 {
     xennet_error_free(error);
     xennet_error_free(failure);
+    xennet_network_state_free(state);
+    xennet_guard_faults_free(faults);
+    xennet_verdict_free(verdict);
+    xennet_guard_free(guard);
     xennet_events_free(events);
     xennet_vif_list_free(vifs);
     xennet_names_free(names);
@@ -281,6 +337,10 @@ static void tear_down(void)
     xennet_free(net);
     error = failure = NULL;
     events = NULL;
+    guard = NULL;
+    verdict = NULL;
+    faults = NULL;
+    state = NULL;
     vifs = NULL;
     names = NULL;
     status = NULL;

@@ -216,7 +216,7 @@ fn fragment_header() -> NftExpr {
 const NAT: &str = r#"table inet xennat {
     chain pre {
         type nat hook prerouting priority -100; policy accept;
-        meta nfproto ipv4 meta l4proto tcp dnat ip to 10.0.0.5:8080
+        fib daddr type local meta nfproto ipv4 meta l4proto tcp dnat ip to 10.0.0.5:8080
     }
     chain post {
         type nat hook postrouting priority 100; policy accept;
@@ -242,6 +242,8 @@ fn nat() -> Vec<NftCommand> {
         rule(
             "pre",
             vec![
+                NftExpr::DestinationType { register: NftRegister(0) },
+                compare(NftCmp::Eq, &2_u32.to_ne_bytes()),
                 load(NftMeta::NfProto),
                 compare(NftCmp::Eq, &[2]),
                 load(NftMeta::L4Proto),

@@ -231,7 +231,10 @@ fn status_shows_what_drifted() {
         status.stdout.starts_with("xenbr0: up, carrier, mtu 1500, uplink eth0\n  192.0.2.2/24\n")
     );
     let json: Value = serde_json::from_str(&lan.xennet("network status --json").stdout).unwrap();
-    assert_eq!(json["bridges"], json!([{ "name": "xenbr0", "made": true, "uplink": "eth0" }]));
+    assert_eq!(
+        json["bridges"],
+        json!([{ "name": "xenbr0", "made": true, "uplink": "eth0", "vxlan": null }])
+    );
     assert_eq!(json["drift"], json!([]));
     lan.netns.ip("address add 192.0.2.44/24 dev eth0");
     let drift = lan.xennet("network check");

@@ -379,11 +379,27 @@ fn network_route_does_what_it_promised() {
 }
 
 #[test]
-fn network_nat_says_that_it_cannot_yet() {
+fn network_nat_does_what_it_promised() {
     let lan = Lan::with_addresses();
+    let ruleset = || lan.netns.nft_text("list ruleset");
     let before = lan.state();
-    let (status, stderr) = script(&lan, "network-nat", "start netdev=eth0 dhcp=yes");
-    assert!(status == Some(1) && stderr.contains("does not translate addresses yet"), "{stderr}");
-    assert_same(&before, &lan.state(), "after start");
+    for args in ["netdev=eth0", ""] {
+        let call = |command: &str| script(&lan, "network-nat", &format!("{command} {args}"));
+        assert_eq!(call("status").0, Some(1));
+        let (status, stderr) = call("start");
+        assert!(status == Some(0) && stderr.contains("by their domains"), "{status:?} {stderr}");
+        let rules = ruleset();
+        assert!(rules.contains("ip saddr 10.0.0.0/9 oifname \"eth0\" masquerade"), "{rules}");
+        let started = lan.state();
+        assert_eq!(call("start").0, Some(0));
+        assert_same(&started, &lan.state(), "after the second start");
+        assert_eq!(ruleset(), rules, "no rule twice");
+        assert_eq!(call("status").0, Some(0));
+        assert_eq!(call("stop"), (Some(0), String::new()));
+        assert_same(&before, &lan.state(), "after stop");
+        assert_eq!(ruleset(), "");
+    }
+    let (status, stderr) = script(&lan, "network-nat", "start dhcp=yes");
+    assert!(status == Some(0) && stderr.contains("`xennet network dnsmasq`"), "{stderr}");
     assert_eq!(script(&lan, "network-nat", "stop"), (Some(0), String::new()));
 }

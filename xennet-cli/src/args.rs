@@ -10,7 +10,7 @@ use xennet_core::plan::Plan;
 use xennet_core::{Dom0Network, Error};
 
 use crate::log::complain;
-use crate::{bridge, demo, guard, hotplug, network, vif};
+use crate::{bridge, demo, guard, hotplug, network, ovs, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
 #[derive(Parser, Debug)]
@@ -20,6 +20,12 @@ struct Cli {
     options: Options,
     #[command(subcommand)]
     command: Command,
+}
+
+/// The command line's definition: what the manual and the shells' completions are made from.
+#[cfg(test)]
+pub(crate) fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// What every command understands.
@@ -56,6 +62,9 @@ enum Command {
     /// Make, check and give back the host's own network: bridges, addresses, forwarding
     #[command(subcommand)]
     Network(network::Command),
+    /// Tidy up what Open vSwitch has of guests
+    #[command(subcommand)]
+    Ovs(ovs::Command),
     /// Show it at work: two guests on a bridge, in namespaces of their own, without Xen
     Demo,
 }
@@ -101,6 +110,7 @@ pub(crate) fn run() -> u8 {
         Command::Bridge(command) => bridge::run(command, &options),
         Command::Guard(command) => guard::run(command, &options),
         Command::Network(command) => network::run(command, &options),
+        Command::Ovs(command) => ovs::run(&command, &options),
         Command::Demo => demo::run(),
     };
     finish("xennet", done)

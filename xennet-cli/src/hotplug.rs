@@ -12,9 +12,11 @@ use xennet_core::{Dom0Network, Error};
 use crate::log::{Severity, complain, syslog};
 
 /// The names under which this program is a hotplug script.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 9] = [
     "vif-bridge",
     "vif-bridge.xennet",
+    "vif-openvswitch",
+    "vif-openvswitch.xennet",
     "vif-route",
     "vif-route.xennet",
     "vif-nat",
@@ -94,6 +96,10 @@ pub(crate) fn place(mut net: Dom0Network) -> Dom0Network {
     }
     if let Some(dir) = std::env::var_os("XENNET_ROOT_DIR") {
         net.set_root(dir);
+    }
+    // As Open vSwitch's own tools have it.
+    if let Some(dir) = std::env::var_os("OVS_RUNDIR") {
+        net.set_ovs_socket(PathBuf::from(dir).join("db.sock"));
     }
     net
 }

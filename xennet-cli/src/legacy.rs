@@ -84,12 +84,14 @@ fn asked_for(
         );
         return Ok(None);
     }
-    if !config.nat.is_empty() && command == "start" {
-        return Err(Failure::Failed(
-            "xennet does not translate addresses yet: nothing is changed".to_owned(),
-        ));
-    }
     if command == "start" {
+        if script.dhcp {
+            complain(
+                script.kind.name(),
+                "dhcp=yes: what guests are told follows from xennet.toml: `xennet network import` makes one, and \
+                 `xennet network dnsmasq` what dnsmasq needs",
+            );
+        }
         for remark in &remarks {
             complain(script.kind.name(), remark);
         }

@@ -9,7 +9,10 @@ mod guard;
 mod hotplug;
 mod legacy;
 mod log;
+#[cfg(test)]
+mod manual;
 mod network;
+mod ovs;
 #[cfg(all(target_env = "gnu", not(test)))]
 mod start;
 mod vif;

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use xennet_core::plan::Plan;
-use xennet_core::types::IfName;
 use xennet_core::{Dom0Network, Error, HostStatus};
 
 use crate::args::{Failure, Options};
@@ -53,6 +52,8 @@ pub(crate) enum Command {
     Status(Which),
     /// Say nothing, and exit with status 0, if the network is as the configuration says
     Check(Which),
+    /// Print a configuration of dnsmasq for guests that are told their addresses: [[nat]] with dhcp = true
+    Dnsmasq(Which),
     /// Print a xennet.toml made of the files of xend and xl
     Import(convert::Inward),
     /// Print the configuration as files of ifupdown or systemd-networkd
@@ -118,11 +119,17 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Check(which) => {
             let status = which.open()?.host().status()?;
             if options.json {
-                Options::print_json(&as_json(&status))?;
+                Options::print_json(&json!(status))?;
             } else if let Ok(plan) = &status.drift {
                 write!(stdout(), "{plan}")?;
             }
             drift(&status)
+        }
+        Command::Dnsmasq(which) => {
+            let net = which.open()?;
+            let text = net.config().dnsmasq(net.run_dir()).map_err(Error::from)?;
+            let none = || Failure::Failed("no [[nat]] has dhcp = true".to_owned());
+            Ok(write!(stdout(), "{}", text.ok_or_else(none)?)?)
         }
         Command::Import(from) => convert::import(&from),
         Command::Export(to) => convert::export(&to, options),
@@ -133,7 +140,7 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
 pub(crate) fn tell_status(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
     let status = net.host().status()?;
     if options.json {
-        Options::print_json(&as_json(&status))?;
+        Options::print_json(&json!(status))?;
     } else {
         show(net, &status)?;
     }
@@ -173,10 +180,20 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
         let uplink = policy.uplink.as_ref().map_or("none", |uplink| uplink.as_str());
         let state = if link.up { "up" } else { "down" };
         let carrier = if link.carrier { "carrier" } else { "no carrier" };
-        writeln!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;
+        write!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;
+        if let Some(vxlan) = &policy.vxlan {
+            write!(out, ", VXLAN port {} from {}", vxlan.vni.port_name(), vxlan.local)?;
+        }
+        writeln!(out)?;
         for address in status.seen.addresses.get(&link.index).into_iter().flatten() {
             writeln!(out, "  {address}")?;
         }
+    }
+    for nat in &net.config().nat {
+        let uplink = nat.uplink.as_ref().map_or("any way out", |uplink| uplink.as_str());
+        let subnets: Vec<_> = nat.subnets.iter().map(ToString::to_string).collect();
+        let ports = nat.forward.len();
+        writeln!(out, "nat {}: {}, by {uplink}, {ports} ports", nat.name, subnets.join(" "))?;
     }
     if let Some(unconfirmed) = status.unconfirmed.as_ref().filter(|one| one.watched) {
         writeln!(out, "{unconfirmed}; `xennet network confirm` keeps it")?;
@@ -190,25 +207,4 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn as_json(status: &HostStatus) -> Value {
-    let before = status.before().into_iter().flat_map(|before| &before.bridges);
-    json!({
-        "started": status.before().is_some(),
-        "bridges": before.map(|bridge| json!({
-            "name": bridge.name.as_str(), "made": bridge.made,
-            "uplink": bridge.uplink.as_ref().map(IfName::as_str),
-        })).collect::<Vec<_>>(),
-        "unconfirmed": status.unconfirmed.as_ref().map(|one| json!({
-            "watchdog": one.watchdog, "watched": one.watched,
-            "seconds_left": one.left.map(|left| left.as_secs()),
-        })),
-        "rolled_back": status.rolled_back.as_ref().map(|last| last.why.as_str()),
-        "error": status.drift.as_ref().err().map(ToString::to_string),
-        "drift": status.drift.as_ref().ok()
-            .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "warnings": status.drift.as_ref().ok()
-            .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
-    })
 }

@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Online(Which),
     /// Unplug a vif
     Offline(Which),
+    /// Tell the network where a guest is now that came from another host
+    Announce(Which),
     /// Show what a vif is, and what an online would change
     Show(Which),
     /// List every vif
@@ -39,7 +41,7 @@ pub(crate) struct Which {
     /// The tap of an emulated NIC instead of the vif
     #[arg(long)]
     tap: bool,
-    /// What to plug it into: bridge, route or nat; by default what the script that XenStore names does
+    /// What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does
     #[arg(long)]
     mode: Option<Mode>,
     /// Do without XenStore: take the values from the command line, and tell nobody
@@ -79,6 +81,12 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let _ = hotplug::load_config(&mut net);
             let mut vif = which.open(&mut net)?;
             options.planned(&if options.dry_run { vif.plan_offline()? } else { vif.offline()? })
+        }
+        Command::Announce(which) => {
+            let mut net = Options::network(which.no_store)?;
+            hotplug::load_config(&mut net)?;
+            let mut vif = which.open(&mut net)?;
+            options.planned(&if options.dry_run { vif.plan_announce()? } else { vif.announce()? })
         }
         Command::Show(which) => {
             let mut net = Options::network(which.no_store)?;
@@ -124,7 +132,7 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
             .link
             .as_ref()
             .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
-        let master = status.master.as_ref().map_or("-", |master| master.name.as_str());
+        let master = master(status).unwrap_or("-");
         let (hotplug, drift) = (hotplug_status(status), drift(status));
         writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {drift}")?;
     }
@@ -147,7 +155,7 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
                 link.name,
                 state.concat(),
                 link.mtu,
-                master(status)
+                master(status).unwrap_or("none")
             )?;
         }
     }
@@ -169,8 +177,10 @@ fn wanted(config: &VifConfig) -> Vec<String> {
     shown.filter_map(|key| Some(format!("{key}={}", config.get(key)?))).collect()
 }
 
-fn master(status: &VifStatus) -> &str {
-    status.master.as_ref().map_or("none", |master| master.name.as_str())
+/// What it is a port of. A bridge of Open vSwitch is no master that the kernel knows.
+fn master(status: &VifStatus) -> Option<&str> {
+    let switch = status.switch.as_ref().map(|now| now.port.bridge.as_str());
+    switch.or_else(|| Some(status.master.as_ref()?.name.as_str()))
 }
 
 fn hotplug_status(status: &VifStatus) -> String {
@@ -207,7 +217,8 @@ fn as_json(status: &VifStatus) -> Value {
         "device": match status.target.device { Device::Vif => "vif", Device::Tap => "tap" },
         "backend": status.target.backend,
         "link": status.link.as_ref().map(link),
-        "master": status.master.as_ref().map(|master| master.name.as_str()),
+        "master": master(status),
+        "ofport": status.switch.as_ref().and_then(|now| now.ofport),
         "hotplug_status": status.store.as_ref().and_then(|store| bytes(&store.hotplug_status)),
         "hotplug_error": status.store.as_ref().and_then(|store| bytes(&store.hotplug_error)),
         "error": status.config.as_ref().err().map(ToString::to_string)

@@ -1,14 +1,16 @@
 //! The only step with effects: makes the changes of a plan, and takes them back when one fails.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::kernel::{self, Kernel, Nftables};
+use crate::ovsdb::{self, Ovsdb};
 use crate::plan::{Change, Hook, HostRoute, IptablesRule};
 use crate::types::{LinkSet, Route};
 use crate::xenstore::XenStore;
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, dhcp};
 
 /// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then nobody learns why.
 const HOOK_TIME: Duration = Duration::from_secs(20);
@@ -18,6 +20,8 @@ const HOOK_TIME: Duration = Duration::from_secs(20);
 pub(crate) struct Apply<'a> {
     kernel: &'a mut Kernel,
     nft: &'a mut Option<Nftables>,
+    ovs: &'a mut Option<Ovsdb>,
+    ovs_socket: PathBuf,
     store: Option<&'a mut XenStore>,
     done: Vec<Change>,
     /// When the first hook was started.
@@ -27,9 +31,12 @@ pub(crate) struct Apply<'a> {
 
 impl<'a> Apply<'a> {
     pub(crate) fn new(net: &'a mut Dom0Network, deadline: Instant) -> Self {
+        let ovs_socket = net.ovs_socket().to_owned();
         Self {
             kernel: &mut net.kernel,
             nft: &mut net.nft,
+            ovs: &mut net.ovs,
+            ovs_socket,
             store: net.store.as_mut(),
             done: Vec::new(),
             hooks_began: None,
@@ -61,7 +68,7 @@ impl<'a> Apply<'a> {
         for change in changes {
             match self.make(change) {
                 // What is gone needs no taking down.
-                Err(error) if ![libc::ENODEV, libc::ENOENT].contains(&error.errno()) => {
+                Err(error) if !is_gone(&error) => {
                     first = first.and(Err(error));
                 }
                 _ => {}
@@ -94,6 +101,10 @@ impl<'a> Apply<'a> {
         self.kernel
     }
 
+    pub(crate) fn ovs(&mut self) -> Result<&mut Ovsdb, ovsdb::Error> {
+        ovs(self.ovs, &self.ovs_socket)
+    }
+
     pub(crate) fn nft(&mut self) -> Result<&mut Nftables, kernel::Error> {
         nft(self.nft)
     }
@@ -114,6 +125,7 @@ impl<'a> Apply<'a> {
                 | Change::VlanAdd { .. }
                 | Change::VlanDelete { .. }
                 | Change::PortSet { .. }
+                | Change::OvsPortSet { .. }
         );
         if let Some(undo) = refused.undo().filter(|_| setting) {
             let _ = self.make(&undo);
@@ -173,6 +185,35 @@ impl<'a> Apply<'a> {
             Change::VlanAdd { link, vlans, .. } => self.kernel.vlan_add(link, *vlans),
             Change::VlanDelete { link, vlans } => self.kernel.vlan_delete(link, *vlans),
             Change::PortSet { link, set, .. } => self.kernel.port_set(link, set),
+            Change::FdbLearn { link, mac } => self.kernel.fdb_learn(link, *mac),
+            Change::Announce { link, mac, vlan } => {
+                match self.kernel.announce(link, *mac, *vlan) {
+                    // It went down meanwhile, and nobody is behind it.
+                    Err(error) if error.errno() == libc::ENETDOWN => Ok(()),
+                    outcome => outcome,
+                }
+            }
+            Change::OvsAnnounce { name, mac } => {
+                let dir = self.ovs_socket.parent().map(Path::to_owned).unwrap_or_default();
+                return Ok(self.ovs()?.announce(name, *mac, &dir)?);
+            }
+            Change::OvsPortAdd(port) => {
+                let deadline = self.deadline;
+                return Ok(self.ovs()?.port_add(port, deadline)?);
+            }
+            Change::OvsPortSet { port, .. } => {
+                let deadline = self.deadline;
+                return Ok(self.ovs()?.port_set(port, deadline)?);
+            }
+            Change::OvsPortDelete { name, .. } => {
+                let deadline = self.deadline;
+                return Ok(self.ovs()?.port_delete(name, deadline)?);
+            }
+            Change::OvnWait { name, seconds } => {
+                let wait = Duration::from_secs((*seconds).into());
+                let deadline = self.deadline.min(Instant::now() + wait);
+                return Ok(self.ovs()?.wait_installed(name, deadline)?);
+            }
             Change::IptablesInsert(rule) => return iptables(&rule.command("-I")),
             Change::IptablesDelete(rule) => return iptables(&rule.command("-D")),
             Change::Nft { batch, .. } => match nft(self.nft)?.apply(batch) {
@@ -187,6 +228,8 @@ impl<'a> Apply<'a> {
                 }
                 outcome => return Ok(outcome?),
             },
+            Change::FileWrite { path, text, was } => return dhcp::write(path, text, was.is_none()),
+            Change::FileDelete { path, .. } => return dhcp::delete(path),
             Change::Hook(hook) => {
                 let began = self.hooks_began.get_or_insert_with(Instant::now);
                 return run_hook(hook, self.deadline.min(*began + HOOK_TIME));
@@ -227,6 +270,26 @@ pub(crate) fn again_while_overtaken<T>(
         }
     }
     attempt()
+}
+
+/// Whether there is nothing more to be taken down: it is not there, or will not be when Open vSwitch comes to it.
+fn is_gone(error: &Error) -> bool {
+    match error {
+        Error::Ovsdb(error) => {
+            let kind = error.kind();
+            matches!(kind, ovsdb::ErrorKind::NotApplied { .. } | ovsdb::ErrorKind::Absent { .. })
+        }
+        error => [libc::ENODEV, libc::ENOENT].contains(&error.errno()),
+    }
+}
+
+/// The connection to Open vSwitch's database, once somebody needs it.
+pub(crate) fn ovs<'a>(
+    ovs: &'a mut Option<Ovsdb>,
+    socket: &Path,
+) -> Result<&'a mut Ovsdb, ovsdb::Error> {
+    let open = ovs.take().filter(|open| !open.is_broken());
+    Ok(ovs.insert(open.map_or_else(|| Ovsdb::connect(socket), Ok)?))
 }
 
 /// The connection to nftables, once somebody needs it.

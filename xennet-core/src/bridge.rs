@@ -20,6 +20,8 @@ impl<'n> Bridge<'n> {
     }
 
     /// The bridge and its ports as they are. `ip -d link show NAME`, `ip link show master NAME`
+    ///
+    /// An error when the kernel does not answer.
     pub fn show(&mut self) -> Result<BridgeSnapshot, Error> {
         let link = self.net.kernel.link(&self.name)?;
         let ports = link
@@ -29,11 +31,15 @@ impl<'n> Bridge<'n> {
     }
 
     /// Its ports; none when it does not exist. `ip link show master NAME`
+    ///
+    /// An error when the kernel does not answer.
     pub fn ports(&mut self) -> Result<Vec<Link>, Error> {
         Ok(self.show()?.ports)
     }
 
     /// What [`create`](Self::create) would do now. Touches nothing.
+    ///
+    /// An error as [`create`](Self::create)'s.
     pub fn plan_create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
         let seen = self.show()?;
         let mut config = config.clone();
@@ -47,6 +53,9 @@ impl<'n> Bridge<'n> {
     ///
     /// Without a `mac` it gets one that is this machine's and this name's, at every boot the same: of itself a bridge
     /// takes its lowest port's, and so `fe:ff:ff:ff:ff:ff`, on every host, as soon as its first vif comes.
+    ///
+    /// An error (`EEXIST`) when one that exists contradicts what is asked for, (`EINVAL`) when an interface of that
+    /// name is no bridge; else the kernel's, and what was done is taken back.
     pub fn create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
         let plan = self.plan_create(config)?;
         let mut apply = Apply::new(self.net, Instant::now());
@@ -63,11 +72,16 @@ impl<'n> Bridge<'n> {
     }
 
     /// What [`delete`](Self::delete) would do now. Touches nothing.
+    ///
+    /// An error as [`delete`](Self::delete)'s.
     pub fn plan_delete(&mut self, force: bool) -> Result<Plan, Error> {
         Ok(self.show()?.delete(force)?)
     }
 
     /// Deletes the bridge; one that is not there is no error. One that has ports is left alone unless `force`.
+    ///
+    /// An error (`EBUSY`) when it has ports and not `force`, (`EINVAL`) when an interface of that name is no bridge, or
+    /// the kernel's.
     pub fn delete(&mut self, force: bool) -> Result<Plan, Error> {
         let plan = self.plan_delete(force)?;
         Apply::new(self.net, Instant::now()).run_all(plan.changes())?;

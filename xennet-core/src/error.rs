@@ -7,7 +7,7 @@ use crate::config::ConfigError;
 use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
-use crate::{kernel, xenstore};
+use crate::{kernel, ovsdb, xenstore};
 
 /// Why something could not be done. Its text is one complete line: what was attempted, on what, what the system
 /// answered, and what to do.
@@ -33,6 +33,10 @@ pub enum Error {
     /// XenStore refused, or did not answer.
     #[error(transparent)]
     XenStore(#[from] xenstore::Error),
+
+    /// Open vSwitch refused, or did not answer.
+    #[error(transparent)]
+    Ovsdb(#[from] ovsdb::Error),
 
     /// XenStore knows no such backend.
     #[error(
@@ -88,6 +92,24 @@ pub enum Error {
     Unwatched {
         /// Its number.
         watchdog: u32,
+    },
+
+    /// There is nobody to take a start back, so it was not begun.
+    #[error(
+        "{doing}: {source}; nothing was changed, because nobody would take it back; `--confirm-timeout 0` does without"
+    )]
+    NoWatchdog {
+        /// What was attempted.
+        doing: &'static str,
+        /// The system's answer, or the watchdog's.
+        source: io::Error,
+    },
+
+    /// There is no interface of that name.
+    #[error("{name}: no such interface")]
+    NoInterface {
+        /// The name.
+        name: IfName,
     },
 
     /// A gateway that answered before a start did not any more.
@@ -173,13 +195,16 @@ impl Error {
             Self::Kernel(error) => error.errno(),
             Self::Overtaken(_) => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
+            Self::Ovsdb(error) => error.errno(),
             Self::NoBackend { .. } | Self::NothingToConfirm { .. } => libc::ENOENT,
-            Self::Vanished { .. } => libc::ENODEV,
+            Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,
             Self::Unwatched { .. } => libc::ESRCH,
             Self::Silent { .. } => libc::EHOSTUNREACH,
-            Self::File { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            Self::File { source, .. } | Self::NoWatchdog { source, .. } => {
+                source.raw_os_error().unwrap_or(libc::EIO)
+            }
             Self::System { errno, .. } => *errno,
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
             Self::HalfUndone { first, .. } => first.errno(),

@@ -1,15 +1,17 @@
 mod gateway;
+mod json;
 mod look;
 mod managers;
 mod record;
 mod trial;
+mod watchdog;
 
 use std::time::{Duration, Instant};
 
 use crate::apply::Apply;
 use crate::lock::Lock;
 use crate::plan::{NetworkBefore, NetworkSnapshot, Plan, PlanError};
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, dhcp};
 use record::Record;
 
 pub use trial::{RolledBack, Trial, Unconfirmed, Watch};
@@ -43,22 +45,32 @@ impl<'n> Host<'n> {
     }
 
     /// What there is, as far as it concerns the configuration.
+    ///
+    /// An error when the kernel does not answer, or the record of an earlier start cannot be read.
     pub fn look(&mut self) -> Result<NetworkSnapshot, Error> {
         let before = self.record().read()?;
         look::look(self.net, before)
     }
 
     /// What [`start`](Self::start) would do now. Touches nothing.
+    ///
+    /// An error when what is wanted cannot be: an uplink that is not there (`ENODEV`), an address or route that could
+    /// not be made again (`EOPNOTSUPP`), a bridge that is something else (`EINVAL`).
     pub fn plan_start(&mut self) -> Result<Plan, Error> {
         Ok(self.look()?.start(&self.net.config)?)
     }
 
     /// What [`stop`](Self::stop) would do now. Touches nothing.
+    ///
+    /// An error (`EBUSY`) when guests are on a bridge that would go, (`ENOENT`) when nothing says what there was before; not with `force`.
     pub fn plan_stop(&mut self, force: bool) -> Result<Plan, Error> {
         Ok(self.look()?.stop(&self.net.config, force)?)
     }
 
     /// How far the host's side is from what the configuration says. Touches nothing.
+    ///
+    /// What would keep a start from beginning is told in [`HostStatus::drift`]; an error when the kernel or the records
+    /// in the run directory cannot be read.
     pub fn status(&mut self) -> Result<HostStatus, Error> {
         let seen = self.look()?;
         let drift = seen.start(&self.net.config);
@@ -76,6 +88,9 @@ impl<'n> Host<'n> {
 
     /// The same, and takes everything back unless `works` says that the network works: for whoever could lock himself
     /// out.
+    ///
+    /// An error is the first that there was; (`EBUSY`) when an earlier start is yet to be confirmed.
+    /// [`Error::HalfUndone`] when taking back failed as well.
     pub fn start_if(
         &mut self,
         works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
@@ -97,6 +112,9 @@ impl<'n> Host<'n> {
         works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.record().write(&seen.record(&self.net.config, plan))?;
+        if self.net.config.nat.iter().any(|nat| nat.dhcp) {
+            dhcp::make_dir(&self.net.run_dir)?;
+        }
         let done = self.carry_out(plan, |host| {
             let rest = host.plan_start()?;
             match rest.changes().first() {

@@ -48,6 +48,9 @@ impl Call {
     ///
     /// None means that there is nothing to do, and that this is right: libxl calls a vif's script for its tap too.
     /// Arguments override the environment. Nothing is evaluated.
+    ///
+    /// An error (`EINVAL`) for a command that there is none of, a bad argument, and where nothing says which vif is
+    /// meant.
     pub fn parse(
         args: impl IntoIterator<Item = OsString>,
         env: impl Fn(&str) -> Option<OsString>,
@@ -127,6 +130,8 @@ impl Call {
     }
 
     /// What [`run`](Self::run) would do now. Touches nothing.
+    ///
+    /// An error as [`Vif::plan_online`](crate::Vif::plan_online)'s.
     pub fn plan(&self, net: &mut Dom0Network) -> Result<Plan, Error> {
         let mut vif = self.vif(net)?;
         self.set_defaults(&mut vif)?;

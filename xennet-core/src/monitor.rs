@@ -51,6 +51,8 @@ const BACKENDS: &str = "backend/vif";
 impl Dom0Network {
     /// Listens for changes from now on: to interfaces of the calling thread's network namespace and, unless this is
     /// without XenStore, to the backends of vifs.
+    ///
+    /// An error when the kernel gives no socket, or XenStore no second connection.
     pub fn monitor(&self) -> Result<Monitor, Error> {
         Monitor::open(self.store.as_ref())
     }

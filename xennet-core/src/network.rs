@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::config::NetworkConfig;
 use crate::kernel::{Kernel, LinkFilter, Nftables};
+use crate::ovsdb::Ovsdb;
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
 use crate::xenstore::XenStore;
-use crate::{Bridge, Error, Guard, Host, Vif};
+use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
@@ -18,6 +19,9 @@ pub struct Dom0Network {
     pub(crate) kernel: Kernel,
     /// Opened when it is first needed.
     pub(crate) nft: Option<Nftables>,
+    /// Opened when it is first needed.
+    pub(crate) ovs: Option<Ovsdb>,
+    pub(crate) ovs_socket: PathBuf,
     pub(crate) store: Option<XenStore>,
     pub(crate) config: NetworkConfig,
     pub(crate) run_dir: PathBuf,
@@ -28,6 +32,9 @@ pub struct Dom0Network {
 
 impl Dom0Network {
     /// The calling thread's network namespace, and XenStore where libxenstore would find it.
+    ///
+    /// An error (mostly `ENOENT` or `ECONNREFUSED`) that names all places that were tried when no XenStore answers:
+    /// without one, [`without_store`](Self::without_store) will do. The kernel's when it gives no socket.
     pub fn open() -> Result<Self, Error> {
         Self::with_store(Some(XenStore::open()?))
     }
@@ -38,10 +45,14 @@ impl Dom0Network {
     }
 
     /// The same with a connection to XenStore of the caller's own.
+    ///
+    /// An error when the kernel gives no netlink socket.
     pub fn with_store(store: Option<XenStore>) -> Result<Self, Error> {
         Ok(Self {
             kernel: Kernel::open()?,
             nft: None,
+            ovs: None,
+            ovs_socket: Ovsdb::SOCKET.into(),
             store,
             config: NetworkConfig::default(),
             run_dir: "/run/xennet".into(),
@@ -95,6 +106,16 @@ impl Dom0Network {
         self.root = dir.into();
     }
 
+    /// Where the socket of Open vSwitch's database is, instead of `/run/openvswitch/db.sock`; `[ovs]` in `xennet.toml`
+    /// counts before it.
+    pub fn set_ovs_socket(&mut self, socket: impl Into<PathBuf>) {
+        self.ovs_socket = socket.into();
+    }
+
+    pub(crate) fn ovs_socket(&self) -> &Path {
+        self.config.ovs_socket.as_ref().unwrap_or(&self.ovs_socket)
+    }
+
     /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
     ///
     /// Stay well below the 40 seconds after which libxl kills a hotplug script.
@@ -108,6 +129,8 @@ impl Dom0Network {
     }
 
     /// The tap of an emulated NIC of an HVM guest.
+    ///
+    /// An error as [`vif`](Self::vif)'s.
     pub fn tap(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
         Vif::new(self, id, Device::Tap)
     }
@@ -126,17 +149,26 @@ impl Dom0Network {
         Bridge::new(self, name)
     }
 
+    /// What Open vSwitch has of guests.
+    pub fn ovs(&mut self) -> Ovs<'_> {
+        Ovs::new(self)
+    }
+
     /// The host's side: what the configuration says of its bridges, addresses and forwarding.
     pub fn host(&mut self) -> Host<'_> {
         Host::new(self)
     }
 
     /// Every bridge here. `ip link show type bridge`
+    ///
+    /// An error when the kernel does not answer.
     pub fn bridges(&mut self) -> Result<Vec<Link>, Error> {
         Ok(self.kernel.links(LinkFilter::Kind("bridge"))?)
     }
 
     /// Every vif that has a backend in XenStore or, without XenStore, an interface of netback's name, in order.
+    ///
+    /// An error when XenStore, or else the kernel, does not answer. Nodes that are no vifs are passed over.
     pub fn vifs(&mut self) -> Result<Vec<VifId>, Error> {
         let mut vifs: Vec<VifId> = match &mut self.store {
             None => (self.kernel.links(LinkFilter::All)?.iter())

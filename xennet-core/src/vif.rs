@@ -1,16 +1,19 @@
+mod arrival;
 mod look;
+mod policy;
 mod routed;
+mod switch;
 
 use std::time::{Duration, Instant};
 
 use crate::apply::{Apply, again_while_overtaken};
-use crate::config::VifConfig;
+use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
 use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Device, Link, LinkSet, Mode, ParseError, VifId};
+use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
-use crate::{Dom0Network, Error, guard};
+use crate::{Dom0Network, Error, dhcp, guard};
 
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
 /// for taking everything back, and for telling why.
@@ -25,6 +28,10 @@ pub struct Vif<'n> {
     mode: Option<Mode>,
     defaults: VifConfig,
     overrides: Vec<(String, Vec<u8>)>,
+    /// What the configuration says of it, when it is behind the host's address.
+    nat: Option<NatPolicy>,
+    /// Whether it got an address that nobody gave it.
+    chosen: bool,
 }
 
 /// What a vif is, and how far it is from what it shall be.
@@ -39,6 +46,8 @@ pub struct VifStatus {
     pub link: Option<Link>,
     /// What the interface is a port of.
     pub master: Option<Link>,
+    /// Its port of an Open vSwitch bridge, if it is one.
+    pub switch: Option<OvsPortNow>,
     /// What XenStore says of it; none without XenStore or without a backend.
     pub store: Option<VifStore>,
     /// What an `online` would now do: nothing when all is well. None when nothing can be planned.
@@ -53,7 +62,8 @@ impl<'n> Vif<'n> {
     ) -> Result<Self, ParseError> {
         let target = VifTarget::new(id, device)?;
         let defaults = net.config.vif.clone();
-        Ok(Self { net, target, mode: None, defaults, overrides: Vec::new() })
+        let overrides = Vec::new();
+        Ok(Self { net, target, mode: None, defaults, overrides, nat: None, chosen: false })
     }
 
     /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.
@@ -67,11 +77,15 @@ impl<'n> Vif<'n> {
     }
 
     /// Sets a key that XenStore overrides, as a hotplug script's environment and arguments.
+    ///
+    /// An error that names the key when there is none such, or its value is not what it wants; then nothing is changed.
     pub fn set_default(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
         self.defaults.set(key, value)
     }
 
     /// Sets a key that overrides XenStore, as a person who says so.
+    ///
+    /// An error as [`set_default`](Self::set_default)'s.
     pub fn set(&mut self, key: &str, value: &[u8]) -> Result<(), ParseError> {
         VifConfig::default().set(key, value)?;
         self.overrides.push((key.to_owned(), value.to_owned()));
@@ -79,21 +93,29 @@ impl<'n> Vif<'n> {
     }
 
     /// What the vif shall become: the defaults, what XenStore says, and the overrides, each over the one before.
+    ///
+    /// An error (`ENOENT`) when XenStore has no such backend, (`EINVAL`) when it holds a value that its key does not
+    /// want, or its own when it does not answer.
     pub fn load(&mut self) -> Result<VifConfig, Error> {
         Ok(self.load_all()?.0)
     }
 
     /// What [`online`](Self::online) would do now. Touches nothing and waits for nothing.
+    ///
+    /// An error that says why [`online`](Self::online) would fail at once: no interface or no bridge (`ENODEV`), a bad
+    /// value (`EINVAL`), no backend (`ENOENT`), a name that another interface has (`EEXIST`).
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let link = self.find(&config)?;
         let mut seen = self.look(&config, link, store)?;
         self.look_at_uplink(&config, &mut seen)?;
-        seen.filters = self.filters();
+        self.look_at_filters(&mut seen);
         Ok(self.target.online(&config, &seen)?)
     }
 
     /// What [`offline`](Self::offline) would do now. Touches nothing.
+    ///
+    /// An error only when the kernel does not answer.
     pub fn plan_offline(&mut self) -> Result<Plan, Error> {
         let (config, mut seen) = self.look_leniently()?;
         let _ = self.look_at_uplink(&config, &mut seen);
@@ -132,6 +154,9 @@ impl<'n> Vif<'n> {
     }
 
     /// What the vif is now, and what it lacks.
+    ///
+    /// A bad value, or no backend, is told in [`VifStatus::config`]; an error when the kernel or XenStore does not
+    /// answer.
     pub fn status(&mut self) -> Result<VifStatus, Error> {
         let (config, store) = match self.load_all() {
             Ok((config, store)) => (Ok(config), store),
@@ -142,8 +167,11 @@ impl<'n> Vif<'n> {
         let link = self.find_own(&names)?;
         let seen = self.look(&names, link, store)?;
         let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
-        let VifSnapshot { link, master, store, .. } = seen;
-        Ok(VifStatus { target: self.target.clone(), config, link, master, store, drift })
+        let VifSnapshot { link, master, switch, store, .. } = seen;
+        let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
+        let switch =
+            switch.and_then(|switch| switch.ports.into_iter().find(|now| now.port.name == *name));
+        Ok(VifStatus { target: self.target.clone(), config, link, master, switch, store, drift })
     }
 
     /// Tells XenStore that the vif could not be plugged, and why. xl prints `hotplug-error`.
@@ -199,7 +227,7 @@ impl<'n> Vif<'n> {
         };
         let connected =
             status.store.is_some_and(|store| store.hotplug_status.as_deref() == Some(b"connected"));
-        let routed = self.target.mode != Mode::Bridge;
+        let routed = self.target.mode.is_routed();
         Ok(connected && status.link.is_some_and(|link| link.master.is_some() || routed && link.up))
     }
 
@@ -222,8 +250,16 @@ impl<'n> Vif<'n> {
     }
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
-        let (config, store) = self.load_all()?;
+        let (mut config, mut store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;
+        // Until its address shows, nobody else may choose one.
+        let _addresses = if self.chosen {
+            let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
+            (config, store) = self.load_all()?;
+            Some(lock)
+        } else {
+            None
+        };
         let index = link.index;
         let mut link = Some(link);
         let joined = again_while_overtaken(|| {
@@ -251,7 +287,7 @@ impl<'n> Vif<'n> {
     ) -> Result<Plan, Error> {
         let index = link.index;
         let mut seen = self.look(config, Some(link), store)?;
-        seen.filters = self.filters();
+        self.look_at_filters(&mut seen);
         let uplink = self.uplink(config, &seen);
         let _uplink_lock =
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
@@ -320,10 +356,18 @@ fn look_again(
         Some(before) => Some(routed::look_again(kernel, target, config, Some(&link), before)?),
         None => None,
     };
+    if let Some(switch) = &mut seen.switch {
+        let names = look::port_names(target, config, Some(&link));
+        switch.ports = apply.ovs()?.ports(&names)?;
+    }
+    let kernel = apply.kernel();
     seen.link = Some(link);
     seen.port =
         bridge.map_or(Ok(None), |bridge| look::port(kernel, target, config, &seen, bridge))?;
     seen.iptables = look::iptables(target, config, &seen.policy)?;
+    if let Some(file) = &mut seen.dhcp {
+        file.text = dhcp::read(&file.path)?;
+    }
     if let Some(before) = seen.guard.take() {
         let entry = target.guard(config, &seen);
         let family = target.family();

@@ -62,7 +62,7 @@ fn allowed(layer: &str, path: &str) -> bool {
     match layer {
         "types" | "config" | "plan" => error_number || !names(EFFECTS) && !names(NETLINK),
         "kernel" => !names(USERS),
-        "xenstore" => !names(USERS) && !names(NETLINK),
+        "ovsdb" | "xenstore" => !names(USERS) && !names(NETLINK),
         _ => !names(NETLINK),
     }
 }

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::ptr;
+use std::{ptr, slice};
 
 use xennet_core::types::ParseError;
 
@@ -82,6 +82,24 @@ pub(crate) unsafe fn path<'a>(argument: *const c_char, name: &str) -> Result<&'a
         return Err(Error::invalid(&format!("{name}: is empty")));
     }
     Ok(Path::new(OsStr::from_bytes(bytes)))
+}
+
+/// An argument's bytes when it says how many there are.
+///
+/// # Safety
+///
+/// It is NULL, or that many bytes that outlive the result.
+pub(crate) unsafe fn octets<'a>(
+    argument: *const u8,
+    length: usize,
+    name: &str,
+) -> Result<&'a [u8], Error> {
+    let argument = given(ptr::NonNull::new(argument.cast_mut()), name)?;
+    if isize::try_from(length).is_err() {
+        return Err(Error::invalid(&format!("{name}: {length} bytes are more than there can be")));
+    }
+    // SAFETY: it is not NULL, no longer than anything can be, and the caller promises the rest.
+    Ok(unsafe { slice::from_raw_parts(argument.as_ptr(), length) })
 }
 
 /// The texts of an array that ends with NULL, as `argv` and `environ` do.

@@ -13,6 +13,12 @@ pub const XENNET_VERSION_PATCH: u32 = 0;
 pub const XENNET_HAVE_VIF: u32 = 1;
 /// There is `xennet_bridge_*()`.
 pub const XENNET_HAVE_BRIDGE: u32 = 1;
+/// There is xennet_vif_set_mode(), and vifs that are routed.
+pub const XENNET_HAVE_VIF_MODE: u32 = 1;
+/// There is `xennet_guard_*()`.
+pub const XENNET_HAVE_GUARD: u32 = 1;
+/// There is `xennet_network_*()`.
+pub const XENNET_HAVE_NETWORK: u32 = 1;
 /// There is xennet_hotplug().
 pub const XENNET_HAVE_HOTPLUG: u32 = 1;
 /// There is `xennet_events_*()`.

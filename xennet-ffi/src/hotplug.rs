@@ -3,6 +3,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use xennet_core::hotplug::Call;
+use xennet_core::types::Mode;
 
 use crate::boundary::{call, given, hand_over, texts};
 use crate::error::Error;
@@ -12,7 +13,8 @@ use crate::plan::Plan;
 /// Does in this process what the hotplug script does when libxl executes it with these
 /// arguments and this environment, both as execve(2) has them: arrays that end with NULL,
 /// `argv[0]` the script's name, `envp` of "NAME=VALUE". The process's own environment is not
-/// read; a NULL `envp` is an empty one.
+/// read; a NULL `envp` is an empty one. A script called vif-bridge, vif-route or vif-nat does
+/// what this name says, any other one what the script of XenStore does.
 ///
 /// libxl's four calls are "online" and "offline" with "type_if=vif", "add" and "remove" with
 /// "type_if=tap"; XENBUS_PATH and vif (or INTERFACE) say which device. Those of the other
@@ -65,7 +67,8 @@ unsafe fn parse(
 ) -> Result<Option<Call>, Error> {
     given((!argv.is_null()).then_some(()), "argv")?;
     // SAFETY: it is not NULL, and the caller promises the rest.
-    let words = unsafe { texts(argv) };
+    let mut words = unsafe { texts(argv) }.into_iter();
+    let script = words.next();
     let environment = if envp.is_null() {
         Vec::new()
     } else {
@@ -73,7 +76,11 @@ unsafe fn parse(
         unsafe { texts(envp) }
     };
     let env = |name: &str| environment.iter().find_map(|variable| value(variable, name));
-    Ok(Call::parse(words.into_iter().skip(1), env)?)
+    let mut call = Call::parse(words, env)?;
+    if let Some(call) = &mut call {
+        call.mode = script.as_ref().and_then(|script| Mode::of_script(script.to_str()?));
+    }
+    Ok(call)
 }
 
 /// The value of a `NAME=VALUE`, when that is its name.

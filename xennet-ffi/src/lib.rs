@@ -34,6 +34,10 @@ mod list;
 
 mod bridge;
 
+mod guard;
+
+mod network;
+
 mod hotplug;
 
 mod events;

@@ -84,6 +84,21 @@ pub unsafe extern "C" fn xennet_set_hook_dir(
     })
 }
 
+/// Sets where the files of other programs that configure interfaces are (/etc/network/interfaces
+/// and the like, which plans warn of), instead of /.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xennet_set_root_dir(
+    net: Option<&mut Net>,
+    dir: *const c_char,
+    err_r: Option<&mut MaybeUninit<Box<Error>>>,
+) -> c_int {
+    call(err_r, || {
+        // SAFETY: C passes NULL or a text.
+        given(net, "net")?.network.set_root(unsafe { path(dir, "dir") }?);
+        Ok(())
+    })
+}
+
 /// Sets how long xennet_vif_online() waits for an interface that is yet to be made, instead of
 /// 10 seconds. 0 does not wait.
 #[unsafe(no_mangle)]

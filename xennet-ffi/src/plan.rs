@@ -15,15 +15,15 @@ pub struct Plan {
 
 impl From<xennet_core::plan::Plan> for Plan {
     fn from(plan: xennet_core::plan::Plan) -> Self {
-        let changes: Vec<String> = plan.changes().iter().map(ToString::to_string).collect();
-        let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
-        let lines: Vec<CString> = changes.iter().map(|change| c_line(change)).collect();
+        let lines: Vec<CString> =
+            plan.changes().iter().map(|change| c_line(&change.to_string())).collect();
+        let warnings = plan.warnings().iter().map(|warning| c_line(&warning.to_string()));
         Self {
             text: c_text(
                 lines.iter().flat_map(|line| [line.as_bytes(), b"\n"]).collect::<Vec<_>>().concat(),
             ),
-            json: c_text(json!({ "changes": changes, "warnings": warnings }).to_string()),
-            warnings: warnings.iter().map(|warning| c_line(warning)).collect(),
+            json: c_text(json!(plan).to_string()),
+            warnings: warnings.collect(),
             lines,
         }
     }

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 /// What a vif was at one moment. Everything that it gives lives as long as it does.
 #[derive(Debug)]
 pub struct Status {
+    mode: CString,
     link: Option<Link>,
     ifname: Option<CString>,
     mac: Option<CString>,
@@ -38,6 +39,7 @@ impl From<VifStatus> for Status {
             Err(error) => (None, Some(xennet_core::Error::from(error).into())),
         };
         Self {
+            mode: c_text(status.target.mode.to_string()),
             ifname: link.as_ref().map(|link| c_text(link.name.as_str())),
             mac: link.as_ref().and_then(|link| Some(c_text(link.mac?.to_string()))),
             master: status.master.map(|master| c_text(master.name.as_str())),
@@ -91,6 +93,13 @@ pub extern "C" fn xennet_status_mac(status: Option<&Status>) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn xennet_status_master(status: Option<&Status>) -> *const c_char {
     pointer(status.and_then(|status| status.master.as_ref()))
+}
+
+/// What the vif is plugged into: "bridge", "route" or "nat", as xennet_vif_set_mode() has it.
+/// Later versions may have more. NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn xennet_status_mode(status: Option<&Status>) -> *const c_char {
+    pointer(status.map(|status| &status.mode))
 }
 
 /// What XenStore has as hotplug-status, "connected" when all is well; NULL when there is no

@@ -2,7 +2,7 @@ use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 
 use xennet_core::config::VifConfig;
-use xennet_core::types::{Device, ParseError, VifId};
+use xennet_core::types::{Device, Mode, ParseError, VifId};
 
 use crate::boundary::{bytes, call, given, hand_over, text};
 use crate::error::Error;
@@ -14,8 +14,9 @@ use crate::status::Status;
 /// network: use it with any, and free it when you like.
 #[derive(Debug)]
 pub struct Vif {
-    id: VifId,
+    pub(crate) id: VifId,
     device: Device,
+    mode: Option<Mode>,
     backend: Option<String>,
     defaults: Vec<(String, Vec<u8>)>,
     overrides: Vec<(String, Vec<u8>)>,
@@ -28,7 +29,14 @@ impl Vif {
         })?;
         let id = VifId { domid, devid };
         id.if_name(device)?;
-        Ok(Self { id, device, backend: None, defaults: Vec::new(), overrides: Vec::new() })
+        Ok(Self {
+            id,
+            device,
+            mode: None,
+            backend: None,
+            defaults: Vec::new(),
+            overrides: Vec::new(),
+        })
     }
 
     fn of<'n>(&self, net: Option<&'n mut Net>) -> Result<xennet_core::Vif<'n>, Error> {
@@ -39,6 +47,9 @@ impl Vif {
         };
         if let Some(backend) = &self.backend {
             vif.set_backend(backend);
+        }
+        if let Some(mode) = self.mode {
+            vif.set_mode(mode);
         }
         self.defaults.iter().try_for_each(|(key, value)| vif.set_default(key, value))?;
         self.overrides.iter().try_for_each(|(key, value)| vif.set(key, value))?;
@@ -125,9 +136,28 @@ pub unsafe extern "C" fn xennet_vif_set_backend(
     })
 }
 
-/// Plugs the vif in: waits for its interface, makes it a port of its bridge, reads that back
-/// from the kernel, runs the administrator's hooks, and writes hotplug-status = "connected".
-/// What is already so is left alone, so that it also repairs a vif, or changes it in place.
+/// Sets what the vif is plugged into, whatever the script of XenStore says: "bridge", "route" or
+/// "nat", as by Xen's vif-bridge, vif-route and vif-nat. "" leaves it to XenStore, and where that
+/// says nothing it is a bridge.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xennet_vif_set_mode(
+    vif: Option<&mut Vif>,
+    mode: *const c_char,
+    err_r: Option<&mut MaybeUninit<Box<Error>>>,
+) -> c_int {
+    call(err_r, || {
+        // SAFETY: C passes NULL or a text.
+        let mode = unsafe { text(mode, "mode") }?;
+        let mode = Some(mode).filter(|mode| !mode.is_empty()).map(str::parse).transpose()?;
+        given(vif, "vif")?.mode = mode;
+        Ok(())
+    })
+}
+
+/// Plugs the vif in: waits for its interface, makes it a port of its bridge, or routes to it,
+/// reads that back from the kernel, runs the administrator's hooks, and writes hotplug-status =
+/// "connected". What is already so is left alone, so that it also repairs a vif, or changes it
+/// in place.
 ///
 /// When anything fails, all that was done is taken back, and XenStore is told as well
 /// (hotplug-error, hotplug-status).

@@ -1,25 +1,18 @@
 //! A start by somebody who could lock himself out: taken back by another process unless he confirms it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, IsTerminal, Write, stdin};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::io::{IsTerminal, stdin};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use xennet_core::Host;
 use xennet_core::plan::Plan;
-use xennet_core::{Error, Host, Trial};
 
-use super::watchdog::{DONE, READY};
 use crate::args::Failure;
 use crate::log::complain;
 
 /// How long a start may be confirmed when nothing else is said.
 const USUAL: Duration = Duration::from_mins(1);
-/// How long the watchdog may take to come up.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a start may be confirmed: not at all by whoever sits at the machine.
 pub(super) fn usual_timeout() -> Duration {
@@ -29,17 +22,13 @@ pub(super) fn usual_timeout() -> Duration {
     if local { Duration::ZERO } else { USUAL }
 }
 
-/// Starts, with a watchdog that is there before the first change.
+/// Starts, with a watchdog that is this very program.
 pub(super) fn start(
     host: &mut Host<'_>,
     confirm: Duration,
     probe: Duration,
 ) -> Result<Plan, Failure> {
-    let mut watchdog = Watchdog::begin(probe)?;
-    let mut trial = Trial::new(watchdog.process);
-    (trial.confirm, trial.probe) = (confirm, probe);
-    let gone = Error::Unwatched { watchdog: watchdog.process };
-    let plan = host.start_on_trial(trial, || watchdog.socket.write_all(DONE).map_err(|_| gone))?;
+    let (plan, _) = host.start_watched(Path::new("/proc/self/exe"), confirm, probe)?;
     if !plan.is_empty() {
         complain(
             "xennet",
@@ -51,50 +40,6 @@ pub(super) fn start(
         );
     }
     Ok(plan)
-}
-
-/// The other process, for as long as this one is at work; it takes our end, whatever the cause, for the start's failure.
-struct Watchdog {
-    process: u32,
-    socket: UnixStream,
-}
-
-impl Watchdog {
-    fn begin(probe: Duration) -> Result<Self, Failure> {
-        let failed = |what: &str, error: std::io::Error| {
-            Failure::Failed(format!(
-                "{what}: {error}; nothing was changed, because nobody would take it back; \
-                 `--confirm-timeout 0` does without"
-            ))
-        };
-        let (socket, theirs) = UnixStream::pair().map_err(|e| failed("make a socket", e))?;
-        let mut command = Command::new("/proc/self/exe");
-        command
-            .arg0("xennet")
-            .args(["network", "watchdog", "--probe-timeout", &probe.as_secs().to_string()])
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .current_dir("/");
-        // It is elsewhere, so a relative one would be another.
-        if let Some(dir) = std::env::var_os("XENNET_RUN_DIR") {
-            command.env("XENNET_RUN_DIR", std::path::absolute(dir)?);
-        }
-        let child = command.spawn().map_err(|e| failed("start the watchdog", e))?;
-        // Its end of the socket goes with it: else we would not see its end.
-        drop(command);
-        socket.set_read_timeout(Some(PATIENCE))?;
-        let mut said = String::new();
-        let read = BufReader::new(&socket).read_line(&mut said);
-        read.map_err(|e| failed("wait for the watchdog", e))?;
-        if said.as_bytes() != READY {
-            return Err(failed(
-                "start the watchdog",
-                std::io::Error::other(said.trim().to_owned()),
-            ));
-        }
-        Ok(Self { process: child.id(), socket })
-    }
 }
 
 /// A screen and keyboard, a serial line or Xen's console: nothing that goes over the network.

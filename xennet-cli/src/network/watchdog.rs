@@ -19,11 +19,6 @@ use xennet_core::{Dom0Network, Error, Watch};
 use crate::args::{Failure, Options};
 use crate::log::{Severity, syslog};
 
-/// Said to the one who starts, before he changes anything.
-pub(super) const READY: &[u8] = b"ready\n";
-/// Said by the one who starts, once all is changed.
-pub(super) const DONE: &[u8] = b"done\n";
-
 /// How long a start may take at most, apart from the gateways' answers: it waits 30 seconds for its turn.
 const LIMIT: Duration = Duration::from_mins(2);
 /// How often a rollback that fails is tried, and how long after each other.
@@ -95,7 +90,7 @@ impl Watching {
     }
 
     fn run(mut self, starter: Starter) -> Result<(), Failure> {
-        (&starter.socket).write_all(READY)?;
+        (&starter.socket).write_all(Watch::READY)?;
         if let Some(why) = self.wait(starter)? {
             self.roll_back(&why);
         }
@@ -211,8 +206,8 @@ impl Watching {
 impl Starter {
     /// Whether he said so; his end is the other thing that he can say.
     fn is_done(&self) -> bool {
-        let mut said = [0; DONE.len()];
-        (&self.socket).read_exact(&mut said).is_ok() && said == *DONE
+        let mut said = [0; Watch::DONE.len()];
+        (&self.socket).read_exact(&mut said).is_ok() && said == *Watch::DONE
     }
 
     /// Ends him, wherever he hangs: he holds the lock.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Error, SeqAccess, Visitor};
 
 use super::table::Table;
-use super::{ConfigError, PortPolicy};
+use super::{ConfigError, PortPolicy, VxlanPolicy};
 use crate::types::{IfName, MacAddr, Mtu};
 
 /// What an administrator decides for one bridge: `[[bridge]]`.
@@ -19,6 +19,8 @@ pub struct BridgePolicy {
     pub name: IfName,
     /// The port through which it reaches the world.
     pub uplink: Option<IfName>,
+    /// The network between hosts that it is a part of.
+    pub vxlan: Option<VxlanPolicy>,
     /// The host's own addresses on it; none leaves all addresses where they are, the uplink's too.
     pub addresses: Option<HostAddresses>,
     /// The routers behind it, with static addresses: the host's default routes.
@@ -64,6 +66,7 @@ impl BridgePolicy {
         Self {
             name,
             uplink: None,
+            vxlan: None,
             addresses: None,
             gateways: Vec::new(),
             vlan_filtering: None,
@@ -81,9 +84,11 @@ impl BridgePolicy {
     }
 
     pub(super) fn read(table: &mut Table<'_>) -> Result<Self, ConfigError> {
+        let name = table.required("name")?;
+        let vxlan = table.table("vxlan")?;
         let policy = Self {
-            name: table.required("name")?,
             uplink: table.optional("uplink")?,
+            vxlan: vxlan.map(|mut table| VxlanPolicy::read(&mut table, &name)).transpose()?,
             addresses: table.optional("addresses")?,
             gateways: table.or_default("gateways")?,
             vlan_filtering: table.optional("vlan_filtering")?,
@@ -97,6 +102,7 @@ impl BridgePolicy {
             ipv6: table.optional("ipv6")?,
             manage_uplink_vlans: table.or_default("manage_uplink_vlans")?,
             port: PortPolicy::read(table)?,
+            name,
         };
         table.finish()?;
         match policy.contradiction() {
@@ -111,6 +117,10 @@ impl BridgePolicy {
         let inherits = self.addresses == Some(HostAddresses::Inherit);
         if self.uplink.as_ref() == Some(&self.name) {
             return wrong("uplink", "a bridge is no uplink of its own");
+        }
+        let dev = self.vxlan.as_ref().and_then(|vxlan| vxlan.dev.as_ref());
+        if dev.is_some() && self.uplink.as_ref() == dev {
+            return wrong("vxlan", "its dev is the uplink, a port of the bridge itself");
         }
         if self.manage_uplink_vlans && self.uplink.is_none() {
             return wrong("manage_uplink_vlans", "manage_uplink_vlans needs an uplink as well");

@@ -1,6 +1,7 @@
 //! What is wanted, parsed on construction.
 
 mod bridge;
+pub(crate) mod dnsmasq;
 mod error;
 mod export;
 mod guard;
@@ -10,8 +11,10 @@ mod network;
 mod port;
 mod routed;
 mod script;
+mod switch;
 mod table;
 mod vif;
+mod vxlan;
 mod write;
 
 pub use bridge::{BridgePolicy, HostAddresses};
@@ -24,4 +27,6 @@ pub use network::{Forwarding, NetworkConfig};
 pub use port::{GuestName, GuestPolicy, PortPolicy};
 pub use routed::RoutedPolicy;
 pub use script::{NetworkScript, ScriptBridge, ScriptKind};
+pub use switch::SwitchPolicy;
 pub use vif::VifConfig;
+pub use vxlan::VxlanPolicy;

@@ -1,7 +1,9 @@
+use std::path::PathBuf;
+
 use super::table::Table;
 use super::{
     BridgePolicy, ConfigError, GuestName, GuestPolicy, HostAddresses, NatPolicy, RoutedPolicy,
-    VifConfig,
+    SwitchPolicy, VifConfig,
 };
 use crate::types::IfName;
 
@@ -18,6 +20,10 @@ use crate::types::IfName;
 pub struct NetworkConfig {
     /// What holds for each bridge; nothing for one that is not named.
     pub bridges: Vec<BridgePolicy>,
+    /// What holds for each bridge of Open vSwitch; nothing for one that is not named.
+    pub switches: Vec<SwitchPolicy>,
+    /// The socket of Open vSwitch's database; none means the usual one.
+    pub ovs_socket: Option<PathBuf>,
     /// What holds for guests that are reached by routes.
     pub routed: Vec<RoutedPolicy>,
     /// What holds for guests that share the host's address.
@@ -47,6 +53,12 @@ impl NetworkConfig {
         let mut root = Table::parse(text)?;
         let mut config = Self::default();
         for mut table in root.tables("bridge")? {
+            if let Some(switch) = SwitchPolicy::read(&mut table)? {
+                let words = config.described_twice(&switch.name);
+                words.map_err(|(key, words)| table.wrong(key, words))?;
+                config.switches.push(switch);
+                continue;
+            }
             let bridge = BridgePolicy::read(&mut table)?;
             config.check_bridge(&bridge).map_err(|(key, words)| table.wrong(key, words))?;
             config.bridges.push(bridge);
@@ -76,6 +88,12 @@ impl NetworkConfig {
             table.finish()?;
             config.check_forwarding().map_err(|(key, words)| table.wrong(key, words))?;
         }
+        if let Some(mut table) = root.table("ovs")? {
+            let socket: Option<String> = table.optional("socket")?;
+            table.finish()?;
+            let socket = socket.map(|socket| unix_socket(&socket)).transpose();
+            config.ovs_socket = socket.map_err(|words| table.wrong("socket", words))?;
+        }
         if let Some(mut table) = root.table("vif")? {
             config.vif = defaults(&mut table)?;
         }
@@ -86,6 +104,11 @@ impl NetworkConfig {
     /// What holds for a bridge.
     pub fn bridge(&self, name: &IfName) -> Option<&BridgePolicy> {
         self.bridges.iter().find(|bridge| bridge.name == *name)
+    }
+
+    /// What holds for a bridge of Open vSwitch.
+    pub fn switch(&self, name: &IfName) -> Option<&SwitchPolicy> {
+        self.switches.iter().find(|switch| switch.name == *name)
     }
 
     /// What holds for a guest of that name or UUID.
@@ -112,9 +135,7 @@ impl NetworkConfig {
 
     pub(super) fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
         let name = &bridge.name;
-        if self.bridge(name).is_some() {
-            return Err(("name", format!("bridge {name}: described twice")));
-        }
+        self.described_twice(name)?;
         for other in &self.bridges {
             if other.uplink.is_some() && other.uplink == bridge.uplink {
                 let words = format!("bridge {name}: {} has this uplink already", other.name);
@@ -123,11 +144,23 @@ impl NetworkConfig {
             if bridge.uplink.as_ref() == Some(&other.name) || other.uplink.as_ref() == Some(name) {
                 return Err(("uplink", format!("bridge {name}: a bridge is no port of another")));
             }
+            let vni = |policy: &BridgePolicy| policy.vxlan.as_ref().map(|vxlan| vxlan.vni);
+            if let Some(vni) = vni(bridge).filter(|own| vni(other) == Some(*own)) {
+                let words = format!("bridge {name}: {} has vni {vni} already", other.name);
+                return Err(("vxlan", words));
+            }
             let taken = statics(bridge).find(|net| statics(other).any(|o| o.addr() == net.addr()));
             if let Some(net) = taken {
                 let words = format!("bridge {name}: {} has {} already", other.name, net.addr());
                 return Err(("addresses", words));
             }
+        }
+        Ok(())
+    }
+
+    fn described_twice(&self, name: &IfName) -> Result<(), (&'static str, String)> {
+        if self.bridge(name).is_some() || self.switch(name).is_some() {
+            return Err(("name", format!("bridge {name}: described twice")));
         }
         Ok(())
     }
@@ -191,6 +224,18 @@ impl NetworkConfig {
         let holds = |bridge: &&BridgePolicy| bridge.uplink.as_ref() == Some(uplink);
         self.bridges.iter().find(holds).map(|bridge| &bridge.name)
     }
+}
+
+/// The path of a database's socket, as Open vSwitch's tools take it, or without `unix:`.
+fn unix_socket(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    if path.starts_with('/') {
+        return Ok(path.into());
+    }
+    let expected = "expected the path of a Unix socket, as /run/openvswitch/db.sock";
+    let remote = ["tcp:", "ssl:"].iter().any(|method| text.starts_with(method));
+    let why = if remote { "; the database of this host is asked, over no network" } else { "" };
+    Err(format!("socket {text:?}: {expected}{why}"))
 }
 
 fn statics(bridge: &BridgePolicy) -> impl Iterator<Item = &ipnet::IpNet> {

@@ -2,8 +2,10 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::switch::policing;
 use super::table::Table;
 use super::{ConfigError, GuardLevel, GuardPolicy};
+use crate::types::Policing;
 
 /// What an administrator decides for the ports of a bridge, or for those of one guest.
 ///
@@ -21,6 +23,8 @@ pub struct PortPolicy {
     pub dhcp_server: Option<bool>,
     /// Whether it may speak as a router: `"allow"` or `"deny"`.
     pub router: Option<bool>,
+    /// Whether the network is told where it is when it is plugged in.
+    pub announce: Option<bool>,
     /// Whether rules like those of Xen's own scripts are made as well, by the `iptables` command.
     pub iptables: Option<bool>,
 }
@@ -33,6 +37,11 @@ pub struct GuestPolicy {
     pub guest: GuestName,
     /// What holds for all its vifs.
     pub port: PortPolicy,
+    /// By what the controllers of an Open vSwitch bridge know its vifs (`{devid}` in it is a vif's number); else by
+    /// `UUID-DEVID`.
+    pub iface_id: Option<String>,
+    /// What each of its vifs may send through a port of Open vSwitch.
+    pub policing: Option<Policing>,
 }
 
 /// How a guest is recognised.
@@ -55,6 +64,7 @@ impl PortPolicy {
             reserve: self.reserve.or(other.reserve),
             dhcp_server: self.dhcp_server.or(other.dhcp_server),
             router: self.router.or(other.router),
+            announce: self.announce.or(other.announce),
             iptables: self.iptables.or(other.iptables),
         }
     }
@@ -68,6 +78,7 @@ impl PortPolicy {
             reserve: table.optional("reserve")?,
             dhcp_server: table.optional("dhcp_server")?.map(allowed),
             router: table.optional("router")?.map(allowed),
+            announce: table.optional("announce")?,
             iptables: table
                 .optional("firewall")?
                 .map(|firewall: Firewall| firewall == Firewall::Iptables),
@@ -98,14 +109,19 @@ impl fmt::Display for GuestName {
 impl GuestPolicy {
     /// A guest about which nothing is decided.
     pub fn new(guest: GuestName) -> Self {
-        Self { guest, port: PortPolicy::default() }
+        Self { guest, port: PortPolicy::default(), iface_id: None, policing: None }
     }
 
     pub(super) fn read(table: &mut Table<'_>) -> Result<Self, ConfigError> {
         let (name, uuid): (Option<String>, Option<String>) =
             (table.optional("name")?, table.optional("uuid")?);
         let port = PortPolicy::read(table)?;
+        let (iface_id, policing): (Option<String>, _) =
+            (table.optional("iface_id")?, policing(table)?);
         table.finish()?;
+        if iface_id.as_ref().is_some_and(String::is_empty) {
+            return Err(table.wrong("iface_id", "iface_id: expected a name"));
+        }
         let guest = match (name, uuid) {
             (Some(name), None) => GuestName::Name(name),
             (None, Some(uuid)) if is_uuid(&uuid) => GuestName::Uuid(uuid.to_ascii_lowercase()),
@@ -120,7 +136,7 @@ impl GuestPolicy {
                 );
             }
         };
-        Ok(Self { guest, port })
+        Ok(Self { guest, port, iface_id, policing })
     }
 }
 

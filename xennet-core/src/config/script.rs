@@ -147,8 +147,8 @@ impl NetworkScript {
                 policy.dhcp = self.dhcp;
                 config.nat.push(policy);
                 remarks.push(format!(
-                    "the guests of network-nat have addresses of 10.0.0.0/16, and the host {GUESTS}: correct subnets \
-                     if that is in use already"
+                    "the guests of network-nat have addresses of {GUESTS}, by their domains: correct subnets if some \
+                     of that is in use already"
                 ));
             }
         }
@@ -207,8 +207,9 @@ impl NetworkScript {
     }
 }
 
-/// The host's address in the network of `network-nat`'s guests. `vif-nat` gives out 10.0.1.1 and above.
-const GUESTS: &str = "10.0.0.1/16";
+/// The host's address in the network of `network-nat`'s guests: `vif-nat` gives domain 1 10.0.1.1, and domain 32751, the
+/// last there can be, 10.127.239.1.
+const GUESTS: &str = "10.0.0.1/9";
 
 fn name(key: &'static str, value: &str) -> Result<IfName, ParseError> {
     value.parse().map_err(|error: ParseError| error.under(key))
@@ -262,7 +263,7 @@ mod tests {
         );
         assert_eq!(
             toml("network-nat", "netdev=eth1 dhcp=yes", None).unwrap(),
-            "[[nat]]\nname = \"nat0\"\nsubnets = [\"10.0.0.1/16\"]\nuplink = \"eth1\"\ndhcp = true\n"
+            "[[nat]]\nname = \"nat0\"\nsubnets = [\"10.0.0.1/9\"]\nuplink = \"eth1\"\ndhcp = true\n"
         );
         assert_eq!(toml("network-dummy", "netdev=eth0", None).unwrap(), "");
     }

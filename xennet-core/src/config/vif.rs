@@ -1,5 +1,5 @@
 use crate::types::{
-    BridgeSpec, IfName, IpList, MacAddr, Mtu, ParseError, Rate, VlanSpec, parse_bytes,
+    BridgeSpec, IfName, IpList, MacAddr, Mtu, ParseError, Rate, VlanRange, VlanSpec, parse_bytes,
 };
 
 /// What one vif shall become, in XenStore's own words.
@@ -61,6 +61,25 @@ impl VifConfig {
             }
         }
         Ok(())
+    }
+
+    /// The VLANs that the port of a bridge shall be in, by `vlan` or behind the name in `bridge`; none leaves them as the
+    /// bridge has them. An error when the two say different things.
+    pub fn vlans_on(&self, bridge: &IfName) -> Result<Option<Vec<VlanRange>>, ParseError> {
+        let spec = self.bridge.as_ref().filter(|spec| !spec.vlans_on(bridge).is_empty());
+        match (&self.vlan, spec) {
+            (None, None) => Ok(None),
+            (Some(vlan), None) => Ok(Some(vlan.ranges().to_vec())),
+            (None, Some(spec)) => Ok(Some(spec.vlans_on(bridge))),
+            (Some(vlan), Some(spec)) if vlan.ranges() == spec.vlans_on(bridge) => {
+                Ok(Some(vlan.ranges().to_vec()))
+            }
+            (Some(vlan), Some(spec)) => {
+                let expected =
+                    format!("the same VLANs as in bridge={spec}, or only one of the two");
+                Err(ParseError::new("vlan", vlan.to_string(), expected))
+            }
+        }
     }
 
     /// One key's value as XenStore would hold it; none when it is not set, or there is no such key.
@@ -139,6 +158,29 @@ mod tests {
         assert_eq!(config.vifname.as_ref().unwrap().as_str(), "web");
         assert_eq!(config.mtu.unwrap().bytes(), 9000);
         assert_eq!(config.frontend.as_deref(), Some("/local/domain/3/device/vif/0"));
+    }
+
+    #[test]
+    fn the_vlans_of_a_port_are_said_once() {
+        let of = |bridge: &str, vlan: &str| {
+            let mut config = VifConfig::default();
+            config.set("bridge", bridge.as_bytes()).unwrap();
+            config.set("vlan", vlan.as_bytes()).unwrap();
+            let text = |vlans: Vec<VlanRange>| {
+                vlans.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
+            };
+            let vlans = config.vlans_on(&"br0".parse().unwrap());
+            vlans.map(|vlans| vlans.map(text)).map_err(|error| error.to_string())
+        };
+        let some = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(of("br0", ""), Ok(None));
+        assert_eq!(of("br0", "10p/20"), some("10p/20"));
+        assert_eq!(of("br0.10:20", ""), some("10p/20"));
+        assert_eq!(of("br0.10:20", "20/10p"), some("10p/20"));
+        assert_eq!(
+            of("br0.10:20", "10"),
+            Err("vlan \"10\": expected the same VLANs as in bridge=br0.10:20, or only one of the two".into())
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::fmt::{Display, Write as _};
 
 use super::{
     BridgePolicy, GuestName, HostAddresses, NatPolicy, NetworkConfig, PortPolicy, RoutedPolicy,
+    SwitchPolicy,
 };
+use crate::types::{Policing, VxlanSpec};
 
 impl NetworkConfig {
     /// The text of `xennet.toml` that says this, and nothing that need not be said: what
@@ -14,6 +16,7 @@ impl NetworkConfig {
     pub fn to_toml(&self) -> String {
         let mut out = Writer::default();
         self.bridges.iter().for_each(|bridge| out.bridge(bridge));
+        self.switches.iter().for_each(|switch| out.switch_policy(switch));
         self.routed.iter().for_each(|routed| out.routed(routed));
         self.nat.iter().for_each(|nat| out.nat(nat));
         for guest in &self.guests {
@@ -23,11 +26,17 @@ impl NetworkConfig {
                 GuestName::Uuid(uuid) => out.text("uuid", uuid),
             }
             out.port(&guest.port);
+            out.optional_text("iface_id", guest.iface_id.as_ref());
+            out.policing(guest.policing);
         }
         if (self.forwarding.ipv4, self.forwarding.ipv6) != (None, None) {
             out.table("[forwarding]");
             out.optional("ipv4", self.forwarding.ipv4);
             out.optional("ipv6", self.forwarding.ipv6);
+        }
+        if let Some(socket) = self.ovs_socket.as_ref().and_then(|socket| socket.to_str()) {
+            out.table("[ovs]");
+            out.text("socket", socket);
         }
         let vif = &self.vif;
         let mut defaults = Writer::default();
@@ -52,6 +61,17 @@ impl Writer {
         self.table("[[bridge]]");
         self.text("name", &policy.name);
         self.optional_text("uplink", policy.uplink.as_ref());
+        if let Some(vxlan) = &policy.vxlan {
+            let mut words = format!("vni = {}, local = {}", vxlan.vni, quoted(vxlan.local));
+            let mut add = |key: &str, value: Option<String>| {
+                words.extend(value.map(|value| format!(", {key} = {value}")));
+            };
+            add("dev", vxlan.dev.as_ref().map(quoted));
+            add("remote", vxlan.remote.map(quoted));
+            let usual = vxlan.port.get() == VxlanSpec::PORT;
+            add("port", (!usual).then(|| vxlan.port.to_string()));
+            self.line(format_args!("vxlan = {{ {words} }}"));
+        }
         match &policy.addresses {
             None => {}
             Some(HostAddresses::Inherit) => self.text("addresses", "inherit"),
@@ -71,6 +91,21 @@ impl Writer {
         self.optional("ipv6", policy.ipv6);
         self.switch("manage_uplink_vlans", policy.manage_uplink_vlans);
         self.port(&policy.port);
+    }
+
+    fn switch_policy(&mut self, policy: &SwitchPolicy) {
+        self.table("[[bridge]]");
+        self.text("name", &policy.name);
+        self.text("mode", "openvswitch");
+        self.optional("wait_ovn", policy.wait_ovn);
+        self.policing(policy.policing);
+        self.port(&policy.port);
+    }
+
+    fn policing(&mut self, policing: Option<Policing>) {
+        self.optional("policing_rate", policing.map(|policing| policing.rate));
+        let burst = policing.map(|policing| policing.burst).filter(|burst| *burst > 0);
+        self.optional("policing_burst", burst);
     }
 
     fn routed(&mut self, policy: &RoutedPolicy) {
@@ -112,6 +147,7 @@ impl Writer {
         let permission = |allowed| if allowed { "allow" } else { "deny" };
         self.optional_text("dhcp_server", policy.dhcp_server.map(permission));
         self.optional_text("router", policy.router.map(permission));
+        self.optional("announce", policy.announce);
         let firewall = |iptables| if iptables { "iptables" } else { "none" };
         self.optional_text("firewall", policy.iptables.map(firewall));
     }

@@ -1,4 +1,5 @@
 mod look;
+mod show;
 
 pub(crate) use look::{look, look_again};
 
@@ -73,6 +74,8 @@ impl<'n> Guard<'n> {
     }
 
     /// The guard's tables as the kernel has them; none when nothing is guarded. `nft list table bridge xennet`
+    ///
+    /// An error when the kernel does not answer.
     pub fn tables(&mut self) -> Result<Vec<GuardTable>, Error> {
         let nft = apply::nft(&mut self.net.nft)?;
         let mut tables = Vec::new();
@@ -92,6 +95,9 @@ impl<'n> Guard<'n> {
 
     /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is
     /// left of vifs that are gone. Empty when all is as it should be.
+    ///
+    /// An error without XenStore, and when it or the kernel does not answer. That one vif's guard cannot be planned is
+    /// a [fault](GuardFault::repair).
     pub fn check(&mut self) -> Result<Vec<GuardFault>, Error> {
         let mut faults = Vec::new();
         for (id, device) in self.plugged()? {
@@ -130,6 +136,8 @@ impl<'n> Guard<'n> {
     }
 
     /// What [`remove`](Self::remove) would do. Touches nothing.
+    ///
+    /// An error as [`remove`](Self::remove)'s.
     pub fn plan_remove(&mut self, force: bool) -> Result<Plan, Error> {
         let tables = self.tables()?;
         let ports: Vec<IfName> =
@@ -151,6 +159,8 @@ impl<'n> Guard<'n> {
 
     /// Takes the guard away, tables and all: guests are then held to nothing. With vifs that it guards, only by `force`.
     /// `nft delete table bridge xennet`
+    ///
+    /// An error (`EBUSY`) when it guards vifs and not `force`, or the kernel's.
     pub fn remove(&mut self, force: bool) -> Result<Plan, Error> {
         let plan = self.plan_remove(force)?;
         Apply::new(self.net, Instant::now()).run_all(plan.changes())?;
@@ -158,6 +168,8 @@ impl<'n> Guard<'n> {
     }
 
     /// What the kernel's own rules make of a frame: whether it passes, and by which rule.
+    ///
+    /// An error when the kernel does not answer.
     pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
         let family = if frame.bridge.is_some() { NftFamily::Bridge } else { NftFamily::Inet };
         let tables = self.tables()?;
@@ -166,6 +178,16 @@ impl<'n> Guard<'n> {
             Some(table) => explain(&table.chains, &table.rules, &table.elements, frame),
             None => explain(&[], &[], &[], frame),
         })
+    }
+
+    /// The same of a frame as it is on the wire, from the Ethernet header on and without a checksum, that comes in by
+    /// `port`, whatever that is plugged into. An error (`ENODEV`) when there is no such interface.
+    pub fn explain_bytes(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
+        let Some(link) = self.net.kernel.link(&port)? else {
+            return Err(Error::NoInterface { name: port });
+        };
+        let master = link.master.map_or(Ok(None), |index| self.net.kernel.link_at(index))?;
+        self.explain(&Frame { port, bridge: master.map(|master| master.name), bytes })
     }
 
     /// The vifs and taps that should be guarded if anything is.

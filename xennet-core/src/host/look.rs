@@ -1,13 +1,15 @@
 //! What there is of the host's network.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::managers::managers;
 use crate::bridge::own_mac;
-use crate::kernel::{LinkFilter, RouteFilter, sysctl};
-use crate::plan::{HostRoute, NetworkBefore, NetworkSnapshot};
-use crate::types::{IfName, LinkRef};
-use crate::{Dom0Network, Error};
+use crate::filters::filters;
+use crate::kernel::{self, Kernel, LinkFilter, Nftables, RouteFilter, sysctl};
+use crate::plan::{HostRoute, NatSnapshot, NetworkBefore, NetworkSnapshot};
+use crate::types::{IfName, Link, LinkRef};
+use crate::{Dom0Network, Error, apply};
 
 pub(super) fn look(
     net: &mut Dom0Network,
@@ -33,6 +35,16 @@ pub(super) fn look(
         seen.neighbours.insert(index, neighbours);
         seen.managed.extend(managers(&net.root, index, name));
     }
+    for policy in &net.config.bridges {
+        let Some(vxlan) = &policy.vxlan else { continue };
+        let link = seen.link(&vxlan.vni.port_name()).filter(|link| link.master.is_some());
+        if let Some(index) = link.map(|link| link.index) {
+            seen.ports.extend(kernel.port(index)?.map(|port| (index, port)));
+        }
+        if vxlan.dev.is_none() {
+            seen.homes.extend(home(kernel, &seen.links, vxlan.local)?);
+        }
+    }
     let routes = kernel.routes(RouteFilter::default())?;
     seen.routes = routes
         .into_iter()
@@ -50,7 +62,46 @@ pub(super) fn look(
             seen.sysctls.insert(setting, value);
         }
     }
+    let translates = !net.config.nat.is_empty();
+    match apply::nft(&mut net.nft).and_then(translation) {
+        // A kernel without nftables has no such table either.
+        Err(_) if !translates => {}
+        nat => seen.nat = nat?,
+    }
+    if translates {
+        seen.filters = filters(&mut net.nft, true);
+    }
     Ok(seen)
+}
+
+/// The table that translates addresses, all of it at one time.
+fn translation(nft: &mut Nftables) -> Result<NatSnapshot, kernel::Error> {
+    let (family, name) = (NatSnapshot::FAMILY, NatSnapshot::TABLE);
+    loop {
+        let generation = nft.generation()?;
+        let mut seen = NatSnapshot { table: nft.table(family, name)?, ..NatSnapshot::default() };
+        if seen.table.is_some() {
+            seen.rules.chains = nft.chains(family, name)?;
+            seen.rules.rules = nft.rules(family, name)?;
+        }
+        if nft.generation()? == generation {
+            return Ok(seen);
+        }
+    }
+}
+
+/// The interface that has an address.
+fn home(
+    kernel: &mut Kernel,
+    links: &[Link],
+    local: IpAddr,
+) -> Result<Option<(IpAddr, IfName)>, Error> {
+    for link in links {
+        if kernel.addresses(&link.reference())?.iter().any(|one| one.address.addr() == local) {
+            return Ok(Some((local, link.name.clone())));
+        }
+    }
+    Ok(None)
 }
 
 /// `RTPROT_RA`

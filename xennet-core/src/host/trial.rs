@@ -136,6 +136,8 @@ impl Host<'_> {
     }
 
     /// A start that is yet to be confirmed. Touches nothing.
+    ///
+    /// An error when the run directory's record cannot be read.
     pub fn unconfirmed(&self) -> Result<Option<Unconfirmed>, Error> {
         let Some(pending) = self.pending().read()? else { return Ok(None) };
         let now = since_boot();
@@ -147,11 +149,15 @@ impl Host<'_> {
     }
 
     /// The last start, when it was taken back. Touches nothing.
+    ///
+    /// An error when the run directory's record cannot be read.
     pub fn rolled_back(&self) -> Result<Option<RolledBack>, Error> {
         self.last().read()
     }
 
     /// Makes the calling process a watchdog, which [`Trial::watchdog`] names by its number.
+    ///
+    /// An error when the lock cannot be made.
     pub fn watch(&self) -> Result<Watch, Error> {
         let deadline = Instant::now() + PATIENCE;
         let lock = Lock::take(&self.net.run_dir, &watch(std::process::id()), deadline)?;
@@ -162,6 +168,8 @@ impl Host<'_> {
     /// such start any more.
     ///
     /// What cannot be taken back does not keep it from the rest; then call it again.
+    ///
+    /// An error is the first that there was.
     pub fn roll_back(&mut self, watchdog: u32, why: &str) -> Result<Option<Plan>, Error> {
         let _lock = self.lock()?;
         let pending = self.pending().read()?.filter(|pending| pending.watchdog == watchdog);

@@ -48,6 +48,11 @@ pub(super) fn u32(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
+/// The number of a UDP port is in network order, wherever it stands.
+pub(super) fn be16(value: &[u8]) -> Option<u16> {
+    value.first_chunk().copied().map(u16::from_be_bytes)
+}
+
 /// Netfilter's numbers are in network order, and so are all of its attributes' values.
 pub(super) fn be32(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_be_bytes)
@@ -97,6 +102,7 @@ pub(super) mod strange {
             // What the decoders look for: addresses, names and kinds.
             Just(vec![192, 0, 2, 1]),
             Just(b"bridge\0".to_vec()),
+            Just(b"vxlan\0".to_vec()),
             Just(b"vif1.0\0".to_vec()),
         ];
         value.prop_recursive(4, 64, 8, |inner| {

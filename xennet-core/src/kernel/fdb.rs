@@ -1,4 +1,4 @@
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
     NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -49,6 +49,22 @@ impl Kernel {
             })
     }
 
+    /// Has a bridge know behind which port an address is, as if a frame had come in there: it may move on, and is forgotten
+    /// in time. `bridge fdb replace MAC dev NAME master use dynamic`
+    ///
+    /// Nothing happens while the port passes no frames. Only `use` takes an entry over that a control plane made: what is
+    /// merely replaced remains the control plane's, which then takes the address for another host's still.
+    pub fn fdb_learn(&mut self, port: &LinkRef, mac: MacAddr) -> Result<(), Error> {
+        self.link_index(port)
+            .and_then(|index| {
+                let message = RouteNetlinkMessage::NewNeighbour(used_message(index, mac));
+                self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
+            })
+            .map_err(|error| {
+                error.doing(format!("fdb replace {mac} dev {} master use dynamic", port.name))
+            })
+    }
+
     /// Takes an address from a port of a bridge. `bridge fdb del MAC dev NAME master`
     ///
     /// An error (`ENOENT`) when it is not there.
@@ -85,6 +101,12 @@ fn new_message(port: u32, mac: MacAddr, kind: FdbKind, sticky: bool) -> Neighbou
         FdbKind::Permanent => NeighbourState::Permanent,
     };
     message.header.flags.set(NeighbourFlags::Sticky, sticky);
+    message
+}
+
+fn used_message(port: u32, mac: MacAddr) -> NeighbourMessage {
+    let mut message = new_message(port, mac, FdbKind::Dynamic, false);
+    message.header.flags |= NeighbourFlags::Use;
     message
 }
 
@@ -146,12 +168,17 @@ mod tests {
             "24000000 1e000103 00000000 00000000 \
              07000000 00000000 00000000 08000900 07000000"
         );
-        let mac = "00:16:3e:00:00:01".parse().unwrap();
+        let mac: MacAddr = "00:16:3e:00:00:01".parse().unwrap();
         let sticky = new_message(9, mac, FdbKind::Static, true);
         assert_eq!(
             sent(NewNeighbour(sticky), NLM_F_CREATE | NLM_F_EXCL),
             "28000000 1c000106 00000000 00000000 \
              07000000 09000000 40004400 0a000200 00163e00 00010000"
+        );
+        assert_eq!(
+            sent(NewNeighbour(used_message(9, mac)), NLM_F_CREATE | NLM_F_REPLACE),
+            "28000000 1c000105 00000000 00000000 \
+             07000000 09000000 02000500 0a000200 00163e00 00010000"
         );
         assert_eq!(
             sent(DelNeighbour(message(9, mac)), 0),

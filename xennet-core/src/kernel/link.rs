@@ -74,9 +74,15 @@ impl Kernel {
         let word = match kind {
             LinkKind::Bridge(_) => "bridge",
             LinkKind::Veth { .. } => "veth",
+            LinkKind::Vxlan(_) => "vxlan",
         };
         let vlans = matches!(kind, LinkKind::Bridge(info) if info.vlan_filtering);
-        self.link_new(new_message(name, kind, mac, mtu)).map_err(|error| {
+        let dev = match kind {
+            LinkKind::Vxlan(spec) => spec.dev.as_ref(),
+            _ => None,
+        };
+        let dev = dev.map(|dev| self.link_index(dev)).transpose();
+        dev.and_then(|dev| self.link_new(new_message(name, kind, dev, mac, mtu))).map_err(|error| {
             let error = if vlans { error.explain(libc::EOPNOTSUPP, NO_VLANS) } else { error };
             error.doing(format!("link add {name} type {word}"))
         })

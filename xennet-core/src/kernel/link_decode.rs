@@ -1,5 +1,5 @@
-use super::attributes::{attributes, c_str, mac, text, u8, u16, u32};
-use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, VlanId};
+use super::attributes::{attributes, be16, c_str, ip, mac, text, u8, u16, u32};
+use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, VlanId, VxlanInfo};
 
 /// A link from the body of `RTM_NEWLINK`; none when its name is no [`IfName`].
 pub(super) fn link(body: &[u8]) -> Option<Link> {
@@ -16,6 +16,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         master: None,
         kind: None,
         bridge: None,
+        vxlan: None,
         alias: None,
         parent: None,
         addr_gen_mode: None,
@@ -27,7 +28,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
             }
             libc::IFLA_MTU => link.mtu = u32(value)?,
             libc::IFLA_MASTER => link.master = u32(value),
-            libc::IFLA_LINKINFO => (link.kind, link.bridge) = link_info(value),
+            libc::IFLA_LINKINFO => link_info(value, &mut link),
             libc::IFLA_IFALIAS => link.alias = Some(text(value)),
             libc::IFLA_PARENT_DEV_NAME => link.parent = Some(text(value)),
             libc::IFLA_AF_SPEC => link.addr_gen_mode = addr_gen_mode(value),
@@ -59,19 +60,20 @@ impl Header {
     }
 }
 
-fn link_info(bytes: &[u8]) -> (Option<String>, Option<BridgeInfo>) {
-    let mut kind = None;
+fn link_info(bytes: &[u8], link: &mut Link) {
     let mut data = None;
     for (attribute, value) in attributes(bytes) {
         match attribute {
-            libc::IFLA_INFO_KIND => kind = Some(text(value)),
+            libc::IFLA_INFO_KIND => link.kind = Some(text(value)),
             libc::IFLA_INFO_DATA => data = Some(value),
             _ => {}
         }
     }
-    let bridge = kind.as_deref() == Some("bridge");
-    let info = data.filter(|_| bridge).map(bridge_info);
-    (kind, info)
+    match (link.kind.as_deref(), data) {
+        (Some("bridge"), Some(data)) => link.bridge = Some(bridge_info(data)),
+        (Some("vxlan"), Some(data)) => link.vxlan = Some(vxlan_info(data)),
+        _ => {}
+    }
 }
 
 fn bridge_info(bytes: &[u8]) -> BridgeInfo {
@@ -100,6 +102,31 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_GROUP_FWD_MASK: u16 = 9;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
+
+fn vxlan_info(bytes: &[u8]) -> VxlanInfo {
+    let mut info = VxlanInfo::default();
+    for (kind, value) in attributes(bytes) {
+        match kind {
+            IFLA_VXLAN_ID => info.vni = u32(value).unwrap_or_default(),
+            IFLA_VXLAN_GROUP | IFLA_VXLAN_GROUP6 => info.remote = ip(value),
+            IFLA_VXLAN_LINK => info.dev = u32(value).filter(|index| *index != 0),
+            IFLA_VXLAN_LOCAL | IFLA_VXLAN_LOCAL6 => info.local = ip(value),
+            IFLA_VXLAN_LEARNING => info.learning = u8(value).is_some_and(|on| on != 0),
+            IFLA_VXLAN_PORT => info.port = be16(value).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    info
+}
+
+const IFLA_VXLAN_ID: u16 = 1;
+const IFLA_VXLAN_GROUP: u16 = 2;
+const IFLA_VXLAN_LINK: u16 = 3;
+const IFLA_VXLAN_LOCAL: u16 = 4;
+const IFLA_VXLAN_LEARNING: u16 = 7;
+const IFLA_VXLAN_PORT: u16 = 15;
+const IFLA_VXLAN_GROUP6: u16 = 16;
+const IFLA_VXLAN_LOCAL6: u16 = 17;
 
 fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
     let find = |bytes, wanted| attributes(bytes).find(|(kind, _)| *kind == wanted);

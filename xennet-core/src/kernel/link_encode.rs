@@ -1,13 +1,16 @@
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, InfoKind,
-    InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 
 use super::link::LinkFilter;
-use crate::types::{AddrGenMode, BridgeInfo, BridgeSet, IfName, LinkKind, LinkSet, MacAddr, Mtu};
+use crate::types::{
+    AddrGenMode, BridgeInfo, BridgeSet, IfName, LinkKind, LinkSet, MacAddr, Mtu, VxlanSpec,
+};
 
 pub(super) fn link_message(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
     let mut message = LinkMessage::default();
@@ -34,15 +37,18 @@ pub(super) fn filter_message(filter: LinkFilter<'_>) -> LinkMessage {
     sparing(link_message(0, attribute.into_iter().collect()))
 }
 
+/// `dev` is the index of the interface that a VXLAN port is bound to, if it is.
 pub(super) fn new_message(
     name: &IfName,
     kind: &LinkKind,
+    dev: Option<u32>,
     mac: Option<MacAddr>,
     mtu: Option<Mtu>,
 ) -> LinkMessage {
     let info = match kind {
         LinkKind::Bridge(info) => bridge_info(info),
         LinkKind::Veth { peer } => veth_info(peer, None),
+        LinkKind::Vxlan(spec) => vxlan_info(spec, dev),
     };
     let mut attributes = vec![name_attribute(name)];
     attributes.extend(mac.map(mac_attribute));
@@ -135,6 +141,21 @@ fn veth_info(peer: &IfName, netns: Option<BorrowedFd<'_>>) -> Vec<LinkInfo> {
     vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(peer))]
 }
 
+fn vxlan_info(spec: &VxlanSpec, dev: Option<u32>) -> Vec<LinkInfo> {
+    let mut data = vec![InfoVxlan::Id(spec.vni.number())];
+    data.extend(dev.map(InfoVxlan::Link));
+    data.push(match spec.local {
+        IpAddr::V4(local) => InfoVxlan::Local(local),
+        IpAddr::V6(local) => InfoVxlan::Local6(local),
+    });
+    data.extend(spec.remote.map(|remote| match remote {
+        IpAddr::V4(remote) => InfoVxlan::Group(remote),
+        IpAddr::V6(remote) => InfoVxlan::Group6(remote),
+    }));
+    data.extend([InfoVxlan::Port(spec.port), InfoVxlan::Learning(spec.learning)]);
+    vec![LinkInfo::Kind(InfoKind::Vxlan), LinkInfo::Data(InfoData::Vxlan(data))]
+}
+
 #[cfg(test)]
 #[cfg(target_endian = "little")]
 mod tests {
@@ -213,7 +234,8 @@ mod tests {
         };
         let mac = "02:00:00:00:00:01".parse().unwrap();
         let mtu = Mtu::new(1400).unwrap();
-        let message = new_message(&name("xenbr0"), &LinkKind::Bridge(info), Some(mac), Some(mtu));
+        let message =
+            new_message(&name("xenbr0"), &LinkKind::Bridge(info), None, Some(mac), Some(mtu));
         assert_eq!(
             sent(NewLink(message), NLM_F_CREATE | NLM_F_EXCL),
             "84000000 10000106 00000000 00000000 \
@@ -222,7 +244,8 @@ mod tests {
              34000200 08000500 00000000 08000100 00000000 08000400 30750000 06000900 \
              08000000 05001700 00000000 05000700 01000000"
         );
-        let plain = new_message(&name("b"), &LinkKind::Bridge(BridgeInfo::default()), None, None);
+        let plain =
+            new_message(&name("b"), &LinkKind::Bridge(BridgeInfo::default()), None, None, None);
         assert_eq!(
             sent(NewLink(plain), NLM_F_CREATE | NLM_F_EXCL),
             "5c000000 10000106 00000000 00000000 \
@@ -235,13 +258,47 @@ mod tests {
     #[test]
     fn makes_a_veth_pair() {
         let kind = LinkKind::Veth { peer: name("guest") };
-        let message = new_message(&name("vif1.0"), &kind, None, None);
+        let message = new_message(&name("vif1.0"), &kind, None, None, None);
         assert_eq!(
             sent(NewLink(message), NLM_F_CREATE | NLM_F_EXCL),
             "60000000 10000106 00000000 00000000 \
              00000000 00000000 00000000 00000000 0b000300 76696631 2e300000 34001200 \
              09000100 76657468 00000000 24000200 20000100 00000000 00000000 00000000 \
              00000000 0a000300 67756573 74000000"
+        );
+    }
+
+    #[test]
+    fn makes_a_vxlan_port() {
+        let mut spec = VxlanSpec {
+            vni: "100".parse().unwrap(),
+            local: "192.0.2.11".parse().unwrap(),
+            dev: None,
+            remote: None,
+            port: VxlanSpec::PORT,
+            learning: false,
+        };
+        let make = |spec: &VxlanSpec, dev| {
+            let kind = LinkKind::Vxlan(spec.clone());
+            let message = new_message(&name("vx100"), &kind, dev, None, Mtu::new(1450).ok());
+            sent(NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+        };
+        assert_eq!(
+            make(&spec, None),
+            "68000000 10000106 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0a000300 76783130 30000000 08000400 \
+             aa050000 34001200 0a000100 76786c61 6e000000 24000200 08000100 64000000 \
+             08000400 c000020b 06000f00 12b50000 05000700 00000000"
+        );
+        spec.local = "2001:db8::11".parse().unwrap();
+        (spec.remote, spec.learning) = ("ff05::100".parse().ok(), true);
+        assert_eq!(
+            make(&spec, Some(3)),
+            "90000000 10000106 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0a000300 76783130 30000000 08000400 \
+             aa050000 5c001200 0a000100 76786c61 6e000000 4c000200 08000100 64000000 \
+             08000300 03000000 14001100 20010db8 00000000 00000000 00000011 14001000 \
+             ff050000 00000000 00000000 00000100 06000f00 12b50000 05000700 01000000"
         );
     }
 

@@ -14,11 +14,13 @@ mod link_encode;
 mod monitor;
 mod neighbour;
 mod nftables;
+mod packet;
 mod port;
 mod request;
 mod route;
 mod route_decode;
 mod socket;
+mod syscall;
 mod sysctl;
 mod vlan;
 mod xtables;
@@ -37,6 +39,10 @@ use request::Connection;
 /// A connection to the kernel's rtnetlink, in the network namespace that the thread was in when it was opened.
 ///
 /// It stays in that namespace if the thread leaves it; [`sysctl()`] follows the thread.
+///
+/// Every function that asks the kernel fails with an [`Error`] that says what was asked, the kernel's errno and, where
+/// it gave any, its own words. What the kernel refused is not done, except where one request sets several things: then
+/// those before the one that it refused are.
 #[derive(Debug)]
 pub struct Kernel {
     connection: Connection,

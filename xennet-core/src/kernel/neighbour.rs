@@ -79,6 +79,21 @@ impl Kernel {
         Ok(states.first().map_or(Reachability::Unknown, |state| reachability(*state)))
     }
 
+    /// Every address that the host answers for because of [`proxy_add`](Self::proxy_add), with the index of its link.
+    /// `ip neighbour show proxy`
+    pub fn own_proxies(&mut self) -> Result<Vec<(u32, IpAddr)>, Error> {
+        let mut message = NeighbourMessage::default();
+        message.header.flags = NeighbourFlags::Proxy;
+        self.dump(RouteNetlinkMessage::GetNeighbour(message), |body| {
+            let (header, rest) = Header::split(body)?;
+            let find =
+                |wanted| attributes(rest).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+            let own = find(NDA_PROTOCOL) == Some(&[PROXY_PROTOCOL]);
+            own.then(|| Some((header.index, ip(find(libc::NDA_DST)?)?))).flatten()
+        })
+        .map_err(|error| error.doing("neighbour show proxy"))
+    }
+
     /// The addresses that the host answers for on a link. `ip neighbour show proxy dev NAME`
     pub fn proxies(&mut self, link: &LinkRef) -> Result<Vec<IpAddr>, Error> {
         self.neighbour_dump(link, NeighbourFlags::Proxy)
@@ -103,11 +118,13 @@ impl Kernel {
 
     /// Answers for an address on a link, by ARP or neighbour discovery. `ip neighbour add proxy ADDRESS dev NAME`
     ///
-    /// IPv6 also needs the sysctl `proxy_ndp`. Doing it twice is no error.
+    /// IPv6 also needs the sysctl `proxy_ndp`. Doing it twice is no error. The entry says that it is xennet's
+    /// ([`own_proxies`](Self::own_proxies)).
     pub fn proxy_add(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
         self.link_index(link)
             .and_then(|index| {
-                let message = message(index, address, NeighbourFlags::Proxy);
+                let mut message = message(index, address, NeighbourFlags::Proxy);
+                message.attributes.push(NeighbourAttribute::Protocol(PROXY_PROTOCOL.into()));
                 self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE)
             })
             .map_err(|error| {
@@ -144,6 +161,11 @@ impl Kernel {
         self.change(RouteNetlinkMessage::DelNeighbour(message), 0)
     }
 }
+
+/// Whose a proxy entry is: a number that `/etc/iproute2/rt_protos` gives nobody.
+const PROXY_PROTOCOL: u8 = 88;
+
+const NDA_PROTOCOL: u16 = 12;
 
 fn filter_message(index: u32, flags: NeighbourFlags) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();

@@ -1,10 +1,9 @@
 //! The rules of the legacy iptables, which are no part of nftables: only their FORWARD chains' policies.
 
-use std::os::fd::AsRawFd;
-
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::{Error, ErrorKind};
+use super::syscall::socket_option;
 use super::sysctl::read_whole;
 use crate::types::Family;
 
@@ -34,7 +33,7 @@ fn forward_drops(family: Family) -> Result<bool, Error> {
     let socket = Socket::new(layout.domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
     let mut info = vec![0; INFO];
     put(&mut info, 0, b"filter");
-    ask(&socket, layout.level, SO_GET_INFO, &mut info)?;
+    socket_option(&socket, layout.level, SO_GET_INFO, &mut info)?;
     let field = |at: usize| usize::try_from(word(&info, at)?).ok();
     let (size, policy) = (field(INFO_SIZE), field(INFO_UNDERFLOW + 4 * FORWARD));
     let (Some(size), Some(policy)) = (size, policy) else { return Err(short()) };
@@ -42,7 +41,7 @@ fn forward_drops(family: Family) -> Result<bool, Error> {
     let mut entries = vec![0; ENTRIES + size];
     put(&mut entries, 0, b"filter");
     put(&mut entries, NAME, &u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes());
-    ask(&socket, layout.level, SO_GET_ENTRIES, &mut entries)?;
+    socket_option(&socket, layout.level, SO_GET_ENTRIES, &mut entries)?;
     policy_drops(entries.get(ENTRIES..).unwrap_or_default(), policy, &layout).ok_or_else(short)
 }
 
@@ -101,27 +100,6 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn short() -> Error {
     Error::of(ErrorKind::Malformed, "an answer that says too little")
-}
-
-#[expect(unsafe_code, reason = "no safe crate has this socket option")]
-fn ask(
-    socket: &Socket,
-    level: libc::c_int,
-    option: libc::c_int,
-    buffer: &mut [u8],
-) -> Result<(), Error> {
-    let mut length = libc::socklen_t::try_from(buffer.len()).map_err(|_| short())?;
-    // SAFETY: the kernel writes at most `length` bytes, which is how long `buffer` is; both outlive the call.
-    let status = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            buffer.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(std::io::Error::last_os_error().into()) }
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ impl BridgeConfig {
 
 impl BridgeSnapshot {
     /// What removes the bridge; nothing when it is not there. `force` removes it from under its ports.
+    ///
+    /// An error when it has ports and not `force`, and when it is no bridge.
     pub fn delete(&self, force: bool) -> Result<Plan, PlanError> {
         let Some(link) = &self.link else { return Ok(Plan::default()) };
         if link.bridge.is_none() {

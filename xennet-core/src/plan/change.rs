@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{HostRoute, IptablesRule};
 use crate::types::{
-    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, PortSet, Sysctl, VlanRange,
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, OvsPort, PortSet, Sysctl,
+    VlanId, VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -147,6 +148,29 @@ pub enum Change {
         /// What it was.
         was: PortSet,
     },
+    /// `ovs-vsctl add-port BRIDGE NAME ...`
+    OvsPortAdd(OvsPort),
+    /// `ovs-vsctl set Port NAME ... -- set Interface NAME ...`
+    OvsPortSet {
+        /// The port as it shall be.
+        port: OvsPort,
+        /// The port as it was.
+        was: OvsPort,
+    },
+    /// `ovs-vsctl del-port NAME`
+    OvsPortDelete {
+        /// The port.
+        name: IfName,
+        /// The port that worked until then; none for one that did not, or that is not wanted back.
+        was: Option<OvsPort>,
+    },
+    /// `ovs-vsctl wait-until Interface NAME external_ids:ovn-installed=true`
+    OvnWait {
+        /// The port.
+        name: IfName,
+        /// How long to wait, in seconds.
+        seconds: u32,
+    },
     /// `iptables -I FORWARD ...`
     IptablesInsert(IptablesRule),
     /// `iptables -D FORWARD ...`
@@ -157,6 +181,45 @@ pub enum Change {
         batch: NftBatch,
         /// What takes it back.
         undo: NftBatch,
+    },
+    /// `echo TEXT >FILE`: what another program is told. Whoever reads it finds the old text or the new one.
+    FileWrite {
+        /// The file.
+        path: PathBuf,
+        /// What it shall say.
+        text: String,
+        /// What it said; none when it was not there.
+        was: Option<String>,
+    },
+    /// `rm FILE`
+    FileDelete {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        was: String,
+    },
+    /// `bridge fdb replace MAC dev NAME master use dynamic`: as if the guest had spoken, wherever it was before.
+    FdbLearn {
+        /// The port.
+        link: LinkRef,
+        /// The guest's address.
+        mac: MacAddr,
+    },
+    /// Says in the guest's name to all behind an interface that it is here now.
+    Announce {
+        /// The interface.
+        link: LinkRef,
+        /// The guest's address.
+        mac: MacAddr,
+        /// The VLAN that it is in there, where its frames leave with a tag.
+        vlan: Option<VlanId>,
+    },
+    /// `ovs-ofctl packet-out BRIDGE in_port=NAME ...`: the same in Open vSwitch, as if it came from the guest.
+    OvsAnnounce {
+        /// The port.
+        name: IfName,
+        /// The guest's address.
+        mac: MacAddr,
     },
     /// Runs an administrator's hook.
     Hook(Hook),
@@ -189,9 +252,17 @@ pub struct Hook {
 }
 
 impl Change {
-    /// Whether the kernel carries it out, so that it can be read back.
+    /// Whether the kernel (a file is the kernel's, too) or Open vSwitch carries it out, so that it can be read back.
     pub fn is_kernel(&self) -> bool {
-        !matches!(self, Self::Hook(_) | Self::StoreWrite { .. } | Self::StoreRemove { .. })
+        !matches!(
+            self,
+            Self::Hook(_)
+                | Self::StoreWrite { .. }
+                | Self::StoreRemove { .. }
+                | Self::FdbLearn { .. }
+                | Self::Announce { .. }
+                | Self::OvsAnnounce { .. }
+        )
     }
 
     /// What takes it back; none when it cannot or need not be.
@@ -254,9 +325,25 @@ impl Change {
             Self::PortSet { link, set, was } => {
                 Self::PortSet { link: link.clone(), set: was.clone(), was: set.clone() }
             }
+            Self::OvsPortAdd(port) => {
+                Self::OvsPortDelete { name: port.name.clone(), was: Some(port.clone()) }
+            }
+            Self::OvsPortSet { port, was } => {
+                Self::OvsPortSet { port: was.clone(), was: port.clone() }
+            }
+            Self::OvsPortDelete { was: Some(was), .. } => Self::OvsPortAdd(was.clone()),
             Self::IptablesInsert(rule) => Self::IptablesDelete(rule.clone()),
             Self::IptablesDelete(rule) => Self::IptablesInsert(rule.clone()),
             Self::Nft { batch, undo } => Self::Nft { batch: undo.clone(), undo: batch.clone() },
+            Self::FileWrite { path, text, was: None } => {
+                Self::FileDelete { path: path.clone(), was: text.clone() }
+            }
+            Self::FileWrite { path, text, was: Some(was) } => {
+                Self::FileWrite { path: path.clone(), text: was.clone(), was: Some(text.clone()) }
+            }
+            Self::FileDelete { path, was } => {
+                Self::FileWrite { path: path.clone(), text: was.clone(), was: None }
+            }
             Self::StoreWrite { path, value, was: None } => {
                 Self::StoreRemove { path: path.clone(), was: value.clone().into() }
             }
@@ -270,9 +357,14 @@ impl Change {
                 value: String::from_utf8_lossy(was).into_owned(),
                 was: None,
             },
-            Self::LinkDelete { .. } | Self::Hook(_) | Self::Sysctl { was: None, .. } => {
-                return None;
-            }
+            Self::LinkDelete { .. }
+            | Self::Hook(_)
+            | Self::FdbLearn { .. }
+            | Self::Announce { .. }
+            | Self::OvsAnnounce { .. }
+            | Self::Sysctl { was: None, .. }
+            | Self::OvsPortDelete { was: None, .. }
+            | Self::OvnWait { .. } => return None,
         })
     }
 }
@@ -332,9 +424,29 @@ impl fmt::Display for Change {
             Self::PortSet { link, set, .. } => {
                 write!(f, "link set dev {} type bridge_slave {set}", link.name)
             }
+            Self::OvsPortAdd(port) => write!(f, "ovs-vsctl {port}"),
+            Self::OvsPortSet { port, .. } => {
+                write!(f, "ovs-vsctl set Port {} {}", port.name, port.columns())
+            }
+            Self::OvsPortDelete { name, .. } => write!(f, "ovs-vsctl del-port {name}"),
+            Self::OvnWait { name, .. } => {
+                write!(f, "ovs-vsctl wait-until Interface {name} external_ids:ovn-installed=true")
+            }
             Self::IptablesInsert(rule) => f.write_str(&rule.command("-I").join(" ")),
             Self::IptablesDelete(rule) => f.write_str(&rule.command("-D").join(" ")),
             Self::Nft { batch, .. } => write!(f, "nft {batch}"),
+            Self::FileWrite { path, text, .. } => {
+                write!(f, "echo {} >{}", text.trim_end(), path.display())
+            }
+            Self::FileDelete { path, .. } => write!(f, "rm {}", path.display()),
+            Self::FdbLearn { link, mac } => {
+                write!(f, "fdb replace {mac} dev {} master use dynamic", link.name)
+            }
+            Self::Announce { link, mac, vlan } => {
+                write!(f, "announce {mac} on {}", link.name)?;
+                vlan.map_or(Ok(()), |vlan| write!(f, " vlan {vlan}"))
+            }
+            Self::OvsAnnounce { name, mac } => write!(f, "announce {mac} as from {name}"),
             Self::Hook(hook) => write!(f, "run {}", hook.path.display()),
             Self::StoreWrite { path, value, .. } => write!(f, "xenstore-write {path} {value}"),
             Self::StoreRemove { path, .. } => write!(f, "xenstore-rm {path}"),

@@ -1,6 +1,6 @@
 use ipnet::IpNet;
 
-use crate::types::{IfName, NftFamily, ParseError};
+use crate::types::{IfName, Mtu, NftFamily, ParseError};
 
 /// Why no plan leads from what there is to what is wanted. Says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,49 @@ pub enum PlanError {
     NoBridge {
         /// The bridge that was asked for.
         name: IfName,
+    },
+
+    /// `bridge` names no bridge of Open vSwitch.
+    #[error(
+        "bridge {name}: Open vSwitch has no such bridge; make it with `ovs-vsctl add-br {name}`, or correct bridge="
+    )]
+    NoSwitch {
+        /// The bridge that was asked for.
+        name: IfName,
+    },
+
+    /// A bridge of Open vSwitch must be named.
+    #[error("bridge: none is set; set bridge= to a bridge of Open vSwitch")]
+    NoSwitches,
+
+    /// Something is asked for that there is not on Open vSwitch.
+    #[error(
+        "{vif}: {setting} cannot be kept on {bridge}: the frames of an Open vSwitch bridge pass neither the guard nor \
+         iptables; {advice}"
+    )]
+    NotOnSwitch {
+        /// The vif.
+        vif: IfName,
+        /// The bridge.
+        bridge: IfName,
+        /// What was asked for.
+        setting: String,
+        /// What to do instead.
+        advice: &'static str,
+    },
+
+    /// Open vSwitch has a port of the vif's name that is no network device of the host's.
+    #[error(
+        "{name}: bridge {bridge} of Open vSwitch has a port of that name and of type {kind}; it was left alone, choose \
+         another vifname="
+    )]
+    PortTaken {
+        /// The port.
+        name: IfName,
+        /// Its bridge.
+        bridge: IfName,
+        /// Its interface's type.
+        kind: String,
     },
 
     /// `bridge` names something else.
@@ -118,9 +161,9 @@ pub enum PlanError {
         command: String,
     },
 
-    /// A table has the name of the guard's, and is not the guard's.
+    /// A table has the name of one of xennet's, and is not xennet's.
     #[error(
-        "nft table {family} {table}: says \"{comment}\" of itself, so it is not this xennet's guard; it was left \
+        "nft table {family} {table}: says \"{comment}\" of itself, so it is not this xennet's; it was left \
          alone, delete it with `nft delete table {family} {table}`"
     )]
     ForeignTable {
@@ -168,6 +211,51 @@ pub enum PlanError {
         uplink: IfName,
         /// The uplink that it was started with.
         was: IfName,
+    },
+
+    /// A VXLAN port of that name exists and is set otherwise.
+    #[error(
+        "{name}: exists with {setting}, and was left alone; delete it with `ip link delete dev {name}`, or correct \
+             vxlan in xennet.toml"
+    )]
+    VxlanDiffers {
+        /// The port.
+        name: IfName,
+        /// What it is set to.
+        setting: String,
+    },
+
+    /// The configuration names another VXLAN network than the one that the bridge is in.
+    #[error(
+        "bridge {bridge}: has the VXLAN port {was}, and {vxlan} in xennet.toml; `xennet network stop` first"
+    )]
+    VxlanChanged {
+        /// The bridge.
+        bridge: IfName,
+        /// Its port, as configured.
+        vxlan: IfName,
+        /// The port that it was started with.
+        was: IfName,
+    },
+
+    /// The frames of a bridge do not fit between hosts.
+    #[error(
+        "bridge {bridge}: frames of mtu {mtu} do not fit through VXLAN over {underlay}, whose mtu {of_underlay} leaves \
+             {room}; set mtu = {room} in xennet.toml, or the mtu of {underlay} and of all between the hosts to {needed}"
+    )]
+    TooLong {
+        /// The bridge.
+        bridge: IfName,
+        /// Its MTU.
+        mtu: Mtu,
+        /// The interface that the packets leave by.
+        underlay: IfName,
+        /// Its MTU.
+        of_underlay: u32,
+        /// What is left of it for the bridge.
+        room: u32,
+        /// What it would have to be.
+        needed: u32,
     },
 
     /// An uplink of routed guests is not there.
@@ -255,23 +343,31 @@ impl PlanError {
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
+            | Self::NoSwitch { .. }
+            | Self::NoSwitches
             | Self::NoUplink { .. }
             | Self::UplinkMissing { .. }
             | Self::NoWayOut { .. }
             | Self::NoGateway { .. } => libc::ENODEV,
             Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
-            Self::NameTaken { .. } | Self::BridgeDiffers { .. } | Self::ForeignTable { .. } => {
-                libc::EEXIST
-            }
+            Self::NameTaken { .. }
+            | Self::PortTaken { .. }
+            | Self::BridgeDiffers { .. }
+            | Self::VxlanDiffers { .. }
+            | Self::ForeignTable { .. } => libc::EEXIST,
             Self::NotAllowed { .. } => libc::EPERM,
+            Self::TooLong { .. } => libc::EMSGSIZE,
             Self::SubnetFull { .. } => libc::ENOSPC,
             Self::AddressTaken { .. } => libc::EADDRINUSE,
-            Self::NotVlanAware { .. } | Self::NotMovable { .. } => libc::EOPNOTSUPP,
+            Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
+                libc::EOPNOTSUPP
+            }
             Self::NotRecorded { .. } => libc::ENOENT,
             Self::HasPorts { .. }
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }
-            | Self::UplinkChanged { .. } => libc::EBUSY,
+            | Self::UplinkChanged { .. }
+            | Self::VxlanChanged { .. } => libc::EBUSY,
         }
     }
 }

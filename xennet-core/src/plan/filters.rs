@@ -136,6 +136,9 @@ impl FilterSnapshot {
 const IPV4: &str = "net.bridge.bridge-nf-call-iptables";
 const IPV6: &str = "net.bridge.bridge-nf-call-ip6tables";
 
+/// What lets IP's own filters see bridged IPv4, and bridged IPv6.
+pub(super) const BRIDGE_NF: [&str; 2] = [IPV4, IPV6];
+
 const POLICY: &str = "its policy is DROP";
 
 /// How a chain drops what it does not know, if it does.

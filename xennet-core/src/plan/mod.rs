@@ -21,13 +21,21 @@ pub use change::{Change, Hook};
 pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
-pub use network::{BridgeBefore, Gateway, HostBefore, Moved, NetworkBefore, NetworkSnapshot};
+pub use network::{
+    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
+    NetworkSnapshot, VxlanBefore,
+};
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
-pub use vif::{RoutedSnapshot, VifSnapshot, VifStore, VifTarget};
+pub use vif::{
+    DhcpSnapshot, Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget,
+};
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 /// Changes in the order in which they are to be made. Prints as one line each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,7 +60,7 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// The part that the kernel carries out, and that can be read back from it.
+    /// The part that the kernel or Open vSwitch carries out, and that can be read back from it.
     pub fn kernel(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }
@@ -70,6 +78,15 @@ impl Plan {
 impl FromIterator<Change> for Plan {
     fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
         Self { changes: changes.into_iter().collect(), warnings: Vec::new() }
+    }
+}
+
+impl Serialize for Plan {
+    /// `{"changes":["link set dev vif3.0 master xenbr0"],"warnings":[]}`
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let changes: Vec<_> = self.changes.iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> = self.warnings.iter().map(ToString::to_string).collect();
+        json!({ "changes": changes, "warnings": warnings }).serialize(serializer)
     }
 }
 

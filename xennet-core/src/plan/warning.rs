@@ -1,10 +1,11 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::ForeignFilter;
-use crate::types::{IfName, Sysctl};
+use crate::types::{IfName, Mtu, Sysctl};
 
 /// Something that a plan does not change, and that may undo or outlive it. Prints as one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,22 @@ pub enum Warning {
         link: IfName,
         /// Which filter.
         filter: ForeignFilter,
+    },
+    /// Nobody can know how long a packet may be between hosts.
+    UnderlayUnknown {
+        /// The bridge.
+        bridge: IfName,
+        /// The address that packets to other hosts come from.
+        local: IpAddr,
+        /// The bridge's MTU.
+        mtu: Mtu,
+    },
+    /// A guest has addresses that nothing holds it to.
+    Unguarded {
+        /// The guest's interface.
+        link: IfName,
+        /// The bridge of Open vSwitch.
+        bridge: IfName,
     },
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
@@ -57,6 +74,21 @@ pub enum Warning {
         to: IfName,
         /// Seconds.
         seconds: u32,
+    },
+    /// The way out of guests behind the host's address is not there yet.
+    NoWayOut {
+        /// The `[[nat]]`.
+        nat: String,
+        /// Its uplink.
+        uplink: IfName,
+    },
+    /// A guest on a bridge does not reach itself by a port of the host.
+    NoHairpin {
+        /// The bridge.
+        bridge: IfName,
+        /// The setting by which a frame to the host is one to the guest while the bridge still has it: and a bridge sends
+        /// nothing back by the port that it came from.
+        sysctl: &'static str,
     },
     /// A bridge that `start` once took is not in the configuration any more.
     Forgotten {
@@ -105,6 +137,11 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered { link, filter } => write!(f, "{link}: {filter}"),
+            Self::Unguarded { link, bridge } => write!(
+                f,
+                "{link}: nothing holds it to its ip= on {bridge}, a bridge of Open vSwitch: let OVN (port security) or \
+                 OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
+            ),
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \
@@ -118,6 +155,11 @@ impl fmt::Display for Warning {
             Self::NotProxied { prefix, uplink } => write!(
                 f,
                 "{prefix}: the host answers on {uplink} for single addresses only; have the network route it here"
+            ),
+            Self::UnderlayUnknown { bridge, local, mtu } => write!(
+                f,
+                "{bridge}: no interface with an mtu of its own has {local}, so nobody sees whether frames of mtu {mtu} fit \
+                 between hosts: set mtu, or dev in vxlan"
             ),
             Self::NoIpv6 { link, prefix } => {
                 write!(f, "{link}: the host has no IPv6 on it, so {prefix} is not routed")
@@ -142,6 +184,16 @@ impl fmt::Display for Warning {
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
                  run the client on {to}, or make the address static"
+            ),
+            Self::NoWayOut { nat, uplink } => write!(
+                f,
+                "nat {}: its uplink {uplink} is no interface here, so its guests reach nobody until there is one",
+                nat.escape_debug()
+            ),
+            Self::NoHairpin { bridge, sysctl } => write!(
+                f,
+                "{bridge}: a guest does not reach itself by a port of the host's, because {sysctl} is 1; \
+                 `sysctl -w {sysctl}=0`"
             ),
             Self::Forgotten { bridge } => write!(
                 f,

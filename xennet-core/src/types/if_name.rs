@@ -18,6 +18,8 @@ impl IfName {
     pub const MAX: usize = 15;
 
     /// Parses a name from bytes as XenStore and the kernel give them.
+    ///
+    /// An error when the kernel would not take it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseError> {
         parse_bytes(KEY, bytes)
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{IfName, MacAddr, Mtu, VlanId};
+use super::{IfName, MacAddr, Mtu, VlanId, VxlanInfo, VxlanSpec};
 
 /// A network interface as the kernel describes it. `ip -d link show`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// The settings of a bridge, when it is one.
     pub bridge: Option<BridgeInfo>,
+    /// The settings of a VXLAN port, when it is one.
+    pub vxlan: Option<VxlanInfo>,
     /// The text that an administrator, or we, gave it. `ip link set dev NAME alias TEXT`
     pub alias: Option<String>,
     /// The name of the device behind it: `vif-3-0` for netback's vif of domain 3. Linux 5.14 and later.
@@ -93,6 +95,8 @@ pub enum LinkKind {
         /// The other end's name.
         peer: IfName,
     },
+    /// A VXLAN port. `ip link add NAME type vxlan id VNI local ADDRESS ...`
+    Vxlan(VxlanSpec),
 }
 
 /// One setting of an interface: what follows `ip link set dev NAME`.
@@ -172,6 +176,7 @@ impl fmt::Display for LinkKind {
                 Ok(())
             }
             Self::Veth { peer } => write!(f, "veth peer name {peer}"),
+            Self::Vxlan(spec) => spec.fmt(f),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Everything here is pure: no socket, no file, no clock, no environment.
 
 mod address;
+mod announcement;
 mod bridge_spec;
 mod decimal;
 mod fdb;
@@ -14,6 +15,7 @@ mod mode;
 mod mtu;
 mod neighbour;
 mod nft;
+mod ovs_port;
 mod parse_bytes;
 mod parse_error;
 mod port;
@@ -23,6 +25,9 @@ mod sysctl;
 mod vif_id;
 mod vlan_id;
 mod vlan_spec;
+mod vxlan;
+
+pub(crate) use announcement::announcement;
 
 pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;
@@ -39,6 +44,7 @@ pub use nft::{
     NftFamily, NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule,
     NftSet, NftTable, NftValue, NftVerdict,
 };
+pub use ovs_port::{OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing};
 pub use parse_bytes::parse_bytes;
 pub use parse_error::ParseError;
 pub use port::{Port, PortFlags, PortSet, PortState};
@@ -48,3 +54,4 @@ pub use sysctl::{Family, Sysctl};
 pub use vif_id::{Device, VifId};
 pub use vlan_id::VlanId;
 pub use vlan_spec::{VlanRange, VlanSpec};
+pub use vxlan::{Vni, VxlanInfo, VxlanSpec};

@@ -10,6 +10,8 @@ pub enum Mode {
     /// `bridge`: it is a port of a bridge, as by Xen's `vif-bridge`.
     #[default]
     Bridge,
+    /// `openvswitch`: it is a port of an Open vSwitch bridge, as by `vif-openvswitch`.
+    OpenVswitch,
     /// `route`: the host has routes to the guest's addresses, as by `vif-route`.
     Route,
     /// `nat`: the same, and the guest shares the host's address, as by `vif-nat`.
@@ -17,12 +19,18 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether the host itself sends packets to the guest and takes them from it, instead of a bridge.
+    pub fn is_routed(self) -> bool {
+        matches!(self, Self::Route | Self::Nat)
+    }
+
     /// The mode that a hotplug script's name stands for, whatever its directory; none for any other name.
     pub fn of_script(path: &str) -> Option<Self> {
         let name = path.rsplit('/').next()?;
         // As it is called beside Xen's own.
         match name.strip_suffix(".xennet").unwrap_or(name) {
             "vif-bridge" => Some(Self::Bridge),
+            "vif-openvswitch" => Some(Self::OpenVswitch),
             "vif-route" => Some(Self::Route),
             "vif-nat" => Some(Self::Nat),
             _ => None,
@@ -36,9 +44,10 @@ impl FromStr for Mode {
     fn from_str(s: &str) -> Result<Self, ParseError> {
         match s {
             "bridge" => Ok(Self::Bridge),
+            "openvswitch" => Ok(Self::OpenVswitch),
             "route" => Ok(Self::Route),
             "nat" => Ok(Self::Nat),
-            _ => Err(ParseError::new("mode", s, "bridge, route or nat")),
+            _ => Err(ParseError::new("mode", s, "bridge, openvswitch, route or nat")),
         }
     }
 }
@@ -47,6 +56,7 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Bridge => "bridge",
+            Self::OpenVswitch => "openvswitch",
             Self::Route => "route",
             Self::Nat => "nat",
         })
@@ -63,6 +73,7 @@ mod tests {
             ("/etc/xen/scripts/vif-route", Some(Mode::Route)),
             ("vif-nat", Some(Mode::Nat)),
             ("vif-nat.xennet", Some(Mode::Nat)),
+            ("vif-openvswitch.xennet", Some(Mode::OpenVswitch)),
             ("/usr/lib/xen/vif-bridge", Some(Mode::Bridge)),
             ("/etc/xen/scripts/vif-xennet", None),
             ("vif-route/", None),
@@ -70,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(Mode::of_script(path), mode, "{path}");
         }
-        for mode in [Mode::Bridge, Mode::Route, Mode::Nat] {
+        for mode in [Mode::Bridge, Mode::OpenVswitch, Mode::Route, Mode::Nat] {
             assert_eq!(mode.to_string().parse(), Ok(mode));
         }
         "Route".parse::<Mode>().unwrap_err();

@@ -32,11 +32,15 @@ impl Sysctl {
     }
 
     /// A setting of all interfaces: `net/ipv4/conf/all/KEY`
+    ///
+    /// An error when `key` is no single name.
     pub fn all(family: Family, key: &str) -> Result<Self, ParseError> {
         Self::conf(family, "all", key)
     }
 
     /// What a new interface begins with: `net/ipv4/conf/default/KEY`
+    ///
+    /// An error when `key` is no single name.
     pub fn default(family: Family, key: &str) -> Result<Self, ParseError> {
         Self::conf(family, "default", key)
     }

@@ -26,6 +26,8 @@ pub enum Device {
 
 impl VifId {
     /// The interface that netback or the device model makes: `vif3.0` or `vif3.0-emu`.
+    ///
+    /// An error when a large `devid` makes it longer than the kernel's 15 bytes.
     pub fn if_name(self, device: Device) -> Result<IfName, ParseError> {
         // Fails only for a devid that makes the name longer than the kernel's 15 bytes.
         match device {
@@ -36,6 +38,8 @@ impl VifId {
     }
 
     /// From an interface's name, `vif3.0` or `vif3.0-emu`.
+    ///
+    /// An error for any other name.
     pub fn from_if_name(name: &str) -> Result<(Self, Device), ParseError> {
         let wrong =
             || ParseError::new("vif", name, "vifDOMID.DEVID, as in vif3.0, or vifDOMID.DEVID-emu");
@@ -49,6 +53,8 @@ impl VifId {
 
     /// From the path of the backend in XenStore, relative or absolute: `backend/vif/3/0` or
     /// `/local/domain/0/backend/vif/3/0`.
+    ///
+    /// An error for any other path.
     pub fn from_xenbus_path(path: &str) -> Result<Self, ParseError> {
         let wrong = || {
             ParseError::new("XENBUS_PATH", path, "backend/vif/DOMID/DEVID, as in backend/vif/3/0")

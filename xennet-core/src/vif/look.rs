@@ -5,16 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Vif;
-use crate::config::{GuestName, PortPolicy, VifConfig};
-use crate::kernel::{self, Kernel, LinkFilter, Nftables, bridge_nf, legacy_forward_drops};
+use super::routed::stale_proxies;
+use super::{Vif, arrival};
+use crate::config::{PortPolicy, VifConfig};
+use crate::filters::filters;
+use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::guard::GuardSnapshot;
-use crate::plan::{
-    BridgeNetfilter, FilterSnapshot, ForwardChain, IptablesRule, VifSnapshot, VifStore, VifTarget,
-};
-use crate::types::{
-    Family, IfName, Link, Mode, NftHookPoint, NftPolicy, Port, PortFlags, VlanRange,
-};
+use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
+use crate::types::{IfName, Link, Mode, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
 
@@ -103,11 +101,13 @@ impl Vif<'_> {
         store: Option<VifStore>,
     ) -> Result<VifSnapshot, Error> {
         let kernel = &mut self.net.kernel;
-        let routed = self.target.mode != Mode::Bridge;
+        let routed = self.target.mode.is_routed();
         let bridges = match self.target.bridge_names(config)? {
-            _ if routed => Vec::new(),
+            _ if routed || self.target.mode == Mode::OpenVswitch => Vec::new(),
             names => bridges(kernel, &names)?,
         };
+        let (switch, bridges) = self.look_at_switch(config, link.as_ref(), bridges)?;
+        let kernel = &mut self.net.kernel;
         let addresses =
             link.as_ref().map_or(Ok(Vec::new()), |link| kernel.addresses(&link.reference()))?;
         let master = match link.as_ref().and_then(|link| link.master) {
@@ -134,6 +134,7 @@ impl Vif<'_> {
             lossy,
             vlans,
             bridges,
+            switch,
             hooks,
             store,
             ..VifSnapshot::default()
@@ -142,42 +143,21 @@ impl Vif<'_> {
             seen.policy = self.guest()?.unwrap_or_default();
             seen.routed = Some(self.look_at_routes(config, seen.link.as_ref())?);
             seen.guard = self.look_at_guard(config, &seen)?;
+        } else if let Some(switch) = &seen.switch {
+            seen.policy = self.switch_policy(switch)?;
+            seen.guard = self.look_at_guard(config, &seen)?;
         } else if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
             let (index, name) = (bridge.index, bridge.name.clone());
             seen.policy = self.policy(&name)?;
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
             seen.guard = self.look_at_guard(config, &seen)?;
+            if seen.policy.announce == Some(true) {
+                seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
+            }
         }
+        seen.dhcp = self.look_at_dhcp()?;
         Ok(seen)
-    }
-
-    /// What the host's configuration says of the port: first for this guest, then for this bridge.
-    fn policy(&mut self, bridge: &IfName) -> Result<PortPolicy, Error> {
-        let guest = self.guest()?.unwrap_or_default();
-        let bridge = self.net.config.bridge(bridge).map(|bridge| bridge.port.clone());
-        Ok(guest.or(&bridge.unwrap_or_default()))
-    }
-
-    /// What the host's configuration says of this guest. XenStore is only asked who it is where that matters.
-    fn guest(&mut self) -> Result<Option<PortPolicy>, Error> {
-        if self.net.config.guests.is_empty() {
-            return Ok(None);
-        }
-        let Some(store) = &mut self.net.store else { return Ok(None) };
-        let home = format!("/local/domain/{}", self.target.id.domid);
-        let told = store.read_many(&[format!("{home}/name"), format!("{home}/vm")])?;
-        let mut told = told.into_iter().map(|value| String::from_utf8(value?).ok());
-        let name = told.next().flatten().map(GuestName::Name);
-        let uuid = told.next().flatten().and_then(|path| {
-            path.strip_prefix("/vm/").map(|uuid| GuestName::Uuid(uuid.to_ascii_lowercase()))
-        });
-        let policies = [name, uuid].into_iter().flatten();
-        // Whoever is named in both ways is meant by both.
-        Ok(policies
-            .filter_map(|name| self.net.config.guest(&name))
-            .map(|policy| policy.port.clone())
-            .reduce(|one, other| one.or(&other)))
     }
 
     /// What the guard has for the port. Where nothing is to be guarded, a kernel without nftables will do.
@@ -187,7 +167,7 @@ impl Vif<'_> {
         seen: &VifSnapshot,
     ) -> Result<Option<GuardSnapshot>, Error> {
         let entry = self.target.guard(config, seen);
-        let ports = self.port_names(config, seen.link.as_ref());
+        let ports = port_names(&self.target, config, seen.link.as_ref());
         let (owner, family) = (self.target.owner(), self.target.family());
         let looked = apply::nft(&mut self.net.nft)
             .map_err(Error::from)
@@ -198,37 +178,22 @@ impl Vif<'_> {
         }
     }
 
-    /// Every name that the port has, shall have, or came with.
-    fn port_names(&self, config: &VifConfig, link: Option<&Link>) -> Vec<IfName> {
-        let mut names = vec![self.target.name.clone()];
-        let others = [self.target.final_name(config).ok(), link.map(|link| link.name.clone())];
-        for name in others.into_iter().flatten() {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    /// Other people's filters that the vif's frames pass: none of what Open vSwitch forwards.
+    pub(super) fn look_at_filters(&mut self, seen: &mut VifSnapshot) {
+        if self.target.mode != Mode::OpenVswitch {
+            seen.filters = self.filters();
         }
-        names
     }
 
-    /// Other people's filters that bridged frames pass. A kernel that cannot say has none.
-    pub(super) fn filters(&mut self) -> FilterSnapshot {
-        let nft = apply::nft(&mut self.net.nft).ok();
-        let forward = nft.and_then(|nft| forward_chains(nft).ok()).unwrap_or_default();
-        let look = |family| {
-            let legacy_drops = legacy_forward_drops(family).unwrap_or(false);
-            // Whether bridged frames come by matters where somebody is there who might drop them.
-            let somebody = legacy_drops || !forward.is_empty();
-            let on =
-                somebody && self.target.mode == Mode::Bridge && bridge_nf(family).unwrap_or(false);
-            BridgeNetfilter { on, legacy_drops }
-        };
-        FilterSnapshot { ipv4: look(Family::V4), ipv6: look(Family::V6), forward }
+    /// Other people's filters that the guest's packets pass.
+    fn filters(&mut self) -> FilterSnapshot {
+        filters(&mut self.net.nft, self.target.mode.is_routed())
     }
 
     /// The managed uplink of the bridge that is meant.
     pub(super) fn uplink(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<Uplink> {
-        let routed = self.target.mode != Mode::Bridge;
-        let bridge = self.target.choose_bridge(config, seen).ok().filter(|_| !routed)?;
+        let bridged = self.target.mode == Mode::Bridge;
+        let bridge = self.target.choose_bridge(config, seen).ok().filter(|_| bridged)?;
         Uplink::of(bridge, &self.net.config)
     }
 
@@ -247,18 +212,21 @@ impl Vif<'_> {
             Some(index) => kernel.link_at(index)?,
             None => None,
         };
-        let routed = self.target.mode != Mode::Bridge;
+        let routed = self.target.mode.is_routed();
         // Wherever the vif is a port it is taken out; which bridge was meant matters to a managed uplink only.
         let bridges = match &master {
             Some(master) => vec![master.clone()],
-            None if routed || self.net.config.bridges.is_empty() => Vec::new(),
+            None if self.target.mode != Mode::Bridge || self.net.config.bridges.is_empty() => {
+                Vec::new()
+            }
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
         let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
         let mut seen = VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() };
         let bridge = seen.master.as_ref().map(|master| master.name.clone());
         let meant = || self.target.bridge_names(&config).ok()?.into_iter().next();
-        if routed {
+        // One that is no port may have been plugged in otherwise than it is unplugged.
+        if routed || seen.link.is_some() && seen.master.is_none() {
             seen.policy = self.guest().ok().flatten().unwrap_or_default();
             let link = seen.link.clone();
             let reference = link.as_ref().map(Link::reference);
@@ -269,10 +237,17 @@ impl Vif<'_> {
             seen.policy = self.policy(&bridge).unwrap_or_default();
         }
         seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
-        let ports = self.port_names(&config, seen.link.as_ref());
+        seen.switch = self.look_for_ports(&config, &seen);
+        let ports = port_names(&self.target, &config, seen.link.as_ref());
         if let Ok(nft) = apply::nft(&mut self.net.nft) {
-            seen.guard =
-                guard::look(nft, self.target.family(), None, &ports, self.target.owner()).ok();
+            let mut look =
+                |family| guard::look(nft, family, None, &ports, self.target.owner()).ok();
+            seen.guard = look(self.target.family());
+            seen.other_guard = look(self.target.other_family());
+        }
+        seen.dhcp = self.look_at_dhcp().ok().flatten();
+        if seen.link.is_none() {
+            seen.stale_proxies = stale_proxies(&mut self.net.kernel).unwrap_or_default();
         }
         Ok((config, seen))
     }
@@ -305,6 +280,22 @@ impl Vif<'_> {
     }
 }
 
+/// Every name that the port has, shall have, or came with.
+pub(super) fn port_names(
+    target: &VifTarget,
+    config: &VifConfig,
+    link: Option<&Link>,
+) -> Vec<IfName> {
+    let mut names = vec![target.name.clone()];
+    let others = [target.final_name(config).ok(), link.map(|link| link.name.clone())];
+    for name in others.into_iter().flatten() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The interfaces that `bridge` can mean: the first that exists, for whether it is a bridge is for the plan to say.
 /// All bridges when it names none.
 fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
@@ -323,8 +314,11 @@ pub(super) fn vlans(
     link: Option<&Link>,
     bridges: &[Link],
 ) -> Result<Vec<VlanRange>, Error> {
-    let port = link.filter(|link| bridges.iter().any(|bridge| link.master == Some(bridge.index)));
-    match port.filter(|_| config.vlan.is_some()) {
+    let joined = |link: &&Link| bridges.iter().find(|bridge| link.master == Some(bridge.index));
+    // What contradicts itself is for the plan to say.
+    let wanted =
+        |bridge: &Link| config.vlans_on(&bridge.name).map_or(true, |vlans| vlans.is_some());
+    match link.filter(|link| joined(link).is_some_and(wanted)) {
         Some(port) => Ok(kernel.vlans(&port.reference())?),
         None => Ok(Vec::new()),
     }
@@ -360,25 +354,6 @@ pub(super) fn iptables(
         }
     }
     Ok(there)
-}
-
-/// Everybody's base chains at the forward hook, and where a policy lets all pass, their last rules.
-fn forward_chains(nft: &mut Nftables) -> Result<Vec<ForwardChain>, kernel::Error> {
-    let mut forward = Vec::new();
-    for (family, table, chain) in nft.base_chains()? {
-        let Some(hook) = chain.hook.filter(|hook| hook.point == NftHookPoint::Forward) else {
-            continue;
-        };
-        let last = match hook.policy {
-            NftPolicy::Drop => None,
-            NftPolicy::Accept => {
-                let rules = nft.rules(family, &table)?;
-                rules.into_iter().rfind(|rule| rule.chain == chain.name)
-            }
-        };
-        forward.push(ForwardChain { family, table, chain: chain.name, policy: hook.policy, last });
-    }
-    Ok(forward)
 }
 
 /// Whether a port, when it leaves this bridge and comes back, is no longer what it was.

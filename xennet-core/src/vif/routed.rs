@@ -1,18 +1,20 @@
 //! What there is of a vif that is routed: no more look-ups than the guest has addresses.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::Vif;
-use crate::config::{RoutedPolicy, VifConfig};
+use crate::config::dnsmasq::HOSTS;
+use crate::config::{NatPolicy, RoutedPolicy, VifConfig};
 use crate::kernel::{self, Kernel, RouteFilter, sysctl};
-use crate::plan::vif::nat;
-use crate::plan::{HostRoute, PlanError, RoutedSnapshot, VifTarget};
+use crate::plan::vif::{self, nat};
+use crate::plan::{DhcpSnapshot, HostRoute, PlanError, RoutedSnapshot, VifTarget};
 use crate::types::{
     BridgeSpec, Device, IfName, Link, LinkRef, Mode, Route, RouteKind, Scope, VifId,
 };
-use crate::{Dom0Network, Error};
+use crate::{Dom0Network, Error, dhcp};
 
 impl Vif<'_> {
     /// What the vif is plugged into, and with which addresses: as somebody said, else as the script says that XenStore
@@ -28,36 +30,73 @@ impl Vif<'_> {
         let script = script.and_then(|script| std::str::from_utf8(script).ok());
         let mode = self.mode.or_else(|| Mode::of_script(script?)).unwrap_or_default();
         self.target.mode = mode;
-        if mode != Mode::Nat {
-            return Ok(());
+        self.nat = match mode {
+            Mode::Nat => nat::policy(config, &self.net.config).cloned(),
+            Mode::Bridge => self.nat_of_bridge(config),
+            Mode::Route | Mode::OpenVswitch => None,
+        };
+        let mut names = config.bridge.iter().flat_map(BridgeSpec::names);
+        if mode == Mode::Bridge && names.any(|name| self.net.config.switch(&name).is_some()) {
+            self.target.mode = Mode::OpenVswitch;
         }
-        let policy = nat::policy(config, &self.net.config).cloned();
-        if let Some(bridge) = policy.as_ref().and_then(|nat| nat.bridge.as_ref()) {
+        drop(names);
+        if let (Mode::Nat, Some(bridge)) =
+            (mode, self.nat.as_ref().and_then(|nat| nat.bridge.as_ref()))
+        {
             self.target.mode = Mode::Bridge;
             config.bridge = Some(bridge.as_str().parse::<BridgeSpec>()?);
-            return Ok(());
         }
-        if config.ip.is_empty() {
-            config.ip = match &policy {
+        let chooses = match &self.nat {
+            Some(nat) => nat.bridge.is_none() || nat.dhcp && config.mac.is_some(),
+            None => mode == Mode::Nat,
+        };
+        self.chosen = chooses && config.ip.is_empty();
+        if self.chosen {
+            config.ip = match self.nat.clone() {
                 None => nat::unsaid(self.target.id),
-                Some(policy) => {
-                    let subnets = policy.subnets.clone();
-                    let routes = self.routes_of_guest(config)?;
-                    let found = subnets.iter().map(|net| self.free_address(*net, &routes));
-                    found.collect::<Result<Vec<_>, _>>()?.into_iter().collect()
-                }
+                Some(nat) => self.free_addresses(config, &nat)?.into_iter().collect(),
             };
         }
         Ok(())
     }
 
-    /// The address that the guest has in a subnet already, or one that nobody has.
-    fn free_address(&mut self, subnet: IpNet, routes: &[IpNet]) -> Result<IpNet, Error> {
-        if let Some(has) = routes.iter().find(|net| subnet.contains(*net)) {
+    /// The guests behind the host's address that share the bridge which is asked for.
+    fn nat_of_bridge(&self, config: &VifConfig) -> Option<NatPolicy> {
+        let of =
+            |bridge| self.net.config.nat.iter().find(|nat| nat.bridge.as_ref() == Some(&bridge));
+        config.bridge.as_ref()?.names().find_map(of).cloned()
+    }
+
+    /// An address of each subnet: the one that the guest has already, or one that nobody has.
+    fn free_addresses(&mut self, config: &VifConfig, nat: &NatPolicy) -> Result<Vec<IpNet>, Error> {
+        let (mut own, mut taken) = (self.routes_of_guest(config)?, Vec::new());
+        if nat.dhcp {
+            let path = self.dhcp_file();
+            let text = dhcp::read(&path)?.unwrap_or_default();
+            own.extend(vif::dhcp::addresses(&text).map(IpNet::from));
+            // On a bridge no route tells who has what.
+            if nat.bridge.is_some() {
+                let others = dhcp::others(&path)?;
+                taken.extend(others.iter().flat_map(|text| vif::dhcp::addresses(text)));
+            }
+        }
+        // A port of the host leads to whoever was given this address.
+        taken.extend(nat.forward.iter().map(|forward| forward.to));
+        let subnets = nat.subnets.iter();
+        subnets.map(|subnet| self.free_address(*subnet, &own, &taken)).collect()
+    }
+
+    fn free_address(
+        &mut self,
+        subnet: IpNet,
+        own: &[IpNet],
+        taken: &[IpAddr],
+    ) -> Result<IpNet, Error> {
+        if let Some(has) = own.iter().find(|net| subnet.contains(*net)) {
             return Ok(*has);
         }
         let target = &self.target;
-        for candidate in nat::candidates(subnet, target.id) {
+        for candidate in nat::candidates(subnet, target.id).filter(|ip| !taken.contains(ip)) {
             let net = IpNet::from(candidate);
             let taken = self.net.kernel.route_to(candidate)?;
             if taken.is_none_or(|route| route.destination != net) {
@@ -65,6 +104,23 @@ impl Vif<'_> {
             }
         }
         Err(PlanError::SubnetFull { subnet, vif: self.target.name.clone() }.into())
+    }
+
+    /// What dnsmasq is told of the guest, and what it is to be told.
+    pub(super) fn look_at_dhcp(&self) -> Result<Option<DhcpSnapshot>, Error> {
+        // Where nobody ever asked for it, there is nothing to look at.
+        if self.net.config.nat.iter().all(|nat| !nat.dhcp) {
+            return Ok(None);
+        }
+        let mut seen = DhcpSnapshot { path: self.dhcp_file(), ..DhcpSnapshot::default() };
+        seen.text = dhcp::read(&seen.path)?;
+        seen.nat = self.nat.clone().filter(|nat| nat.dhcp);
+        Ok(Some(seen))
+    }
+
+    /// By its first name, which nobody else can choose.
+    fn dhcp_file(&self) -> PathBuf {
+        self.net.run_dir.join(HOSTS).join(format!("vif{}", self.target.id))
     }
 
     /// The addresses that the guest has by this interface, or by the other one of the same NIC.
@@ -92,7 +148,7 @@ impl Vif<'_> {
     ) -> Result<RoutedSnapshot, Error> {
         let mut seen = RoutedSnapshot::default();
         if self.target.mode == Mode::Nat {
-            seen.nat = nat::policy(config, &self.net.config).cloned();
+            seen.nat.clone_from(&self.nat);
         }
         look_at_uplink(self.net, &self.target, config, &mut seen)?;
         look_again(&mut self.net.kernel, &self.target, config, link, seen)
@@ -173,6 +229,23 @@ fn look_at_uplink(
         _ => None,
     });
     Ok(())
+}
+
+/// The proxy entries that xennet made for addresses to which no vif has a route any more: a vif's entries come after its
+/// routes, so they are of vifs that are gone.
+pub(super) fn stale_proxies(kernel: &mut Kernel) -> Result<Vec<(LinkRef, IpAddr)>, kernel::Error> {
+    let mut stale = Vec::new();
+    for (index, address) in kernel.own_proxies()? {
+        let route = kernel.route_to(address)?;
+        let of_a_vif = match &route {
+            Some(route) => owner(kernel, route)?.is_some(),
+            None => false,
+        };
+        if let (false, Some(link)) = (of_a_vif, kernel.link_at(index)?) {
+            stale.push((link.reference(), address));
+        }
+    }
+    Ok(stale)
 }
 
 /// The routes of the main table that leave by an interface, but for those that the kernel makes itself.

@@ -19,6 +19,10 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// `/local/domain/SELF/backend/vif/3/0`. A value is bytes. Nothing waits longer than the timeout (5 seconds unless
 /// [set](Self::set_timeout)); after that, or when the other side breaks the protocol, the connection is given up
 /// and every later call fails with [`ErrorKind::Broken`].
+///
+/// Every function that asks XenStore fails with an [`Error`] that names the path and has XenStore's own errno: `EACCES`
+/// for a node that this domain may not see or change, `EINVAL` for a path that cannot be, `EIO` and more for what
+/// became of the connection ([`ErrorKind`]). What changes nothing or finds nothing is no error unless it says so.
 #[derive(Debug)]
 pub struct XenStore {
     channel: Channel,

@@ -162,6 +162,8 @@ impl Decoder {
     }
 
     /// The next whole packet; none until more bytes are pushed.
+    ///
+    /// An error when its header says that it is longer than the limit: nothing after that can be told apart.
     pub fn packet(&mut self) -> Result<Option<Packet>, Oversize> {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let Some((header, rest)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{Described, ExportFile, HostNow, Lines};
 use crate::config::{NatPolicy, PortForward};
-use crate::types::IfName;
+use crate::types::{IfName, LinkRef};
 
 pub(super) fn file(bridges: &[Described<'_>]) -> ExportFile {
     let mut text = String::new();
@@ -48,6 +48,23 @@ fn stanzas(text: &mut String, bridge: &Described<'_>) {
     }
     if let Some(uplink) = &policy.uplink {
         text.line(format_args!("    pre-up ip link set dev {uplink} master {name}"));
+    }
+    if let Some(vxlan) = &policy.vxlan {
+        let port = vxlan.vni.port_name();
+        let dev = vxlan.dev.clone().map(|name| LinkRef { index: None, name });
+        let mtu = policy.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
+        text.line(format_args!(
+            "    pre-up test -e /sys/class/net/{port} || ip link add name {port}{mtu} type {}",
+            vxlan.spec(dev)
+        ));
+        text.line(format_args!("    pre-up ip link set dev {port} addrgenmode none master {name}"));
+        if vxlan.remote.is_none() {
+            text.line(format_args!(
+                "    pre-up ip link set dev {port} type bridge_slave neigh_suppress on learning off"
+            ));
+        }
+        text.line(format_args!("    pre-up ip link set dev {port} up"));
+        text.line(format_args!("    down ip link delete dev {port}"));
     }
     if let Some((n, nat)) = bridge.nat {
         text.line(format_args!("    up nft '{}'", rules(n, nat, name)));

@@ -114,7 +114,10 @@ impl NetworkConfig {
         let nat = self.nat.iter().filter_map(|nat| nat.uplink.as_ref());
         let uplinks = self.routed.iter().map(|routed| &routed.uplink).chain(nat);
         let bridges = all.iter().map(|one| &one.policy);
-        let bridges = bridges.flat_map(|policy| [Some(&policy.name), policy.uplink.as_ref()]);
+        let bridges = bridges.flat_map(|policy| {
+            let dev = policy.vxlan.as_ref().and_then(|vxlan| vxlan.dev.as_ref());
+            [Some(&policy.name), policy.uplink.as_ref(), dev]
+        });
         bridges.flatten().chain(uplinks).try_for_each(writable)?;
         Ok(all)
     }
@@ -160,6 +163,20 @@ impl NetworkConfig {
                         "{name}: inherits: what is said of its addresses is what the host has at this moment"
                     )
                 });
+            }
+            if let Some(vxlan) = &policy.vxlan {
+                let port = vxlan.vni.port_name();
+                if let (ExportTarget::Networkd, Some(dev)) = (to, &vxlan.dev) {
+                    say(format!(
+                        "{port}: comes with {dev}: say `VXLAN={port}` in [Network] of {dev}'s file"
+                    ));
+                }
+                if policy.mtu.is_none() {
+                    say(format!(
+                        "{port}: has no mtu said: give {name} one in xennet.toml, {} less than what is underneath",
+                        vxlan.spec(None).overhead()
+                    ));
+                }
             }
             if let Some(uplink) = &policy.uplink {
                 say(match to {
@@ -243,8 +260,9 @@ impl Described<'_> {
     }
 }
 
-/// Whether a name means itself and nothing else in a shell, as a pattern of networkd's, and as a name of ifupdown's.
-fn writable(name: &IfName) -> Result<(), ParseError> {
+/// Whether a name means itself and nothing else in a shell, as a pattern of networkd's or dnsmasq's, and as a name of
+/// ifupdown's.
+pub(super) fn writable(name: &IfName) -> Result<(), ParseError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     if name.as_str().bytes().all(plain) && !name.as_str().starts_with('-') {
         return Ok(());

@@ -1,7 +1,8 @@
 //! `.netdev`, `.link` and `.network` files, as systemd 252 reads them.
 
 use super::{Described, ExportFile, Lines};
-use crate::types::IfName;
+use crate::config::VxlanPolicy;
+use crate::types::{IfName, Mtu};
 
 pub(super) fn files(bridges: &[Described<'_>]) -> Vec<ExportFile> {
     let mut files = Vec::new();
@@ -22,6 +23,11 @@ pub(super) fn files(bridges: &[Described<'_>]) -> Vec<ExportFile> {
         add(name, "network", network(bridge));
         if let Some(uplink) = &bridge.policy.uplink {
             add(uplink, "network", port(bridge, uplink));
+        }
+        if let Some(vxlan) = &bridge.policy.vxlan {
+            let port = vxlan.vni.port_name();
+            add(&port, "netdev", tunnel(&port, vxlan, bridge.policy.mtu));
+            add(&port, "network", tunnel_port(&port, vxlan, name));
         }
     }
     files
@@ -98,6 +104,34 @@ fn port(bridge: &Described<'_>, uplink: &IfName) -> String {
     text.line(format_args!("\n[Network]\nBridge={}", bridge.policy.name));
     if bridge.hosts.is_some() {
         text.line("LinkLocalAddressing=no\nIPv6AcceptRA=no");
+    }
+    text
+}
+
+fn tunnel(name: &IfName, vxlan: &VxlanPolicy, mtu: Option<Mtu>) -> String {
+    let mut text = format!("[NetDev]\nName={name}\nKind=vxlan\n");
+    if let Some(mtu) = mtu {
+        text.line(format_args!("MTUBytes={mtu}"));
+    }
+    text.line(format_args!("\n[VXLAN]\nVNI={}\nLocal={}", vxlan.vni, vxlan.local));
+    if let Some(remote) = vxlan.remote {
+        let key = if remote.is_multicast() { "Group" } else { "Remote" };
+        text.line(format_args!("{key}={remote}"));
+    }
+    text.line(format_args!("MacLearning={}", yes(vxlan.remote.is_some())));
+    text.line(format_args!("DestinationPort={}", vxlan.port));
+    // Else it waits for an interface whose file names it.
+    if vxlan.dev.is_none() {
+        text.line("Independent=yes");
+    }
+    text
+}
+
+fn tunnel_port(name: &IfName, vxlan: &VxlanPolicy, bridge: &IfName) -> String {
+    let mut text = format!("[Match]\nName={name}\n\n[Network]\nBridge={bridge}\n");
+    text.line("LinkLocalAddressing=no\nIPv6AcceptRA=no");
+    if vxlan.remote.is_none() {
+        text.line("\n[Bridge]\nLearning=no\nNeighborSuppression=yes");
     }
     text
 }

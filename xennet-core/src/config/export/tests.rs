@@ -39,6 +39,51 @@ uplink = "eth2"
 proxy_arp = true
 "#;
 
+const VXLAN: &str = r#"
+[[bridge]]
+name = "xenbr0"
+mtu = 1450
+vxlan = { vni = 100, local = "192.0.2.11" }
+[[bridge]]
+name = "xenbr1"
+vxlan = { vni = 101, local = "2001:db8::11", dev = "eth1", remote = "ff05::1", port = 8472 }
+"#;
+
+#[test]
+fn a_port_between_hosts_for_each() {
+    let networkd = export(VXLAN, ExportTarget::Networkd, &[]);
+    assert_eq!(
+        file(&networkd, "etc/systemd/network/10-xennet-vx100.netdev")
+            .trim_start_matches("# Made by `xennet network export`.\n"),
+        "[NetDev]\nName=vx100\nKind=vxlan\nMTUBytes=1450\n\n[VXLAN]\nVNI=100\nLocal=192.0.2.11\nMacLearning=no\n\
+         DestinationPort=4789\nIndependent=yes\n"
+    );
+    let port = file(&networkd, "etc/systemd/network/10-xennet-vx100.network");
+    assert!(
+        port.contains("Bridge=xenbr0\n") && port.contains("Learning=no\nNeighborSuppression=yes\n"),
+        "{port}"
+    );
+    let group = file(&networkd, "etc/systemd/network/10-xennet-vx101.netdev");
+    assert!(group.contains("Group=ff05::1\nMacLearning=yes\nDestinationPort=8472\n"), "{group}");
+    let said = networkd.remarks.join("\n");
+    assert!(said.contains("say `VXLAN=vx101` in [Network] of eth1's file"), "{said}");
+    assert!(
+        said.contains("vx101: has no mtu said: give xenbr1 one in xennet.toml, 70 less than"),
+        "{said}"
+    );
+    let ifupdown = export(VXLAN, ExportTarget::Ifupdown, &[]);
+    let text = file(&ifupdown, "etc/network/interfaces.d/xennet");
+    for line in [
+        "|| ip link add name vx100 mtu 1450 type vxlan id 100 local 192.0.2.11 dstport 4789 nolearning\n",
+        "    pre-up ip link set dev vx100 addrgenmode none master xenbr0\n",
+        "    pre-up ip link set dev vx100 type bridge_slave neigh_suppress on learning off\n",
+        "type vxlan id 101 local 2001:db8::11 dev eth1 group ff05::1 dstport 8472 learning\n",
+        "    down ip link delete dev vx101\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
 #[test]
 fn for_ifupdown() {
     let export = export(FULL, ExportTarget::Ifupdown, &[]);

@@ -44,6 +44,9 @@ impl Import {
     }
 
     /// Adds what a file says: one that begins with a parenthesis is of xend, any other of xl.
+    ///
+    /// An error that says where the file is not what it should be; what is well written but has no equivalent is told
+    /// otherwise.
     pub fn read(&mut self, source: &str, text: &str) -> Result<(), ConfigError> {
         let mut file = File { source, text, import: self };
         if sxp::is_sxp(text) {
@@ -171,7 +174,8 @@ impl File<'_> {
                 "set vif.default.script=\"vif-xennet\" in xl.conf, and xennet plugs every vif"
             }
             "vif-route" | "vif-nat" => {
-                "xl.conf and the guests say which script plugs a vif; xennet.toml says what the host does for it"
+                "xennet does this under the same name: have its link take the place of Xen's script; what the host does \
+                 for such guests is [[routed]] or [[nat]] of xennet.toml"
             }
             _ => "it is not one that xennet can stand in for: guests of that script keep it",
         };

@@ -140,6 +140,19 @@ vif.default.gatewaydev=\"eth1\"
 }
 
 #[test]
+fn guests_of_vif_nat_are_translated() {
+    let toml = "[[nat]]\nname = \"nat0\"\nsubnets = [\"10.0.0.1/9\"]\nuplink = \"eth0\"\n";
+    let of_xl = import(Some("eth0"), &[("xl.conf", "vif.default.script='vif-nat'\n")]);
+    assert_eq!(of_xl.config().to_toml(), toml);
+    let of_xend = "(network-script 'network-nat netdev=eth0')\n(vif-script vif-nat)\n";
+    let both = [("xend", of_xend), ("xl.conf", "vif.default.script='vif-nat'\n")];
+    let both = import(None, &both);
+    assert_eq!(both.config().to_toml(), toml);
+    let remarks: Vec<_> = both.remarks().iter().map(ToString::to_string).collect();
+    assert!(remarks.iter().any(|one| one.contains("under the same name")), "{remarks:?}");
+}
+
+#[test]
 fn the_two_together() {
     let xl = "vif.default.bridge=\"xenbr0\"\nvif.default.script=\"vif-route\"\nvif.default.gatewaydev=\"eth0\"\n";
     let import = import(None, &[("xend", XEND), ("xl", xl)]);

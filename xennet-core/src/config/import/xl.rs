@@ -2,7 +2,7 @@
 
 use super::xl_conf::Setting;
 use super::{File, shown};
-use crate::config::{ConfigError, NetworkConfig, RoutedPolicy};
+use crate::config::{ConfigError, NetworkConfig, NetworkScript, RoutedPolicy, ScriptKind};
 
 impl File<'_> {
     pub(super) fn xl(&mut self, settings: &[Setting]) -> Result<(), ConfigError> {
@@ -27,26 +27,46 @@ impl File<'_> {
                 _ => {}
             }
         }
-        // Only now is it known where routed guests leave by.
-        let routed = settings
+        // Only now is it known where such guests leave by.
+        let script = settings
             .iter()
             .rev()
             .find(|setting| ["vif.default.script", "vifscript"].contains(&setting.key.as_str()));
-        match routed {
-            Some(Setting { at, value: Some(path), .. })
-                if path.rsplit('/').next() == Some("vif-route") =>
-            {
-                self.routed(*at);
-                Ok(())
+        if let Some(Setting { at, value: Some(path), .. }) = script {
+            match path.rsplit('/').next() {
+                Some("vif-route") => self.routed(*at),
+                Some("vif-nat") => self.nat(*at)?,
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn script(&mut self, at: usize, key: &str, value: &str) {
         if !value.is_empty() {
             self.script_of_vifs(at, key, value);
         }
+    }
+
+    /// Guests of `vif-nat` need what `network-nat` does.
+    fn nat(&mut self, at: usize) -> Result<(), ConfigError> {
+        if !self.import.config.nat.is_empty() {
+            return Ok(());
+        }
+        let way_out = self.import.config.vif.gatewaydev.clone();
+        let Some(uplink) = way_out.or_else(|| self.import.gateway.clone()) else {
+            self.remark(at, "vif-nat: no vif.default.gatewaydev and no default route here say where guests leave by");
+            return Ok(());
+        };
+        let script = NetworkScript::parse(ScriptKind::Nat, std::iter::empty());
+        let asked = script.and_then(|script| script.config(Some(&uplink)));
+        let (config, remarks) =
+            asked.map_err(|error| ConfigError::at(self.text, at, error.to_string()))?;
+        for text in remarks {
+            self.remark(at, text);
+        }
+        self.add(at, config);
+        Ok(())
     }
 
     /// Guests of `vif-route` need a host that forwards.

@@ -1,8 +1,12 @@
+mod example;
+
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::GuardLevel;
-use crate::types::MacAddr;
+use crate::config::{GuardLevel, VxlanPolicy};
+use crate::types::{MacAddr, Policing};
 
 /// Every key that there is.
 const FULL: &str = r#"
@@ -29,17 +33,33 @@ mac = "00:16:3e:00:00:01"
 [[bridge]]
 name = "guests"
 ipv6 = false
+mtu = 1430
+vxlan = { vni = 100, local = "2001:db8::11", dev = "eth3", remote = "ff05::100", port = 8472 }
 guard = "ip"
 isolated = true
 reserve = true
 dhcp_server = "allow"
 router = "deny"
+announce = true
 firewall = "iptables"
+
+[[bridge]]
+name = "br-int"
+mode = "openvswitch"
+wait_ovn = 10
+policing_rate = 8000
+policing_burst = 800
+isolated = true
 
 [[guest]]
 name = "router1"
 guard = "off"
 router = "allow"
+iface_id = "router {devid}"
+policing_rate = 9000
+
+[ovs]
+socket = "unix:/run/ovs/db.sock"
 
 [[guest]]
 uuid = "6A5B8E1C-0f3d-4c55-9d3e-2b1f0a9c8d7e"
@@ -92,7 +112,12 @@ fn reads_every_key_and_nothing() {
     full.mtu = "9000".parse().ok();
     full.mac = Some("00:16:3e:00:00:01".parse::<MacAddr>().unwrap());
     assert_eq!(bridge("xenbr1"), full);
-    assert_eq!(bridge("guests").ipv6, Some(false));
+    let guests = bridge("guests");
+    assert_eq!(guests.ipv6, Some(false));
+    let mut vxlan = VxlanPolicy::new("100".parse().unwrap(), "2001:db8::11".parse().unwrap());
+    (vxlan.dev, vxlan.remote) = ("eth3".parse().ok(), "ff05::100".parse().ok());
+    vxlan.port = 8472.try_into().unwrap();
+    assert_eq!(guests.vxlan, Some(vxlan));
 
     assert!(config.routed[0].proxy_arp && config.routed[0].proxy_ndp);
     assert_eq!(config.routed[0].prefixes.len(), 2);
@@ -102,8 +127,16 @@ fn reads_every_key_and_nothing() {
     let port = &config.bridges[2].port;
     assert_eq!(port.guard, Some(GuardLevel::Ip));
     let switches = (port.isolated, port.reserve, port.dhcp_server, port.router, port.iptables);
+    assert_eq!(port.announce, Some(true));
     assert_eq!(switches, (Some(true), Some(true), Some(true), Some(false), Some(true)));
+    let switch = config.switch(&"br-int".parse().unwrap()).unwrap();
+    assert_eq!((switch.wait_ovn, switch.port.isolated), (Some(10), Some(true)));
+    assert_eq!(switch.policing, Some(Policing { rate: 8000, burst: 800 }));
+    assert_eq!(config.bridge(&switch.name), None);
+    assert_eq!(config.ovs_socket.as_deref(), Some(Path::new("/run/ovs/db.sock")));
     let router = config.guest(&GuestName::Name("router1".to_owned())).unwrap();
+    assert_eq!(router.iface_id.as_deref(), Some("router {devid}"));
+    assert_eq!(router.policing, Some(Policing { rate: 9000, burst: 0 }));
     assert_eq!((router.port.guard, router.port.router), (Some(GuardLevel::Off), Some(true)));
     let uuid = GuestName::Uuid("6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e".to_owned());
     assert_eq!(config.guest(&uuid).unwrap().port.isolated, Some(false));
@@ -121,29 +154,37 @@ fn reads_every_key_and_nothing() {
 }
 
 #[test]
-fn the_example_that_is_installed_says_nothing_until_it_is_uncommented() {
-    let text = include_str!("../../../../dist/xennet.toml");
-    assert_eq!(NetworkConfig::from_toml(text), Ok(NetworkConfig::default()));
-    // Explanations begin with "# " and a capital letter, or go on so; keys with "#" alone.
-    let keys: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', '#'])))
-        .collect();
-    let keys = keys.join("\n");
-    let config = NetworkConfig::from_toml(&keys).unwrap_or_else(|e| panic!("{e}\n{keys}"));
-    for key in FULL.lines().filter_map(|line| line.split_once(" = ")) {
-        assert!(keys.contains(&format!("{} =", key.0.trim())), "{} is not explained", key.0);
-    }
-    assert!(!config.bridges.is_empty());
-}
-
-#[test]
 fn an_error_names_its_line_and_column() {
     let bridge = "[[bridge]]\nname = \"b\"\n";
     for (text, words) in [
         (
             "[[bridge]]\nnam = \"b\"\n",
             "line 2, column 1: unknown key nam in [[bridge]]: did you mean name?",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 0, local = \"192.0.2.1\" }\n",
+            "line 3, column 17: vni \"0\": expected a VXLAN network from 1 to 16777215",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\", remote = \"239.0.0.1\" }\n",
+            "bridge b: the group 239.0.0.1 is joined on an interface: give dev",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\", remote = \"fd00::1\" }\n",
+            "bridge b: fd00::1 and 192.0.2.1 are not of the same protocol",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"fe80::1\" }\n",
+            "bridge b: fe80::1 is on every interface: give dev as well",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"127.0.0.1\" }\n",
+            "bridge b: 127.0.0.1 is no address that other hosts can send to",
+        ),
+        (
+            "[[bridge]]\nname = \"b\"\nvxlan = { vni = 1, local = \"192.0.2.1\" }\n\
+             [[bridge]]\nname = \"c\"\nvxlan = { vni = 1, local = \"192.0.2.1\" }\n",
+            "bridge c: b has vni 1 already",
         ),
         ("[[bridge]]\nuplink = \"e\"\n", "line 1, column 1: [[bridge]] has no name"),
         ("[[bridge]]\nname = \"a/b\"\n", "line 2, column 8: interface name \"a/b\": expected no"),
@@ -157,7 +198,7 @@ fn an_error_names_its_line_and_column() {
             "[[brigde]]\n",
             "line 1, column 3: unknown key brigde in xennet.toml: did you mean bridge?",
         ),
-        ("quite = \"else\"\n", "expected one of bridge, forwarding, guest, nat, routed, vif"),
+        ("quite = \"else\"\n", "expected one of bridge, forwarding, guest, nat, ovs, routed, vif"),
         (
             "[vif]\nmtu = 1500\nbrigde = \"b\"\n",
             "line 3, column 1: unknown key brigde in [vif]: did you mean bridge?",
@@ -248,6 +289,27 @@ fn what_contradicts_itself_in_a_bridge() {
         ),
     ] {
         wrong(&format!("{bridge}{key}\n"), words);
+    }
+}
+
+#[test]
+fn what_contradicts_itself_in_a_bridge_of_open_vswitch() {
+    let bridge = |more: &str| format!("[[bridge]]\nname = \"b\"\nmode = \"openvswitch\"\n{more}");
+    for (text, words) in [
+        (bridge("uplink = \"eth0\""), "unknown key uplink in [[bridge]]"),
+        (bridge("wait_ovn = 30"), "bridge b: expected 1 to 20 seconds"),
+        (bridge("policing_burst = 3"), "policing_burst needs a policing_rate as well"),
+        (bridge("[[bridge]]\nname = \"b\""), "bridge b: described twice"),
+        (bridge("").replace("openvswitch", "ovs"), "unknown variant `ovs`"),
+        ("[[bridge]]\nname = \"b\"\nwait_ovn = 3".to_owned(), "unknown key wait_ovn in [[bridge]]"),
+        (
+            "[ovs]\nsocket = \"tcp:127.0.0.1:6640\"".to_owned(),
+            "of this host is asked, over no network",
+        ),
+        ("[ovs]\nsocket = \"db.sock\"".to_owned(), "expected the path of a Unix socket"),
+    ] {
+        let error = NetworkConfig::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains(words), "{text}: {error}");
     }
 }
 

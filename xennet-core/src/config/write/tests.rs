@@ -4,7 +4,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Forwarding, GuardLevel, GuestPolicy, PortForward, Transport, VifConfig};
+use crate::config::{
+    Forwarding, GuardLevel, GuestPolicy, PortForward, Transport, VifConfig, VxlanPolicy,
+};
 
 fn flag() -> impl Strategy<Value = Option<bool>> {
     option::of(any::<bool>())
@@ -15,9 +17,10 @@ prop_compose! {
         guard in option::of(prop_oneof![
             Just(GuardLevel::Off), Just(GuardLevel::Mac), Just(GuardLevel::Ip), Just(GuardLevel::Strict),
         ]),
-        (isolated, reserve, dhcp_server, router, iptables) in (flag(), flag(), flag(), flag(), flag()),
+        (isolated, reserve, announce) in (flag(), flag(), flag()),
+        (dhcp_server, router, iptables) in (flag(), flag(), flag()),
     ) -> PortPolicy {
-        PortPolicy { guard, isolated, reserve, dhcp_server, router, iptables }
+        PortPolicy { guard, isolated, reserve, dhcp_server, router, announce, iptables }
     }
 }
 
@@ -36,6 +39,7 @@ prop_compose! {
         mask in option::of(any::<u16>()),
         mtu in option::of(1280u32..=9000),
         mac in option::of(any::<[u8; 3]>()),
+        vxlan in option::of((any::<NonZeroU16>(), any::<bool>(), 0..3)),
         port in port_policy(),
     ) -> BridgePolicy {
         let mut policy = BridgePolicy::new(format!("{n}{name}").parse().unwrap());
@@ -57,6 +61,41 @@ prop_compose! {
         policy.mtu = mtu.map(|mtu| mtu.to_string().parse().unwrap());
         policy.mac = mac.map(|[a, b, c]| format!("00:16:3e:{a:02x}:{b:02x}:{c:02x}").parse().unwrap());
         policy.ipv6 = policy.addresses.is_none().then_some(false);
+        policy.port = port;
+        policy.vxlan = vxlan.map(|(port, v6, kind)| tunnel(n, port, v6, kind));
+        policy
+    }
+}
+
+fn tunnel(n: usize, port: NonZeroU16, v6: bool, kind: i32) -> VxlanPolicy {
+    let (local, host, group) = if v6 {
+        ("2001:db8::11", "2001:db8::12", "ff05::1")
+    } else {
+        ("192.0.2.11", "192.0.2.12", "239.0.0.1")
+    };
+    let vni = (n + 1).to_string().parse().unwrap();
+    let mut policy = VxlanPolicy::new(vni, local.parse().unwrap());
+    policy.port = port;
+    match kind {
+        0 => {}
+        1 => policy.remote = host.parse().ok(),
+        _ => {
+            policy.remote = group.parse().ok();
+            policy.dev = "wan".parse().ok();
+        }
+    }
+    policy
+}
+
+prop_compose! {
+    fn switch(n: usize)(
+        wait_ovn in option::of(1u32..=20),
+        policing in option::of(any::<(u32, u32)>()),
+        port in port_policy(),
+    ) -> SwitchPolicy {
+        let mut policy = SwitchPolicy::new(format!("sw{n}").parse().unwrap());
+        policy.wait_ovn = wait_ovn;
+        policy.policing = policing.map(|(rate, burst)| Policing { rate, burst });
         policy.port = port;
         policy
     }
@@ -90,19 +129,23 @@ prop_compose! {
 
 prop_compose! {
     fn config()(
-        bridges in (bridge(0), bridge(1), bridge(2)),
-        nat in (nat(0), nat(1)),
+        bridges in (bridge(0).boxed(), bridge(1).boxed(), bridge(2).boxed()),
+        nat in (nat(0).boxed(), nat(1).boxed()),
         many in (0usize..=3, 0usize..=2, any::<bool>(), any::<bool>()),
         (proxy_arp, proxy_ndp) in any::<(bool, bool)>(),
         guests in prop::collection::btree_map("\\PC{0,9}", port_policy(), 0..3),
         uuid in option::of(port_policy()),
         (ipv4, ipv6) in (option::of(Just(true)), option::of(Just(true))),
         vif in prop::collection::vec(0usize..5, 0..5),
+        (switches, one, two) in (0usize..=2, switch(0).boxed(), switch(1).boxed()),
+        (iface_id, socket) in (option::of("\\PC{1,9}"), option::of("/[a-z/\"\\\\]{1,9}")),
     ) -> NetworkConfig {
         let mut config = NetworkConfig {
             bridges: [bridges.0, bridges.1, bridges.2].into_iter().take(many.0).collect(),
             nat: [nat.0, nat.1].into_iter().take(many.1).collect(),
             forwarding: Forwarding { ipv4, ipv6 },
+            switches: [one, two].into_iter().take(switches).collect(),
+            ovs_socket: socket.map(Into::into),
             ..NetworkConfig::default()
         };
         if many.2 {
@@ -118,6 +161,7 @@ prop_compose! {
         ) {
             let mut policy = GuestPolicy::new(guest);
             policy.port = port;
+            policy.iface_id.clone_from(&iface_id);
             config.guests.push(policy);
         }
         let values = [

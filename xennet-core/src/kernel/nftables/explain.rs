@@ -205,6 +205,12 @@ fn why_expression(family: NftFamily, expression: &NftExpr, errno: i32) -> Option
         (NftExpr::Ct { .. }, libc::EPROTO) => {
             format!("this kernel does not track connections in the {family} family")
         }
+        (NftExpr::DestinationType { .. }, libc::ENOENT) => {
+            format!(
+                "this kernel has no fib in the {family} family (CONFIG_NFT_FIB_{})",
+                family.to_string().to_uppercase()
+            )
+        }
         (NftExpr::Masquerade, libc::ENOENT) => {
             format!("this kernel has no masquerade in the {family} family (CONFIG_NFT_MASQ)")
         }

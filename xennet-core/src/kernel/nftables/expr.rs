@@ -31,6 +31,7 @@ pub(super) fn decode(expression: &[u8]) -> NftExpr {
         "counter" => counter(parts),
         "immediate" => immediate(parts),
         "ct" => ct(parts),
+        "fib" => fib(parts),
         "masq" => parts.has_none(&[1, 2, 3]).then_some(NftExpr::Masquerade),
         "nat" => nat(parts),
         _ => None,
@@ -49,6 +50,7 @@ fn name(expression: &NftExpr) -> Option<&'static str> {
         NftExpr::Counter(_) => "counter",
         NftExpr::Verdict(_) | NftExpr::Immediate { .. } => "immediate",
         NftExpr::Ct { .. } => "ct",
+        NftExpr::DestinationType { .. } => "fib",
         NftExpr::Masquerade => "masq",
         NftExpr::Nat { .. } => "nat",
         NftExpr::Other { .. } => return None,
@@ -117,6 +119,11 @@ fn body(message: &mut Messages, expression: &NftExpr) {
         NftExpr::Ct { key, register } => {
             message.number(2, number_of(*key, &CT));
             message.number(1, register_number(*register));
+        }
+        NftExpr::DestinationType { register } => {
+            message.number(1, register_number(*register));
+            message.number(2, NFT_FIB_RESULT_ADDRTYPE);
+            message.number(3, NFTA_FIB_F_DADDR);
         }
         NftExpr::Nat { kind, family, address, port } => {
             message.number(1, number_of(*kind, &NAT));
@@ -244,6 +251,13 @@ fn ct(parts: Parts<'_>) -> Option<NftExpr> {
     Some(NftExpr::Ct { key, register: parts.register(1)? })
 }
 
+fn fib(parts: Parts<'_>) -> Option<NftExpr> {
+    let asks = (parts.number(2)?, parts.number(3)?);
+    let register = parts.register(1)?;
+    (asks == (NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR))
+        .then_some(NftExpr::DestinationType { register })
+}
+
 fn nat(parts: Parts<'_>) -> Option<NftExpr> {
     let (address, port) = (parts.register(3)?, parts.register(5));
     // Ranges have ends of their own; and the kernel itself adds the flags that say what there is.
@@ -315,6 +329,8 @@ const NFT_REG_VERDICT: u32 = 0;
 const NFT_REG_1: u32 = 1;
 const NFT_REG32_00: u32 = 8;
 const NFT_EXTHDR_OP_IPV6: u32 = 0;
+const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+const NFTA_FIB_F_DADDR: u32 = 2;
 const NF_NAT_RANGE_MAP_IPS: u32 = 1;
 const NF_NAT_RANGE_PROTO: u32 = 2;
 const NF_DROP: i32 = 0;

@@ -26,6 +26,9 @@ use super::request::Connection;
 ///
 /// Closing it soon after something was deleted by it may take some milliseconds, for the kernel then waits until no
 /// packet can be looking at that any more; who plugs more than one vif keeps it open.
+///
+/// Every function fails with an [`Error`] as [`Kernel`](super::Kernel)'s do; looking for what is not there is no error
+/// unless it says so.
 #[derive(Debug)]
 pub struct Nftables {
     connection: Connection,

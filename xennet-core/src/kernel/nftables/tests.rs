@@ -167,6 +167,7 @@ fn what_is_encoded_is_decoded() {
         NftExpr::Lookup { set: "s".to_owned(), register, inverted: true },
         NftExpr::Counter(NftCounter::default()),
         NftExpr::Immediate { register, data: data.clone() },
+        NftExpr::DestinationType { register },
         NftExpr::Masquerade,
         NftExpr::ExtHdr { header: 44, offset: 2, length: 2, present: false, register },
     ];

@@ -187,6 +187,7 @@ impl<'a> Walk<'a> {
             NftExpr::Counter(_) | NftExpr::Verdict(_) => Some(()),
             // The guard's rules have none of these; a rule that does is somebody else's, and says nothing here.
             NftExpr::Ct { .. }
+            | NftExpr::DestinationType { .. }
             | NftExpr::Masquerade
             | NftExpr::Nat { .. }
             | NftExpr::Other { .. } => None,

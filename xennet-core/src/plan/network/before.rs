@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::NetworkSnapshot;
+use super::{NatRules, NetworkSnapshot};
 use crate::config::{BridgePolicy, HostAddresses};
 use crate::plan::{Change, HostRoute, Plan};
 use crate::types::{Address, IfName, Link, LinkSet, Neighbour, Sysctl};
@@ -19,6 +19,10 @@ pub struct NetworkBefore {
     pub links: Vec<(IfName, LinkSet)>,
     /// The kernel's settings that were changed.
     pub sysctls: BTreeMap<Sysctl, String>,
+    /// What was in the table that translates addresses, when only a later start is to be taken back: there was none
+    /// before the first one.
+    #[serde(default)]
+    pub nat: Option<NatRules>,
 }
 
 /// What there was of one bridge and its uplink.
@@ -31,12 +35,25 @@ pub struct BridgeBefore {
     pub made: bool,
     /// Its uplink.
     pub uplink: Option<IfName>,
+    /// Its port that leads to other hosts.
+    #[serde(default)]
+    pub vxlan: Option<VxlanBefore>,
     /// Which addresses of the host came to it.
     pub moved: Moved,
     /// What the host had on the bridge.
     pub of_bridge: HostBefore,
     /// What the host had on the uplink.
     pub of_uplink: HostBefore,
+}
+
+/// What there was of a VXLAN port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VxlanBefore {
+    /// The port.
+    pub name: IfName,
+    /// Whether there was none: then xennet made it, and it goes again.
+    pub made: bool,
 }
 
 /// Which addresses of the host came to a bridge.
@@ -67,17 +84,18 @@ impl NetworkBefore {
     /// Adds what a plan is about to change, as far as it is not known already.
     pub(super) fn add(&mut self, bridges: &[BridgePolicy], plan: &Plan, seen: &NetworkSnapshot) {
         for policy in bridges {
-            if !self.bridges.iter().any(|known| known.name == policy.name) {
-                self.bridges.push(BridgeBefore::of(policy, seen));
+            match self.bridges.iter_mut().find(|known| known.name == policy.name) {
+                None => self.bridges.push(BridgeBefore::of(policy, seen)),
+                // It may have come to a bridge that was there.
+                Some(known) if known.vxlan.is_none() => known.vxlan = VxlanBefore::of(policy, seen),
+                Some(_) => {}
             }
         }
-        // A bridge that is made takes its settings along.
-        let made: Vec<IfName> = self
-            .bridges
-            .iter()
-            .filter(|known| known.made)
-            .map(|known| known.name.clone())
-            .collect();
+        // What is made takes its settings along.
+        let bridges = self.bridges.iter().filter(|known| known.made).map(|known| &known.name);
+        let tunnels = self.bridges.iter().filter_map(|known| known.vxlan.as_ref());
+        let tunnels = tunnels.filter(|vxlan| vxlan.made).map(|vxlan| &vxlan.name);
+        let made: Vec<IfName> = bridges.chain(tunnels).cloned().collect();
         let made = |name: &str| made.iter().any(|known| known.as_str() == name);
         for change in plan.changes() {
             match change {
@@ -118,6 +136,7 @@ impl BridgeBefore {
             name: policy.name.clone(),
             made: bridge.is_none(),
             uplink: policy.uplink.clone(),
+            vxlan: VxlanBefore::of(policy, seen),
             moved: match policy.addresses {
                 None => Moved::No,
                 Some(HostAddresses::Inherit) => Moved::Inherited,
@@ -126,6 +145,13 @@ impl BridgeBefore {
             of_bridge: host(bridge),
             of_uplink: host(uplink),
         }
+    }
+}
+
+impl VxlanBefore {
+    fn of(policy: &BridgePolicy, seen: &NetworkSnapshot) -> Option<Self> {
+        let name = policy.vxlan.as_ref()?.vni.port_name();
+        Some(Self { made: seen.link(&name).is_none(), name })
     }
 }
 

@@ -6,6 +6,7 @@ use super::handover::{
     DISABLE_IPV6, FOLLOWING, Handover, Reroute, STATIC, entered, link_local, movable, reroutes,
     silence,
 };
+use super::tunnel::Tunnel;
 use super::{NetworkSnapshot, forwarding};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
@@ -24,16 +25,19 @@ pub(super) fn start(
 ) -> Result<(), PlanError> {
     let uplink = policy.uplink.as_ref().map(|name| uplink(policy, name, seen)).transpose()?;
     let link = seen.link(&policy.name);
+    let tunnel = Tunnel::of(policy, config, seen)?;
+    let known = seen.before.iter().flat_map(|before| &before.bridges);
+    let made = known.filter(|known| known.made).any(|known| known.name == policy.name);
+    let mtu =
+        policy.mtu.or_else(|| own_mtu(uplink, tunnel.as_ref()).filter(|_| made || link.is_none()));
     let bridge = match link {
         None => {
-            let new = new_bridge(policy, uplink, seen);
+            let new = new_bridge(policy, uplink, mtu, seen);
             plan.changes.extend(new.make());
             LinkRef { index: None, name: policy.name.clone() }
         }
         Some(link) => {
-            let known = seen.before.iter().flat_map(|before| &before.bridges);
-            let made = known.filter(|known| known.made).any(|known| known.name == policy.name);
-            adjust(plan, policy, link, uplink.filter(|_| made))?;
+            adjust(plan, policy, link, mtu)?;
             link.reference()
         }
     };
@@ -59,6 +63,10 @@ pub(super) fn start(
         plan.set(!uplink.up, &port, LinkSet::Up(true), LinkSet::Up(false));
         let master = Some(bridge.clone());
         plan.set(joins, &port, LinkSet::Master(master), LinkSet::Master(None));
+    }
+    if let Some(tunnel) = &tunnel {
+        let now = || link.map_or(Mtu::new(ETHERNET), |link| Mtu::new(link.mtu));
+        tunnel.start(plan, &bridge, mtu.map_or_else(now, Ok)?)?;
     }
     // After its port: a bridge that comes up without a carrier drops what it shall send until the kernel gets round to
     // the carrier, and with it the first question for a neighbour, which is repeated only a second later.
@@ -111,10 +119,27 @@ fn uplink<'a>(
     }
 }
 
+/// What a bridge of xennet's own has where nothing is said of its MTU: that of its uplink, and no more than fits between
+/// hosts.
+fn own_mtu(uplink: Option<&Link>, tunnel: Option<&Tunnel<'_>>) -> Option<Mtu> {
+    let room = tunnel.and_then(Tunnel::room);
+    let mtu = match (uplink, room) {
+        (Some(uplink), Some(room)) => uplink.mtu.min(room),
+        (Some(uplink), None) => uplink.mtu,
+        (None, Some(room)) => ETHERNET.min(room),
+        (None, None) => return None,
+    };
+    Mtu::new(mtu).ok()
+}
+
+/// Bytes.
+const ETHERNET: u32 = 1500;
+
 /// A bridge with what the configuration says, what the uplink has, and what suits guests.
 fn new_bridge(
     policy: &BridgePolicy,
     uplink: Option<&Link>,
+    mtu: Option<Mtu>,
     seen: &NetworkSnapshot,
 ) -> BridgeConfig {
     let mut new = BridgeConfig::new(policy.name.clone());
@@ -130,17 +155,16 @@ fn new_bridge(
     // With the uplink's own address the host's neighbours need to learn nothing.
     let hosts = uplink.filter(|_| policy.addresses.is_some()).and_then(|uplink| uplink.mac);
     new.mac = policy.mac.or(hosts).or_else(|| seen.macs.get(&policy.name).copied());
-    new.mtu = policy.mtu.or_else(|| Mtu::new(uplink?.mtu).ok());
+    new.mtu = mtu;
     new
 }
 
-/// What the configuration says of a bridge that is there: nothing else is touched. One that xennet made has the MTU of
-/// its uplink by default.
+/// What the configuration says of a bridge that is there: nothing else is touched.
 fn adjust(
     plan: &mut Plan,
     policy: &BridgePolicy,
     link: &Link,
-    uplink: Option<&Link>,
+    mtu: Option<Mtu>,
 ) -> Result<(), PlanError> {
     let now = link.bridge.as_ref().ok_or_else(|| not_a_bridge(link))?;
     let mut wanted = now.clone();
@@ -155,7 +179,6 @@ fn adjust(
     if let (Some(mac), Some(was)) = (policy.mac, link.mac) {
         plan.set(mac != was, &reference, LinkSet::Address(mac), LinkSet::Address(was));
     }
-    let mtu = policy.mtu.or_else(|| Mtu::new(uplink?.mtu).ok());
     if let Some(mtu) = mtu.filter(|mtu| mtu.bytes() != link.mtu) {
         plan.set(true, &reference, LinkSet::Mtu(mtu), LinkSet::Mtu(Mtu::new(link.mtu)?));
     }

@@ -4,18 +4,25 @@ mod before;
 mod bridge;
 mod forwarding;
 mod handover;
+mod nat;
 mod now;
 mod rollback;
 mod stop;
+mod tunnel;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
+pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore, VxlanBefore};
+pub use nat::{NatRules, NatSnapshot};
 pub use rollback::Gateway;
 
-use super::{Change, HostRoute, Managed, Plan, PlanError, Warning};
+use super::filters::BRIDGE_NF;
+use super::{Change, FilterSnapshot, HostRoute, Managed, Plan, PlanError, Warning};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
-use crate::types::{Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Sysctl};
+use crate::types::{
+    Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
+};
 
 /// What there is of a host's network, as far as a plan for it depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +40,14 @@ pub struct NetworkSnapshot {
     pub sysctls: BTreeMap<Sysctl, String>,
     /// An address of this machine's own for each bridge that is yet to be made.
     pub macs: BTreeMap<IfName, MacAddr>,
+    /// The table that translates addresses.
+    pub nat: NatSnapshot,
+    /// Other people's filters that guests' packets may have to pass; only looked at where there is a `[[nat]]`.
+    pub filters: FilterSnapshot,
+    /// What the VXLAN ports that are in a bridge already are set to, by index.
+    pub ports: BTreeMap<u32, Port>,
+    /// Which interface has the address that a VXLAN port sends from; only looked at where no `dev` is set.
+    pub homes: BTreeMap<IpAddr, IfName>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,
     /// What there was before xennet changed it; none when it has not.
@@ -78,6 +93,8 @@ impl NetworkSnapshot {
     /// In this order, bridge by bridge: the bridge and its settings; the host's addresses on it as well; the uplink
     /// into it; routes, one replaced after the other; and only then the addresses off the uplink. So at every moment the
     /// host has its addresses and its routes, and connections stay.
+    ///
+    /// An error says what is wanted and cannot be.
     pub fn start(&self, config: &NetworkConfig) -> Result<Plan, PlanError> {
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
@@ -85,6 +102,7 @@ impl NetworkSnapshot {
             bridge::start(&mut plan, policy, config, self)?;
         }
         forwarding::start(&mut plan, config, self)?;
+        nat::start(&mut plan, config, self)?;
         self.warn(&mut plan, config);
         Ok(plan)
     }
@@ -94,6 +112,8 @@ impl NetworkSnapshot {
     ///
     /// A bridge that xennet made goes; with other ports than its uplink only by `force`. Without a record of what was
     /// before, `force` moves the host's addresses to the uplinks that the configuration names, and leaves the bridges.
+    ///
+    /// An error when guests are on a bridge that would go, and not `force`.
     pub fn stop(&self, config: &NetworkConfig, force: bool) -> Result<Plan, PlanError> {
         stop::plan(config, self, force)
     }
@@ -147,6 +167,25 @@ impl NetworkSnapshot {
         for known in self.before.iter().flat_map(|before| &before.bridges) {
             if !wanted.iter().any(|policy| policy.name == known.name) {
                 plan.warnings.push(Warning::Forgotten { bridge: known.name.clone() });
+            }
+        }
+        for nat in &config.nat {
+            let made = |name: &IfName| wanted.iter().any(|policy| policy.name == *name);
+            let missing = |name: &&IfName| self.link(name).is_none() && !made(name);
+            if let Some(uplink) = nat.uplink.as_ref().filter(missing) {
+                plan.warnings
+                    .push(Warning::NoWayOut { nat: nat.name.clone(), uplink: uplink.clone() });
+            }
+            // Of a guest's own link, the plug of its vif tells.
+            let filters = nat.bridge.iter().flat_map(|link| self.filters.routed_warnings(link));
+            plan.warnings.extend(filters);
+            if let Some(bridge) = &nat.bridge {
+                let v4 = nat.forward.iter().any(|one| one.to.is_ipv4()) && self.filters.ipv4.on;
+                let v6 = nat.forward.iter().any(|one| one.to.is_ipv6()) && self.filters.ipv6.on;
+                for sysctl in [v4.then_some(BRIDGE_NF[0]), v6.then_some(BRIDGE_NF[1])] {
+                    let warning = |sysctl| Warning::NoHairpin { bridge: bridge.clone(), sysctl };
+                    plan.warnings.extend(sysctl.map(warning));
+                }
             }
         }
     }

@@ -37,7 +37,8 @@ impl NetworkSnapshot {
 
     /// What a plan is about to change, and only that: what [`roll_back`](Self::roll_back) needs to take it back.
     pub fn record_of(&self, config: &NetworkConfig, plan: &Plan) -> NetworkBefore {
-        Self { before: None, ..self.clone() }.record(config, plan)
+        let record = Self { before: None, ..self.clone() }.record(config, plan);
+        NetworkBefore { nat: self.nat.before(), ..record }
     }
 
     /// What takes a single start back, given in [`before`](Self::before) what [`record_of`](Self::record_of) said just

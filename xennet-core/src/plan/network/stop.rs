@@ -5,7 +5,7 @@ use super::handover::{
     DISABLE_IPV6, Handover, Reroute, entered, is_learnt, made_by_kernel, movable, reroutes, same,
     stand_in,
 };
-use super::{NetworkSnapshot, bridges, forwarding};
+use super::{NetworkSnapshot, bridges, forwarding, nat};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, HostRoute, Plan, PlanError, Warning};
 use crate::types::{
@@ -35,6 +35,7 @@ pub(super) fn plan(
             plan.warnings.push(Warning::LeftBehind { bridge: bridge.name.clone() });
         }
     }
+    nat::stop(&mut plan, before.nat.as_ref(), seen);
     forwarding::stop(&mut plan, before, seen);
     for (sysctl, was) in &before.sysctls {
         if !planned(&plan, sysctl) {
@@ -74,6 +75,7 @@ fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkBefore {
             name: policy.name.clone(),
             made: false,
             uplink: policy.uplink.clone(),
+            vxlan: None,
             moved: Moved::Inherited,
             of_bridge: HostBefore::default(),
             of_uplink: HostBefore::default(),
@@ -94,10 +96,13 @@ impl<'a> Return<'a> {
         let bridge = self.seen.link(&self.bridge.name);
         let uplink = self.bridge.uplink.as_ref().and_then(|uplink| self.seen.link(uplink));
         let made = bridge.filter(|_| self.bridge.made);
+        let vxlan = self.bridge.vxlan.as_ref();
+        let tunnel = vxlan.and_then(|vxlan| self.seen.link(&vxlan.name));
         if let Some(bridge) = made.filter(|_| !force) {
             let others = self.seen.ports(bridge);
-            let others =
-                others.filter(|port| uplink.is_none_or(|uplink| uplink.index != port.index));
+            let own =
+                |port: &Link| [uplink, tunnel].iter().flatten().any(|own| own.index == port.index);
+            let others = others.filter(|port| !own(port));
             let ports: Vec<IfName> = others.map(|port| port.name.clone()).collect();
             if !ports.is_empty() {
                 return Err(PlanError::HasPorts { name: bridge.name.clone(), ports });
@@ -128,6 +133,13 @@ impl<'a> Return<'a> {
         }
         if let Some(uplink) = uplink {
             self.settings(plan, uplink, |set| !matches!(set, LinkSet::Master(_)));
+        }
+        match tunnel {
+            Some(link) if vxlan.is_some_and(|vxlan| vxlan.made) => {
+                plan.push(Change::LinkDelete { link: link.reference() });
+            }
+            Some(link) => self.settings(plan, link, |_| true),
+            None => {}
         }
         match (bridge, made) {
             (_, Some(made)) => plan.push(Change::LinkDelete { link: made.reference() }),

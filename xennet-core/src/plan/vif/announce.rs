@@ -37,7 +37,11 @@ impl VifTarget {
         if !plan.is_empty() || !writes.is_empty() {
             self.hooks(plan, ("online", "add"), config, (&wanted.name, wanted.main_ip()), seen);
         }
+        let connects = !writes.is_empty() || !plan.is_empty();
         plan.changes.extend(writes.changes);
+        if connects && seen.policy.announce == Some(true) {
+            plan.changes.extend(self.arrival(config, seen));
+        }
         Ok(())
     }
 

@@ -1,25 +1,33 @@
 //! One vif: what makes it usable, and what takes it away.
 
 mod announce;
+mod arrival;
+pub(crate) mod dhcp;
 mod link;
 pub(crate) mod nat;
 mod port;
 mod routed;
+mod switch;
 mod target;
 
+pub use dhcp::DhcpSnapshot;
 pub use routed::RoutedSnapshot;
+pub(crate) use switch::MARK;
+pub use switch::SwitchSnapshot;
 pub use target::VifTarget;
 pub(super) use target::describe;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{self, GuardEntry, GuardSnapshot};
 use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
-use crate::types::{Address, Device, IfName, Link, LinkSet, Mode, Mtu, Port, VlanRange};
+use crate::types::{Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, Port, VlanRange};
 use link::Setter;
 use port::BridgePort;
 use routed::Routed;
+use switch::{SwitchPort, is_datapath};
 
 /// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,10 +52,22 @@ pub struct VifSnapshot {
     pub policy: PortPolicy,
     /// What the port is set to; only looked at where the configuration says something of that.
     pub port: Option<Port>,
+    /// The ports by which the bridge reaches others than guests; only looked at for an announcement.
+    pub outlets: Vec<Outlet>,
     /// What the guard has for it; none where there is no guard.
     pub guard: Option<GuardSnapshot>,
+    /// The same of the other family of nftables: what is left when it is plugged into something else than it was. Only
+    /// looked at for one that is unplugged.
+    pub other_guard: Option<GuardSnapshot>,
     /// What there is for a vif that is routed; only looked at for one.
     pub routed: Option<RoutedSnapshot>,
+    /// Proxy entries of xennet's own that are left of vifs whose routes are gone. Only looked at for one that is unplugged,
+    /// and of which nothing else tells the addresses.
+    pub stale_proxies: Vec<(LinkRef, IpAddr)>,
+    /// What dnsmasq is told of it.
+    pub dhcp: Option<DhcpSnapshot>,
+    /// What there is of Open vSwitch; only looked at for a vif that is, or may be, a port of it.
+    pub switch: Option<SwitchSnapshot>,
     /// Other people's filters.
     pub filters: FilterSnapshot,
     /// Which of its rules for `iptables` are there; only looked at where they are asked for.
@@ -56,6 +76,23 @@ pub struct VifSnapshot {
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
     pub store: Option<VifStore>,
+}
+
+/// A port of a bridge that leads to others than guests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outlet {
+    /// The port.
+    pub link: LinkRef,
+    /// The VLANs that it is in, where the bridge knows them.
+    pub vlans: Vec<VlanRange>,
+}
+
+impl Outlet {
+    /// A port and its VLANs.
+    pub fn new(link: LinkRef, vlans: Vec<VlanRange>) -> Self {
+        Self { link, vlans }
+    }
 }
 
 /// What XenStore says about one vif.
@@ -82,6 +119,10 @@ impl VifTarget {
         match &wanted.way {
             Way::Bridge(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
             Way::Routed(routed) => routed.plan(&mut plan, self, &wanted, link, seen)?,
+            Way::Switch(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
+        }
+        if let Some(dhcp) = &seen.dhcp {
+            dhcp.online(&mut plan, self, config);
         }
         self.announce(&mut plan, config, &wanted, seen)?;
         Ok(plan)
@@ -91,7 +132,7 @@ impl VifTarget {
     pub(crate) fn sets_port(&self, config: &VifConfig, seen: &VifSnapshot) -> bool {
         self.wanted(config, seen).is_ok_and(|wanted| match &wanted.way {
             Way::Bridge(port) => !port.flags(seen, &wanted).0.is_empty(),
-            Way::Routed(_) => false,
+            Way::Routed(_) | Way::Switch(_) => false,
         })
     }
 
@@ -111,18 +152,32 @@ impl VifTarget {
                 self.unroute(&mut to, seen, routed);
             }
             to.set(link.up, LinkSet::Up(false), LinkSet::Up(true));
+            let datapath = seen.master.as_ref().is_some_and(is_datapath);
             let master = seen.master.as_ref().map(Link::reference);
-            to.set(link.master.is_some(), LinkSet::Master(None), LinkSet::Master(master));
+            to.set(
+                link.master.is_some() && !datapath,
+                LinkSet::Master(None),
+                LinkSet::Master(master),
+            );
         }
+        self.unswitch(&mut plan, seen);
         if let Some(RoutedSnapshot { uplink: Some(uplink), proxies, .. }) = &seen.routed {
             for address in proxies {
                 plan.push(Change::ProxyDelete { link: uplink.reference(), address: *address });
             }
         }
+        for (link, address) in &seen.stale_proxies {
+            plan.push(Change::ProxyDelete { link: link.clone(), address: *address });
+        }
+        if let Some(dhcp) = &seen.dhcp {
+            dhcp.offline(&mut plan, self);
+        }
         let reserve = seen.policy.reserve.unwrap_or(false);
-        let guard = seen.guard.as_ref();
-        let remove = |seen| guard::remove(self.family(), self.id, reserve, seen);
-        plan.changes.extend(guard.and_then(remove));
+        let guards = [(self.family(), &seen.guard), (self.other_family(), &seen.other_guard)];
+        for (family, guard) in guards {
+            let remove = |seen| guard::remove(family, self.id, reserve, seen);
+            plan.changes.extend(guard.as_ref().and_then(remove));
+        }
         plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
@@ -143,6 +198,13 @@ impl VifTarget {
             let port = self.port(config, seen)?;
             let (bridge, mtu) = (port.bridge, Mtu::new(port.bridge.mtu));
             (Way::Bridge(port), config.mtu.map_or(mtu, Ok)?, Some(bridge))
+        } else if self.mode == Mode::OpenVswitch {
+            let switch = seen.switch.as_ref().ok_or(PlanError::NoSwitches)?;
+            let port = self.switch_port(config, seen, switch, &name)?;
+            // The bridge's own interface has what its other ports can carry.
+            let unsaid = seen.bridges.first().map_or(ETHERNET, |link| link.mtu);
+            let mtu = config.mtu.map_or_else(|| Mtu::new(unsaid), Ok)?;
+            return Ok(Wanted { name, mtu, guard: None, way: Way::Switch(port) });
         } else {
             // netback's own. What is too long for a link on the way is known to its sender: that is a router's work.
             let mtu = config.mtu.map_or_else(|| Mtu::new(ETHERNET), Ok)?;
@@ -191,6 +253,7 @@ struct Wanted<'a> {
 enum Way<'a> {
     Bridge(BridgePort<'a>),
     Routed(Routed<'a>),
+    Switch(SwitchPort<'a>),
 }
 
 /// Bytes.
@@ -200,7 +263,7 @@ impl Wanted<'_> {
     /// The host's own address towards the guest, which only a routed one has.
     fn main_ip(&self) -> String {
         match &self.way {
-            Way::Bridge(_) => String::new(),
+            Way::Bridge(_) | Way::Switch(_) => String::new(),
             Way::Routed(routed) => routed.main_ip(),
         }
     }

@@ -6,14 +6,14 @@ use super::{VifSnapshot, VifTarget, Wanted};
 use crate::config::VifConfig;
 use crate::plan::{Change, IptablesRule, Plan, PlanError, vlan};
 use crate::types::{
-    IfName, IpList, Link, LinkSet, ParseError, PortFlags, PortSet, VlanRange, VlanSpec,
+    BridgeSpec, IfName, IpList, Link, LinkSet, ParseError, PortFlags, PortSet, VlanRange,
 };
 
 /// What the configuration comes to for a port of a bridge.
 pub(super) struct BridgePort<'a> {
     pub(super) bridge: &'a Link,
     /// None leaves the port in the VLANs that it is in, or that the bridge puts it into.
-    vlans: Option<&'a [VlanRange]>,
+    vlans: Option<Vec<VlanRange>>,
     /// Whether to have rules as Xen's own scripts make them.
     iptables: bool,
     ip: &'a IpList,
@@ -25,10 +25,9 @@ impl VifTarget {
     /// Configurations of long ago ask for `xenbrN` where the bridge is called `ethN`.
     pub fn bridge_names(&self, config: &VifConfig) -> Result<Vec<IfName>, ParseError> {
         let Some(bridge) = &config.bridge else { return Ok(Vec::new()) };
-        let name = bridge.link_name()?;
-        let legacy =
-            name.as_str().strip_prefix("xenbr").and_then(|n| format!("eth{n}").parse().ok());
-        Ok([name].into_iter().chain(legacy).collect())
+        let short = bridge.short_name().as_str();
+        let legacy = short.strip_prefix("xenbr").and_then(|n| format!("eth{n}").parse().ok());
+        Ok(bridge.names().chain(legacy).collect())
     }
 
     pub(super) fn port<'a>(
@@ -38,15 +37,16 @@ impl VifTarget {
     ) -> Result<BridgePort<'a>, PlanError> {
         let bridge = self.choose_bridge(config, seen)?;
         let aware = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
-        if let (Some(vlan), false) = (&config.vlan, aware) {
+        let vlans = config.vlans_on(&bridge.name)?;
+        if let (Some(vlans), false) = (&vlans, aware) {
+            let vlans: Vec<String> = vlans.iter().map(ToString::to_string).collect();
             return Err(PlanError::NotVlanAware {
-                vlan: vlan.to_string(),
+                vlan: config.vlan.as_ref().map_or(vlans.join("/"), ToString::to_string),
                 bridge: bridge.name.clone(),
                 vif: self.name.clone(),
             });
         }
         let iptables = seen.policy.iptables.unwrap_or(false);
-        let vlans = config.vlan.as_ref().map(VlanSpec::ranges);
         Ok(BridgePort { bridge, vlans, iptables, ip: &config.ip })
     }
 
@@ -57,7 +57,8 @@ impl VifTarget {
         seen: &'a VifSnapshot,
     ) -> Result<&'a Link, PlanError> {
         let mut bridges = seen.bridges.iter().filter(|link| link.bridge.is_some());
-        let Some(wanted) = self.bridge_names(config)?.into_iter().next() else {
+        let names = self.bridge_names(config)?;
+        let Some(wanted) = names.first() else {
             return match (bridges.next(), bridges.next()) {
                 (Some(only), None) => Ok(only),
                 (None, _) => Err(PlanError::NoBridges),
@@ -66,11 +67,16 @@ impl VifTarget {
                 }),
             };
         };
-        match seen.bridges.iter().find(|link| link.name == wanted) {
+        let said = |link: &&Link| {
+            config.bridge.iter().flat_map(BridgeSpec::names).any(|name| name == link.name)
+        };
+        match seen.bridges.iter().find(said) {
             Some(link) if link.bridge.is_some() => Ok(link),
-            Some(other) => Err(PlanError::NotABridge { name: wanted, kind: describe(other) }),
+            Some(other) => {
+                Err(PlanError::NotABridge { name: other.name.clone(), kind: describe(other) })
+            }
             // The name is taken by no interface: the legacy one, if it is a bridge.
-            None => bridges.next().ok_or(PlanError::NoBridge { name: wanted }),
+            None => bridges.next().ok_or_else(|| PlanError::NoBridge { name: wanted.clone() }),
         }
     }
 }
@@ -94,7 +100,7 @@ impl BridgePort<'_> {
         let master = shape.moves(link);
         let mut to = Setter { plan, link: link.reference() };
         let up = shape.make(&mut to, target, link, seen);
-        if let Some(vlans) = self.vlans {
+        if let Some(vlans) = &self.vlans {
             let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
             let now = if master { &joined } else { &seen.vlans };
             to.plan.changes.extend(vlan::difference(&to.link, now, vlans));
@@ -102,7 +108,7 @@ impl BridgePort<'_> {
         if let Some(uplink) = &seen.uplink {
             let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
             let stays = if master { &joined } else { &uplink.vif };
-            to.plan.changes.extend(uplink.reconcile(self.vlans.unwrap_or(stays)));
+            to.plan.changes.extend(uplink.reconcile(self.vlans.as_deref().unwrap_or(stays)));
         }
         let (known, on) = self.flags(seen, wanted);
         // A port that joins begins with none of these.

@@ -275,6 +275,12 @@ impl Routed<'_> {
         if host.is_ipv6() {
             address.flags = AddressFlags::NODAD;
         }
+        // dnsmasq serves DHCPv6 where the host's address is of the same network, and no smaller one.
+        let nat = self.seen.nat.as_ref().filter(|nat| nat.dhcp && host.is_ipv6());
+        if let Some(net) = nat.and_then(|nat| nat.subnets.iter().find(|net| net.addr() == host)) {
+            address.address = *net;
+            address.flags |= AddressFlags::NOPREFIXROUTE;
+        }
         if !self.addresses.contains(&address) {
             self.addresses.push(address);
         }

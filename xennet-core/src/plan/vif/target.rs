@@ -20,6 +20,8 @@ pub struct VifTarget {
 
 impl VifTarget {
     /// The vif or tap of that id; the backend is this domain's own.
+    ///
+    /// An error as [`VifId::if_name`]'s.
     pub fn new(id: VifId, device: Device) -> Result<Self, ParseError> {
         let (backend, name) = (id.xenbus_path(), id.if_name(device)?);
         Ok(Self { id, device, mode: Mode::Bridge, backend, name })
@@ -27,10 +29,17 @@ impl VifTarget {
 
     /// The family of nftables that sees its packets.
     pub fn family(&self) -> NftFamily {
-        if self.mode == Mode::Bridge { NftFamily::Bridge } else { NftFamily::Inet }
+        if self.mode.is_routed() { NftFamily::Inet } else { NftFamily::Bridge }
+    }
+
+    /// The family of nftables that would see its packets if it were plugged into something else.
+    pub(crate) fn other_family(&self) -> NftFamily {
+        if self.mode == Mode::Bridge { NftFamily::Inet } else { NftFamily::Bridge }
     }
 
     /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.
+    ///
+    /// An error when `vifname` is another vif's own name, or too long for a tap.
     pub fn final_name(&self, config: &VifConfig) -> Result<IfName, ParseError> {
         match (&config.vifname, self.device) {
             (None, _) => Ok(self.name.clone()),

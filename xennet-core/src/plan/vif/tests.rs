@@ -6,11 +6,11 @@ use crate::types::{AddrGenMode, BridgeInfo, MacAddr, PortFlags, PortState, VifId
 
 const ID: VifId = VifId { domid: 3, devid: 0 };
 
-fn target(device: Device) -> VifTarget {
+pub(super) fn target(device: Device) -> VifTarget {
     VifTarget::new(ID, device).unwrap()
 }
 
-fn config(keys: &[(&str, &str)]) -> VifConfig {
+pub(super) fn config(keys: &[(&str, &str)]) -> VifConfig {
     let mut config = VifConfig::default();
     for (key, value) in keys {
         config.set(key, value.as_bytes()).unwrap();
@@ -18,7 +18,7 @@ fn config(keys: &[(&str, &str)]) -> VifConfig {
     config
 }
 
-fn link(index: u32, name: &str) -> Link {
+pub(super) fn link(index: u32, name: &str) -> Link {
     Link {
         index,
         name: name.parse().unwrap(),
@@ -29,13 +29,14 @@ fn link(index: u32, name: &str) -> Link {
         master: None,
         kind: None,
         bridge: None,
+        vxlan: None,
         alias: None,
         parent: None,
         addr_gen_mode: Some(AddrGenMode::Eui64),
     }
 }
 
-fn bridge(index: u32, name: &str) -> Link {
+pub(super) fn bridge(index: u32, name: &str) -> Link {
     Link {
         kind: Some("bridge".into()),
         bridge: Some(BridgeInfo::default()),
@@ -45,7 +46,7 @@ fn bridge(index: u32, name: &str) -> Link {
 }
 
 /// As netback and libxl leave it: the interface is down, and XenStore waits for a status.
-fn fresh() -> VifSnapshot {
+pub(super) fn fresh() -> VifSnapshot {
     VifSnapshot {
         link: Some(link(7, "vif3.0")),
         bridges: vec![bridge(2, "xenbr0")],
@@ -58,7 +59,7 @@ fn fresh() -> VifSnapshot {
     }
 }
 
-fn lines(plan: &Plan) -> Vec<String> {
+pub(super) fn lines(plan: &Plan) -> Vec<String> {
     plan.changes().iter().map(ToString::to_string).collect()
 }
 

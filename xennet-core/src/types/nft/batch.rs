@@ -3,7 +3,7 @@ use std::fmt;
 use super::{NftChain, NftElement, NftRule, NftSet};
 
 /// The protocols whose packets a table sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NftFamily {
     /// IPv4 and IPv6.

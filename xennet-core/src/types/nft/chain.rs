@@ -3,7 +3,7 @@ use std::fmt;
 use super::{NftExpr, NftFamily};
 
 /// A chain of rules. `nft list chains`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
 pub struct NftChain {
     /// Its name, unique in its table.
@@ -13,7 +13,7 @@ pub struct NftChain {
 }
 
 /// Where packets enter a base chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
 pub struct NftHook {
     /// `filter`, `nat` or `route`.
@@ -27,7 +27,7 @@ pub struct NftHook {
 }
 
 /// A place on a packet's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NftHookPoint {
     /// As a device hands it over, before all else.
@@ -47,7 +47,7 @@ pub enum NftHookPoint {
 }
 
 /// What becomes of a packet that no rule decides on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "the kernel has no other")]
 pub enum NftPolicy {
     /// Gone.
@@ -57,7 +57,7 @@ pub enum NftPolicy {
 }
 
 /// A rule. `nft list ruleset`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
 pub struct NftRule {
     /// The chain that it stands in.

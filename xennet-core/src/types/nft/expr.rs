@@ -1,7 +1,7 @@
 use super::NftFamily;
 
 /// A step of a rule: loads something into a register, compares a register, or acts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NftExpr {
     /// Loads what the kernel knows of the packet. `meta`
@@ -80,6 +80,12 @@ pub enum NftExpr {
         /// Where to.
         register: NftRegister,
     },
+    /// Loads what kind of address the packet goes to, by the host's routes (`RTN_*`): four bytes in the machine's order.
+    /// `fib daddr type`
+    DestinationType {
+        /// Where to.
+        register: NftRegister,
+    },
     /// Gives the connection the address of the interface that it goes out by. `masquerade`
     Masquerade,
     /// Gives the connection another address. `snat`, `dnat`
@@ -103,12 +109,14 @@ pub enum NftExpr {
 /// One of the sixteen registers of four bytes, by its number: 0 is nft's `reg 1`, and 4 its `reg 2`.
 ///
 /// What is longer takes the following ones too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[expect(clippy::exhaustive_structs, reason = "it is its number")]
 pub struct NftRegister(pub u8);
 
 /// What the kernel knows of a packet beside its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NftMeta {
     /// The protocol inside the frame, and inside its VLAN tag: an Ethertype of two bytes, in network order.
@@ -128,7 +136,7 @@ pub enum NftMeta {
 }
 
 /// What connection tracking knows of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NftCt {
     /// Bits in the machine's order, four bytes: 2 established, 4 related, 8 new. `ct state`
@@ -138,7 +146,7 @@ pub enum NftCt {
 }
 
 /// An end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum NftNat {
     /// From where it comes. `snat`
@@ -148,7 +156,7 @@ pub enum NftNat {
 }
 
 /// From where a payload's offset counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "there is no other header that xennet looks into")]
 pub enum NftBase {
     /// The Ethernet header.
@@ -160,7 +168,7 @@ pub enum NftBase {
 }
 
 /// A comparison, of bytes from first to last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "there are no other comparisons")]
 pub enum NftCmp {
     /// `==`
@@ -178,7 +186,9 @@ pub enum NftCmp {
 }
 
 /// Packets and their bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[expect(clippy::exhaustive_structs, reason = "a counter counts these two")]
 pub struct NftCounter {
     /// How many.
@@ -188,7 +198,7 @@ pub struct NftCounter {
 }
 
 /// What a rule decides.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NftVerdict {
     /// Let it pass this table.

@@ -374,7 +374,7 @@ fn a_table_of_somebody_elses_is_left_alone() {
     assert!(matches!(error, PlanError::ForeignTable { .. }));
     assert_eq!(
         error.to_string(),
-        "nft table bridge xennet: says \"mine\" of itself, so it is not this xennet's guard; it was left alone, \
+        "nft table bridge xennet: says \"mine\" of itself, so it is not this xennet's; it was left alone, \
          delete it with `nft delete table bridge xennet`"
     );
     let off = GuardEntry { policy: GuardPolicy::default(), ..wanted };

@@ -18,6 +18,7 @@ pub(super) fn plain(index: u32, name: &str) -> Link {
         master: None,
         kind: None,
         bridge: None,
+        vxlan: None,
         alias: None,
         parent: None,
         addr_gen_mode: Some(AddrGenMode::Eui64),

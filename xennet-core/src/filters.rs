@@ -1,0 +1,38 @@
+//! Other people's filters, which xennet leaves alone and warns of.
+
+use crate::apply;
+use crate::kernel::{self, Nftables, bridge_nf, legacy_forward_drops};
+use crate::plan::{BridgeNetfilter, FilterSnapshot, ForwardChain};
+use crate::types::{Family, NftHookPoint, NftPolicy};
+
+/// The filters that packets pass which cross a bridge, or which the host routes. A kernel that cannot say has none.
+pub(crate) fn filters(nft: &mut Option<Nftables>, routed: bool) -> FilterSnapshot {
+    let forward = apply::nft(nft).ok().and_then(|nft| forward_chains(nft).ok()).unwrap_or_default();
+    let look = |family| {
+        let legacy_drops = legacy_forward_drops(family).unwrap_or(false);
+        // Where there is nobody who might drop bridged frames, a plug need not know whether they would come by.
+        let matters = routed || legacy_drops || !forward.is_empty();
+        let on = matters && bridge_nf(family).unwrap_or(false);
+        BridgeNetfilter { on, legacy_drops }
+    };
+    FilterSnapshot { ipv4: look(Family::V4), ipv6: look(Family::V6), forward }
+}
+
+/// Everybody's base chains at the forward hook, and where a policy lets all pass, their last rules.
+fn forward_chains(nft: &mut Nftables) -> Result<Vec<ForwardChain>, kernel::Error> {
+    let mut forward = Vec::new();
+    for (family, table, chain) in nft.base_chains()? {
+        let Some(hook) = chain.hook.filter(|hook| hook.point == NftHookPoint::Forward) else {
+            continue;
+        };
+        let last = match hook.policy {
+            NftPolicy::Drop => None,
+            NftPolicy::Accept => {
+                let rules = nft.rules(family, &table)?;
+                rules.into_iter().rfind(|rule| rule.chain == chain.name)
+            }
+        };
+        forward.push(ForwardChain { family, table, chain: chain.name, policy: hook.policy, last });
+    }
+    Ok(forward)
+}

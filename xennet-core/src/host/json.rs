@@ -1,0 +1,32 @@
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use super::HostStatus;
+use crate::types::IfName;
+
+impl Serialize for HostStatus {
+    /// What `xennet network status --json` prints.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let before = self.before().into_iter().flat_map(|before| &before.bridges);
+        let drift = self.drift.as_ref();
+        let status = json!({
+            "started": self.before().is_some(),
+            "bridges": before.map(|bridge| json!({
+                "name": bridge.name.as_str(), "made": bridge.made,
+                "uplink": bridge.uplink.as_ref().map(IfName::as_str),
+                "vxlan": bridge.vxlan.as_ref().map(|vxlan| vxlan.name.as_str()),
+            })).collect::<Vec<_>>(),
+            "unconfirmed": self.unconfirmed.as_ref().map(|one| json!({
+                "watchdog": one.watchdog, "watched": one.watched,
+                "seconds_left": one.left.map(|left| left.as_secs()),
+            })),
+            "rolled_back": self.rolled_back.as_ref().map(|last| last.why.as_str()),
+            "error": drift.err().map(ToString::to_string),
+            "drift": drift.ok()
+                .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
+            "warnings": drift.ok()
+                .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
+        });
+        status.serialize(serializer)
+    }
+}

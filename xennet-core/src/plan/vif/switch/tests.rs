@@ -1,0 +1,178 @@
+use super::super::tests::{bridge, config, fresh, lines, link, target};
+use super::*;
+use crate::config::PortPolicy;
+use crate::types::Mode;
+
+const UUID: &str = "6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e";
+
+fn port_target() -> VifTarget {
+    let mut target = target(Device::Vif);
+    target.mode = Mode::OpenVswitch;
+    target
+}
+
+/// As libxl leaves it, for a guest that is known.
+fn unplugged() -> VifSnapshot {
+    VifSnapshot {
+        bridges: vec![link(2, "br0")],
+        switch: Some(SwitchSnapshot {
+            bridge: Some("br0".parse().unwrap()),
+            guest_name: Some("a \"b\"".to_owned()),
+            guest_uuid: Some(UUID.to_owned()),
+            ..SwitchSnapshot::default()
+        }),
+        ..fresh()
+    }
+}
+
+/// The same after this plan.
+fn after(mut seen: VifSnapshot, plan: &Plan) -> VifSnapshot {
+    let (link, switch) = (seen.link.as_mut().unwrap(), seen.switch.as_mut().unwrap());
+    for change in plan.changes() {
+        match change {
+            Change::LinkSet { set: LinkSet::Up(up), .. } => link.up = *up,
+            Change::LinkSet { set: LinkSet::AddrGenMode(mode), .. } => {
+                link.addr_gen_mode = Some(*mode);
+            }
+            Change::LinkSet { set: LinkSet::Master(None), .. } => link.master = None,
+            Change::OvsPortDelete { name, .. } => switch.ports.retain(|now| now.port.name != *name),
+            Change::OvsPortAdd(port) => switch.ports.push(working(port.clone())),
+            Change::OvsPortSet { port, .. } => switch.ports[0].port = port.clone(),
+            Change::StoreWrite { .. } => {
+                seen.store.as_mut().unwrap().hotplug_status = Some(b"connected".to_vec());
+            }
+            other => panic!("{other}"),
+        }
+    }
+    seen
+}
+
+fn working(port: OvsPort) -> OvsPortNow {
+    OvsPortNow { ofport: Some(3), ..OvsPortNow::new(port) }
+}
+
+fn plan(seen: &VifSnapshot, keys: &[(&str, &str)]) -> Plan {
+    port_target().online(&config(keys), seen).unwrap()
+}
+
+#[test]
+fn a_fresh_vif_has_its_vlans_before_it_is_up() {
+    let first = plan(&unplugged(), &[("bridge", "br0.10:20")]);
+    assert_eq!(
+        lines(&first),
+        [
+            "link set dev vif3.0 addrgenmode none",
+            &format!(
+                "ovs-vsctl add-port br0 vif3.0 tag=10 trunks=20 vlan_mode=native-untagged -- set Interface vif3.0 \
+                 external_ids:iface-id=\"{UUID}-0\" external_ids:iface-status=\"active\" \
+                 external_ids:vm-id=\"{UUID}\" external_ids:xen-vm-name=\"a \\\"b\\\"\" \
+                 external_ids:xen-vm-uuid=\"{UUID}\" external_ids:xennet-vif=\"vif3.0 index 7\" \
+                 external_ids:xs-vm-uuid=\"{UUID}\""
+            ),
+            "link set dev vif3.0 up",
+            "xenstore-write backend/vif/3/0/hotplug-status connected",
+        ]
+    );
+    let seen = after(unplugged(), &first);
+    assert!(plan(&seen, &[("bridge", "br0.10:20")]).is_empty());
+    let moved = plan(&seen, &[("bridge", "br0.11")]);
+    assert!(lines(&moved)[0].starts_with("ovs-vsctl set Port vif3.0 tag=11 -- set Interface"));
+    assert_eq!(moved.changes().len(), 1);
+    let back = moved.changes()[0].undo().unwrap().to_string();
+    assert!(
+        back.starts_with("ovs-vsctl set Port vif3.0 tag=10 trunks=20 vlan_mode=native-untagged")
+    );
+}
+
+#[test]
+fn a_port_of_a_device_that_is_gone_goes_first_and_does_not_come_back() {
+    let keys = [("bridge", "br0")];
+    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
+    seen.link = Some(link(9, "vif3.0"));
+    let again = plan(&seen, &keys);
+    assert_eq!(lines(&again)[0], "ovs-vsctl del-port vif3.0");
+    assert_eq!(again.changes()[0].undo(), None);
+    assert!(lines(&again)[2].starts_with("ovs-vsctl add-port br0 vif3.0"));
+    // One that works, in another bridge, comes back when the move fails.
+    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
+    seen.switch.as_mut().unwrap().bridge = Some("br1".parse().unwrap());
+    let moved = plan(&seen, &[("bridge", "br1")]);
+    assert_eq!(lines(&moved)[0], "ovs-vsctl del-port vif3.0");
+    assert!(moved.changes()[0].undo().unwrap().to_string().contains("add-port br0 vif3.0"));
+}
+
+#[test]
+fn the_datapath_of_the_kernel_is_no_master_to_be_set() {
+    let keys = [("bridge", "br0")];
+    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
+    let mut datapath = link(4, "ovs-system");
+    datapath.kind = Some("openvswitch".to_owned());
+    seen.link.as_mut().unwrap().master = Some(4);
+    seen.master = Some(datapath);
+    assert!(plan(&seen, &keys).is_empty());
+    let gone = port_target().offline(&config(&keys), &seen);
+    assert_eq!(lines(&gone), ["link set dev vif3.0 down", "ovs-vsctl del-port vif3.0"]);
+    // But a Linux bridge is left.
+    seen.link.as_mut().unwrap().master = Some(5);
+    seen.master = Some(bridge(5, "xenbr0"));
+    assert!(lines(&plan(&seen, &keys)).contains(&"link set dev vif3.0 nomaster".to_owned()));
+}
+
+#[test]
+fn waiting_for_ovn_comes_last_and_once() {
+    let keys = [("bridge", "br0")];
+    let mut seen = unplugged();
+    seen.switch.as_mut().unwrap().wait_ovn = Some(5);
+    let waits = "ovs-vsctl wait-until Interface vif3.0 external_ids:ovn-installed=true";
+    let kernel: Vec<String> = plan(&seen, &keys).kernel().map(ToString::to_string).collect();
+    assert_eq!(kernel.last().map(String::as_str), Some(waits));
+    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
+    seen.switch.as_mut().unwrap().wait_ovn = Some(5);
+    assert_eq!(lines(&plan(&seen, &keys)), [waits]);
+    let ids = &mut seen.switch.as_mut().unwrap().ports[0].port.external_ids;
+    ids.insert("ovn-installed".to_owned(), "true".to_owned());
+    assert!(plan(&seen, &keys).is_empty());
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_or_said() {
+    let with = |policy: PortPolicy, ip: &str| {
+        let seen = VifSnapshot { policy, ..unplugged() };
+        let plan = port_target().online(&config(&[("bridge", "br0"), ("ip", ip)]), &seen);
+        plan.map(|plan| plan.warnings().len()).map_err(|error| error.to_string())
+    };
+    let guard = |level| PortPolicy { guard: Some(level), ..PortPolicy::default() };
+    assert_eq!(with(PortPolicy::default(), ""), Ok(0));
+    assert_eq!(with(PortPolicy::default(), "10.0.0.5"), Ok(1));
+    assert_eq!(with(guard(GuardLevel::Off), "10.0.0.5"), Ok(0));
+    let error = with(guard(GuardLevel::Mac), "").unwrap_err();
+    assert!(error.starts_with("vif3.0: guard = \"mac\" cannot be kept on br0:"), "{error}");
+    let iptables = PortPolicy { iptables: Some(true), ..PortPolicy::default() };
+    assert!(with(iptables, "").unwrap_err().contains("firewall = \"iptables\" cannot be kept"));
+}
+
+#[test]
+fn somebody_elses_port_is_left_alone() {
+    let mut seen = unplugged();
+    let switch = seen.switch.as_mut().unwrap();
+    let mut patch = working(OvsPort {
+        bridge: "br0".parse().unwrap(),
+        name: "web".parse().unwrap(),
+        vlans: OvsVlans::default(),
+        protected: false,
+        mtu: None,
+        policing: Policing::default(),
+        external_ids: BTreeMap::new(),
+    });
+    patch.kind = "patch".to_owned();
+    switch.ports.push(patch);
+    let keys = config(&[("bridge", "br0"), ("vifname", "web")]);
+    let error = port_target().online(&keys, &seen).unwrap_err();
+    assert!(matches!(error, PlanError::PortTaken { .. }), "{error}");
+    assert!(
+        port_target()
+            .offline(&keys, &seen)
+            .kernel()
+            .all(|c| !matches!(c, Change::OvsPortDelete { .. }))
+    );
+}
