@@ -36,6 +36,9 @@ pub struct Inside {
     pub bytes: u64,
 }
 
+/// How many ways there are to leave parts out.
+const WAYS: usize = 7;
+
 /// Takes it apart.
 pub fn measure(programs: &Programs, rounds: usize) -> Result<Inside> {
     let setting = Setting::USUAL;
@@ -59,22 +62,26 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Inside> {
     for round in 0..=rounds {
         scene.new_vifs()?;
         for (n, action) in Action::ALL.into_iter().enumerate() {
-            let add = |series: Option<&mut Series>, took| {
+            for turn in 0..WAYS {
+                // Each step but 0 goes through a prime number of ways in an order of its own, so that nobody always comes
+                // after the same one.
+                let way = (round + turn * (1 + round % (WAYS - 1))) % WAYS;
+                let script = |port| quiet(hotplug(&scene.dom0, &script, action, port));
+                let (series, took) = match way {
+                    0 => (&mut this.empty, timed(&mut quiet(Command::new(programs.floor())))?),
+                    1 => (&mut this.nothing, timed(&mut nothing(&scene, plain))?),
+                    2 => (&mut this.library[0], plug(&mut without_store, action, bare, true)?),
+                    3 => (&mut this.library[1], plug(&mut net, action, stored, false)?),
+                    4 => (&mut this.library[2], plug(&mut net, action, guarded, false)?),
+                    5 => (&mut this.command[0], timed(&mut script(plain))?),
+                    _ => (&mut this.command[1], timed(&mut script(full))?),
+                };
                 if round > 0
-                    && let Some(series) = series
+                    && let Some(series) = series.get_mut(n)
                 {
                     series.push(took);
                 }
-            };
-            add(this.empty.get_mut(n), timed(&mut quiet(Command::new(programs.floor())))?);
-            add(this.nothing.get_mut(n), timed(&mut nothing(&scene, &script, plain))?);
-            let [first, second, third] = &mut this.library;
-            add(first.get_mut(n), plug(&mut without_store, action, bare, true)?);
-            add(second.get_mut(n), plug(&mut net, action, stored, false)?);
-            add(third.get_mut(n), plug(&mut net, action, guarded, false)?);
-            let [first, second] = &mut this.command;
-            add(first.get_mut(n), timed(&mut quiet(hotplug(&scene.dom0, &script, action, plain)))?);
-            add(second.get_mut(n), timed(&mut quiet(hotplug(&scene.dom0, &script, action, full)))?);
+            }
         }
     }
     for (port, (calls, instructions)) in
@@ -175,8 +182,8 @@ fn plug(net: &mut Dom0Network, action: Action, port: &Port, by_hand: bool) -> Re
     Ok(began.elapsed())
 }
 
-fn nothing(scene: &Scene, script: &Path, port: &Port) -> Command {
-    let mut command = Command::new(script);
+fn nothing(scene: &Scene, port: &Port) -> Command {
+    let mut command = Command::new(scene.dom0.dir().join("ours/vif-bridge"));
     let like = scene.dom0.command(Script::Ours, port.id, &[], &[]);
     command.args(["online", "type_if=tap"]).env_clear();
     command.envs(like.get_envs().filter_map(|(key, value)| Some((key, value?))));

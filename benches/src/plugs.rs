@@ -48,7 +48,9 @@ pub fn measure(
     for round in 0..=rounds {
         scene.new_vifs()?;
         for turn in 0..count {
-            let which = (round + turn) % count;
+            // Forwards and backwards in turns, or everyone would always come after the same one.
+            let step = if round.is_multiple_of(2) { turn } else { count - turn };
+            let which = (round + step) % count;
             let all =
                 contenders.get_mut(which).zip(scene.ports.get(which)).zip(measured.get_mut(which));
             let ((contender, port), Measured { took: [online, offline], .. }) =
