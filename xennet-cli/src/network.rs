@@ -52,7 +52,7 @@ pub(crate) enum Command {
     Status(Which),
     /// Say nothing, and exit with status 0, if the network is as the configuration says
     Check(Which),
-    /// Print a configuration of dnsmasq for guests that are told their addresses: [[nat]] with dhcp = true
+    /// Print a configuration of dnsmasq for guests that are told their addresses: `dhcp = true`
     Dnsmasq(Which),
     /// Print a xennet.toml made of the files of xend and xl
     Import(convert::Inward),
