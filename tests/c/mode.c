@@ -13,7 +13,8 @@ int main(int argc, char **argv)
     CHECK(argc == 3);
     net = open_net(argv);
     OK(xennet_vif_new(1, 0, &vif, &error));
-    FAILS(xennet_vif_set_mode(vif, "Route", &error), EINVAL, "mode \"Route\": expected bridge, route or nat");
+    FAILS(xennet_vif_set_mode(vif, "Route", &error), EINVAL,
+          "mode \"Route\": expected bridge, openvswitch, route or nat");
     OK(xennet_vif_set_mode(vif, "nat", &error));
     OK(xennet_vif_set_mode(vif, "", &error));
     OK(xennet_vif_status(net, vif, &status, &error));

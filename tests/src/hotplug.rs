@@ -309,7 +309,6 @@ impl Dom0 {
     /// The same with these variables in its environment.
     pub fn xennet_with(&self, words: &str, env: &[(&str, &str)]) -> Outcome {
         let mut command = Command::new(xennet());
-        command.envs(env.iter().copied());
         command
             .args(words.split_whitespace())
             .env("OVS_RUNDIR", self.ovs_dir())
@@ -317,6 +316,7 @@ impl Dom0 {
             .env("XENNET_RUN_DIR", self.run_dir())
             .env("XENNET_HOOK_DIR", self.hook_dir())
             .env("XENNET_CONFIG", self.dir().join("xennet.toml"))
+            .envs(env.iter().copied())
             .stdin(Stdio::null());
         let began = Instant::now();
         let output = command.output().unwrap_or_else(|e| panic!("xennet {words}: {e}"));

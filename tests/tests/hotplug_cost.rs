@@ -23,16 +23,16 @@ struct Limit {
 }
 
 const LIMITS: [Limit; 4] = [
-    Limit { guard: false, action: "online", calls: 67, received: 4_700, instructions: 263_000 },
-    Limit { guard: false, action: "offline", calls: 54, received: 3_450, instructions: 194_000 },
-    Limit { guard: true, action: "online", calls: 102, received: 59_200, instructions: 2_734_000 },
-    Limit { guard: true, action: "offline", calls: 67, received: 4_450, instructions: 346_000 },
+    Limit { guard: false, action: "online", calls: 67, received: 4_700, instructions: 268_000 },
+    Limit { guard: false, action: "offline", calls: 54, received: 3_500, instructions: 194_000 },
+    Limit { guard: true, action: "online", calls: 102, received: 59_200, instructions: 2_736_000 },
+    Limit { guard: true, action: "offline", calls: 67, received: 4_500, instructions: 345_000 },
 ];
 
 /// The most memory of a call, in bytes: most of it is the pages of the program's own file that were touched.
 const MEMORY: u64 = 3_300_000;
 /// The program's file, in bytes, without symbols.
-const SIZE: u64 = 3_430_000;
+const SIZE: u64 = 3_500_000;
 
 const NEIGHBOUR: VifId = VifId { domid: 2, devid: 0 };
 
