@@ -48,6 +48,7 @@ fn main() -> Result<()> {
         eprintln!("frames");
         report.passages = data_plane::measure(options.rounds, options.storm)?;
     }
+    report.machine.note_end();
     println!("{}", report.markdown());
     if options.write {
         report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs"))?;

@@ -21,10 +21,7 @@ impl Machine {
             ("processors", format!("{processors} x {model}{guest}")),
             ("memory", memory),
             ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
-            (
-                "load at the beginning",
-                read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
-            ),
+            ("load at the beginning", load()),
             (
                 "system",
                 field(&read("/etc/os-release").replace('"', "").replace('=', ":"), "PRETTY_NAME"),
@@ -43,6 +40,11 @@ impl Machine {
         ])
     }
 
+    /// Notes how busy the machine is once everything is measured.
+    pub fn note_end(&mut self) {
+        self.0.push(("load at the end", load()));
+    }
+
     /// A line each.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(name, value)| format!("- {name}: {value}"))
@@ -52,6 +54,11 @@ impl Machine {
     pub fn json(&self) -> Value {
         self.0.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
     }
+}
+
+/// Of the last minute, five and fifteen.
+fn load() -> String {
+    read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn read(path: &str) -> String {
