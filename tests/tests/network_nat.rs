@@ -35,6 +35,65 @@ const FOREIGN: &str = r"table inet mine {
     }
 }";
 
+#[test]
+fn what_the_host_reaches_already_is_no_network_for_guests() {
+    let world = World::new();
+    let before = world.state();
+    for (subnet, network) in [
+        ("192.0.2.1/32", "192.0.2.0/24"),
+        ("192.0.0.1/16", "192.0.2.0/24"),
+        ("2001:db8::1/48", "2001:db8::/64"),
+    ] {
+        world.configure(&format!(
+            "[[nat]]\nname = \"n\"\nbridge = \"xennat0\"\nsubnets = [\"{subnet}\"]\n"
+        ));
+        let refused = world.start();
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        let words = format!(
+            "xennet: nat n: {subnet} overlaps {network}, which the host reaches by eth0; choose other subnets in xennet.toml\n"
+        );
+        assert_eq!(refused.stderr, words);
+    }
+    // A gateway that no other route leads to.
+    let netns = &world.dom0.netns;
+    netns.ip("route replace default via 10.9.9.9 dev eth0 onlink");
+    world.configure("[[nat]]\nname = \"n\"\nsubnets = [\"10.9.0.1/16\"]\n");
+    let refused = world.start();
+    assert!(refused.stderr.contains("10.9.0.1/16 overlaps 10.9.9.9/32"), "{refused:?}");
+    netns.ip("route replace default via 192.0.2.1 dev eth0");
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn a_port_that_somebody_listens_on_is_warned_of() {
+    let world = World::new();
+    world.configure(BRIDGE);
+    let planned = world.dom0.xennet("network plan");
+    assert!(!planned.stderr.contains("listens"), "{planned:?}");
+    let _listener = std::net::TcpListener::bind("0.0.0.0:8080").unwrap();
+    let planned = world.dom0.xennet("network plan");
+    planned.succeeded();
+    assert!(
+        planned.stderr.contains("a program of this host listens on port 8080 (tcp)"),
+        "{planned:?}"
+    );
+}
+
+#[test]
+fn what_start_took_is_given_back_without_a_configuration() {
+    let world = World::new();
+    let before = world.state();
+    world.configure(BRIDGE);
+    world.start().succeeded();
+    world.configure("[[nat]]\nname =\n");
+    let stopped = world.dom0.xennet("network stop");
+    stopped.succeeded();
+    assert!(stopped.stderr.ends_with("; going by what start recorded\n"), "{stopped:?}");
+    assert_eq!(world.state(), before);
+    // Nothing is recorded any more.
+    assert_eq!(world.dom0.xennet("network stop").code, Some(1));
+}
+
 /// All that a guest can do behind the host's address, and all given back in the end.
 fn behind_the_hosts_address(config: &str, gateway6: &str, links: &[&str]) {
     let world = World::new();

@@ -83,6 +83,22 @@ impl Which {
     }
 }
 
+impl Which {
+    /// What start took is recorded: to give it back takes no configuration, and must not fail for want of a good one.
+    fn open_or_else_recorded(&self) -> Result<Dom0Network, Failure> {
+        let failed = match self.open() {
+            Err(Failure::Failed(text)) => text,
+            opened => return opened,
+        };
+        let mut net = Options::network(true)?;
+        if net.host().look()?.before.is_none() {
+            return Err(Failure::Failed(failed));
+        }
+        complain("xennet: warning", format!("{failed}; going by what start recorded"));
+        Ok(net)
+    }
+}
+
 pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
     match command {
         Command::Plan(which) => {
@@ -111,7 +127,7 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
         }
         Command::Watchdog { probe_timeout } => watchdog::run(Duration::from_secs(probe_timeout)),
         Command::Stop { which, force } => {
-            let mut net = which.open()?;
+            let mut net = which.open_or_else_recorded()?;
             let mut host = net.host();
             told(&if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? }, options)
         }

@@ -1,8 +1,8 @@
 //! What dnsmasq knows of guests: a file for each vif in a directory that it watches, below `/run/xennet`.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
@@ -14,12 +14,12 @@ use crate::config::dnsmasq::{HOSTS, PID};
 /// Makes the directory, which must be there when dnsmasq starts.
 pub(crate) fn make_dir(run_dir: &Path) -> Result<(), Error> {
     let dir = run_dir.join(HOSTS);
-    // Whatever the umask: dnsmasq does not read it as root.
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(&dir)
-        .map_err(|error| failed("make the directory", &dir, error))
+    let make = || {
+        DirBuilder::new().recursive(true).mode(0o755).create(&dir)?;
+        // Whatever the umask: dnsmasq does not read it as root.
+        [run_dir, &dir].into_iter().try_for_each(|dir| readable(dir, 0o755))
+    };
+    make().map_err(|error| failed("make the directory", &dir, error))
 }
 
 /// What a file says; none when there is none.
@@ -40,8 +40,9 @@ pub(crate) fn others(path: &Path) -> Result<Vec<String>, Error> {
     };
     let mut texts = Vec::new();
     for entry in entries {
-        let other = entry.map_err(|error| failed("read", dir, error))?.path();
-        if other != path {
+        let entry = entry.map_err(|error| failed("read", dir, error))?;
+        let other = entry.path();
+        if other != path && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             texts.extend(read(&other)?);
         }
     }
@@ -59,9 +60,8 @@ pub(crate) fn write(path: &Path, text: &str, new: bool) -> Result<(), Error> {
     // Beside the directory: dnsmasq reads whatever appears in it.
     let draft = run_dir.join(name).with_added_extension("dhcp");
     let write = || -> io::Result<()> {
-        let mut options = File::options();
-        options.create(true).truncate(true).write(true).mode(0o644);
-        options.open(&draft)?.write_all(text.as_bytes())?;
+        File::create(&draft)?.write_all(text.as_bytes())?;
+        readable(&draft, 0o644)?;
         fs::rename(&draft, path)
     };
     write().map_err(|error| failed("write", path, error))?;
@@ -93,6 +93,14 @@ fn reload(run_dir: &Path) {
     if is_dnsmasq && pid > 1 {
         let _ = kill(Pid::from_raw(pid), Signal::SIGHUP);
     }
+}
+
+/// Lets everybody read what root's umask may have kept to root.
+fn readable(path: &Path, mode: u32) -> io::Result<()> {
+    if fs::metadata(path)?.permissions().mode() & mode == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {

@@ -26,6 +26,7 @@ pub use nat::{NatPolicy, PortForward, Transport};
 pub use network::{Forwarding, NetworkConfig};
 pub use port::{GuestName, GuestPolicy, PortPolicy};
 pub use routed::RoutedPolicy;
+pub(crate) use routed::overlap;
 pub use script::{NetworkScript, ScriptBridge, ScriptKind};
 pub use switch::SwitchPolicy;
 pub use vif::VifConfig;

@@ -44,7 +44,7 @@ pub struct PortForward {
 }
 
 /// A protocol that has ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Transport {
@@ -104,6 +104,9 @@ impl NatPolicy {
         for (n, net) in self.subnets.iter().enumerate() {
             if let Some(words) = not_a_hosts(net) {
                 return Some(("subnets", words));
+            }
+            if net.prefix_len() == 0 {
+                return Some(("subnets", format!("{net} is the whole world")));
             }
             if let Some(other) = self.subnets.iter().take(n).find(|other| overlap(other, net)) {
                 return Some(("subnets", format!("{net} overlaps {other}")));

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::routed::overlap;
 use super::table::Table;
 use super::{
     BridgePolicy, ConfigError, GuestName, GuestPolicy, HostAddresses, NatPolicy, RoutedPolicy,
@@ -189,6 +190,12 @@ impl NetworkConfig {
         };
         if let Some(bridge) = nat.bridge.as_ref().filter(|bridge| taken(bridge)) {
             return Err(("bridge", format!("nat {name}: {bridge} is described already")));
+        }
+        let others = self.nat.iter().flat_map(|other| &other.subnets);
+        for other in others.chain(self.bridges.iter().flat_map(statics)) {
+            if let Some(subnet) = nat.subnets.iter().find(|subnet| overlap(other, subnet)) {
+                return Err(("subnets", format!("nat {name}: {subnet} overlaps {other}")));
+            }
         }
         if let Some((uplink, bridge)) =
             nat.uplink.as_ref().and_then(|uplink| Some((uplink, self.port_of(uplink)?)))

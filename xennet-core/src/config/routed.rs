@@ -48,6 +48,6 @@ impl RoutedPolicy {
     }
 }
 
-pub(super) fn overlap(one: &IpNet, other: &IpNet) -> bool {
+pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(&other.trunc()) || other.contains(&one.trunc())
 }

@@ -1,10 +1,12 @@
 //! What there is of the host's network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::IpAddr;
 
 use super::managers::managers;
 use crate::bridge::own_mac;
+use crate::config::Transport;
 use crate::filters::filters;
 use crate::kernel::{self, Kernel, LinkFilter, Nftables, RouteFilter, sysctl};
 use crate::plan::{HostRoute, NatSnapshot, NetworkBefore, NetworkSnapshot};
@@ -70,6 +72,7 @@ pub(super) fn look(
     }
     if translates {
         seen.filters = filters(&mut net.nft, true);
+        seen.listening = listening();
     }
     Ok(seen)
 }
@@ -88,6 +91,30 @@ fn translation(nft: &mut Nftables) -> Result<NatSnapshot, kernel::Error> {
             return Ok(seen);
         }
     }
+}
+
+/// The ports that somebody here listens on: `ss --listening --numeric`. Nothing where the kernel does not say.
+fn listening() -> BTreeSet<(Transport, u16)> {
+    const LISTENS: &str = "0A";
+    const UNCONNECTED: &str = "07";
+    let mut ports = BTreeSet::new();
+    for (file, protocol, state) in [
+        ("tcp", Transport::Tcp, LISTENS),
+        ("tcp6", Transport::Tcp, LISTENS),
+        ("udp", Transport::Udp, UNCONNECTED),
+        ("udp6", Transport::Udp, UNCONNECTED),
+    ] {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+        // "0: 00000000:0016 00000000:0000 0A ...": what it is bound to, its other end, its state.
+        ports.extend(text.lines().filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, other_end) = (words.next()?, words.next()?);
+            let port = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
+            let waits = words.next()? == state && other_end.ends_with(":0000");
+            waits.then_some((protocol, port))
+        }));
+    }
+    ports
 }
 
 /// The interface that has an address.

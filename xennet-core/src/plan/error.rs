@@ -292,6 +292,21 @@ pub enum PlanError {
         vif: IfName,
     },
 
+    /// A `[[nat]]`'s network is one that the host reaches otherwise.
+    #[error(
+        "nat {nat}: {subnet} overlaps {network}, which the host reaches by {link}; choose other subnets in xennet.toml"
+    )]
+    SubnetTaken {
+        /// The `[[nat]]`.
+        nat: String,
+        /// Its subnet.
+        subnet: IpNet,
+        /// What the host reaches: a route's destination, or its gateway.
+        network: IpNet,
+        /// By which interface.
+        link: IfName,
+    },
+
     /// A guest's address has another owner: another guest, or the host itself.
     #[error("ip {ip}: {owner} has it already (route {route}); give {vif} another ip=")]
     AddressTaken {
@@ -358,7 +373,7 @@ impl PlanError {
             Self::NotAllowed { .. } => libc::EPERM,
             Self::TooLong { .. } => libc::EMSGSIZE,
             Self::SubnetFull { .. } => libc::ENOSPC,
-            Self::AddressTaken { .. } => libc::EADDRINUSE,
+            Self::AddressTaken { .. } | Self::SubnetTaken { .. } => libc::EADDRINUSE,
             Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
                 libc::EOPNOTSUPP
             }

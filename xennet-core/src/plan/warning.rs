@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::ForeignFilter;
+use crate::config::Transport;
 use crate::types::{IfName, Mtu, Sysctl};
+
+/// Where administrators come in.
+const SSH: u16 = 22;
 
 /// Something that a plan does not change, and that may undo or outlive it. Prints as one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,15 @@ pub enum Warning {
         nat: String,
         /// Its uplink.
         uplink: IfName,
+    },
+    /// A port of the host that leads to a guest is one that a program of the host listens on.
+    PortInUse {
+        /// The `[[nat]]`.
+        nat: String,
+        /// The protocol.
+        protocol: Transport,
+        /// The port.
+        port: u16,
     },
     /// A guest on a bridge does not reach itself by a port of the host.
     NoHairpin {
@@ -189,6 +202,13 @@ impl fmt::Display for Warning {
                 f,
                 "nat {}: its uplink {uplink} is no interface here, so its guests reach nobody until there is one",
                 nat.escape_debug()
+            ),
+            Self::PortInUse { nat, protocol, port } => write!(
+                f,
+                "nat {}: a program of this host listens on port {port} ({protocol}), and nobody reaches it any more when the \
+                 port leads to a guest{}",
+                nat.escape_debug(),
+                if *port == SSH { ": you may not get in again by ssh" } else { "" }
             ),
             Self::NoHairpin { bridge, sysctl } => write!(
                 f,

@@ -156,7 +156,7 @@ impl Vif<'_> {
                 seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
             }
         }
-        seen.dhcp = self.look_at_dhcp()?;
+        seen.dhcp = self.look_at_dhcp(false)?;
         Ok(seen)
     }
 
@@ -245,7 +245,7 @@ impl Vif<'_> {
             seen.guard = look(self.target.family());
             seen.other_guard = look(self.target.other_family());
         }
-        seen.dhcp = self.look_at_dhcp().ok().flatten();
+        seen.dhcp = self.look_at_dhcp(true).ok().flatten();
         if seen.link.is_none() {
             seen.stale_proxies = stale_proxies(&mut self.net.kernel).unwrap_or_default();
         }

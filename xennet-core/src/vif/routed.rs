@@ -106,10 +106,11 @@ impl Vif<'_> {
         Err(PlanError::SubnetFull { subnet, vif: self.target.name.clone() }.into())
     }
 
-    /// What dnsmasq is told of the guest, and what it is to be told.
-    pub(super) fn look_at_dhcp(&self) -> Result<Option<DhcpSnapshot>, Error> {
-        // Where nobody ever asked for it, there is nothing to look at.
-        if self.net.config.nat.iter().all(|nat| !nat.dhcp) {
+    /// What dnsmasq is told of the guest, and what it is to be told. `going` is one that is unplugged: what was written
+    /// for it goes, whatever the configuration says by now.
+    pub(super) fn look_at_dhcp(&self, going: bool) -> Result<Option<DhcpSnapshot>, Error> {
+        // Where nobody asks for it, there is nothing to look at.
+        if !going && self.net.config.nat.iter().all(|nat| !nat.dhcp) {
             return Ok(None);
         }
         let mut seen = DhcpSnapshot { path: self.dhcp_file(), ..DhcpSnapshot::default() };

@@ -10,7 +10,7 @@ mod rollback;
 mod stop;
 mod tunnel;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore, VxlanBefore};
@@ -19,7 +19,7 @@ pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
 use super::{Change, FilterSnapshot, HostRoute, Managed, Plan, PlanError, Warning};
-use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig, PortForward, Transport};
 use crate::types::{
     Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
 };
@@ -42,6 +42,8 @@ pub struct NetworkSnapshot {
     pub macs: BTreeMap<IfName, MacAddr>,
     /// The table that translates addresses.
     pub nat: NatSnapshot,
+    /// The ports that programs of this host listen on; only looked at where there is a `[[nat]]`.
+    pub listening: BTreeSet<(Transport, u16)>,
     /// Other people's filters that guests' packets may have to pass; only looked at where there is a `[[nat]]`.
     pub filters: FilterSnapshot,
     /// What the VXLAN ports that are in a bridge already are set to, by index.
@@ -175,6 +177,15 @@ impl NetworkSnapshot {
             if let Some(uplink) = nat.uplink.as_ref().filter(missing) {
                 plan.warnings
                     .push(Warning::NoWayOut { nat: nat.name.clone(), uplink: uplink.clone() });
+            }
+            for PortForward { protocol, port, .. } in &nat.forward {
+                if self.listening.contains(&(*protocol, port.get())) {
+                    plan.warnings.push(Warning::PortInUse {
+                        nat: nat.name.clone(),
+                        protocol: *protocol,
+                        port: port.get(),
+                    });
+                }
             }
             // Of a guest's own link, the plug of its vif tells.
             let filters = nat.bridge.iter().flat_map(|link| self.filters.routed_warnings(link));

@@ -6,12 +6,15 @@
 
 mod rules;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::NetworkSnapshot;
-use crate::config::NetworkConfig;
-use crate::plan::{Change, Plan, PlanError};
-use crate::types::{NftBatch, NftChain, NftCommand, NftExpr, NftFamily, NftRule, NftTable};
+use crate::config::{NatPolicy, NetworkConfig, overlap};
+use crate::plan::{Change, Plan, PlanError, VifTarget};
+use crate::types::{
+    IfName, NftBatch, NftChain, NftCommand, NftExpr, NftFamily, NftRule, NftTable, Route, RouteKind,
+};
 
 /// What there is of the table that translates addresses: `inet xennet-nat`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -105,7 +108,38 @@ pub(super) fn start(
     let own = seen.nat.own();
     // Somebody else's table of that name matters only to who needs it.
     let own = if wanted.is_empty() { own.unwrap_or_default() } else { own? };
+    for nat in &config.nat {
+        check_subnets(nat, seen)?;
+    }
     replace(plan, own, &wanted, seen);
+    Ok(())
+}
+
+/// A network that the host reaches already cannot be the guests' as well, and least of all the one its gateway is in.
+fn check_subnets(nat: &NatPolicy, seen: &NetworkSnapshot) -> Result<(), PlanError> {
+    let guests = |name: &IfName| {
+        nat.bridge.as_ref() == Some(name)
+            || seen.link(name).is_some_and(|link| VifTarget::of(link).is_some())
+    };
+    let routes = seen.routes.iter().filter(|route| {
+        let Route { destination, kind, table, .. } = &route.route;
+        (*kind, *table) == (RouteKind::Unicast, Route::MAIN) && destination.prefix_len() != 0
+    });
+    let routes = routes
+        .flat_map(|route| route.links.iter().map(|link| (route.route.destination, &link.name)));
+    let gateways = seen.gateways();
+    let gateways = gateways.iter().map(|one| (IpNet::from(one.address), &one.link.name));
+    let taken = routes.chain(gateways).filter(|(_, link)| !guests(link));
+    for (network, link) in taken {
+        if let Some(subnet) = nat.subnets.iter().find(|subnet| overlap(subnet, &network)) {
+            return Err(PlanError::SubnetTaken {
+                nat: nat.name.clone(),
+                subnet: *subnet,
+                network,
+                link: link.clone(),
+            });
+        }
+    }
     Ok(())
 }
 

@@ -22,8 +22,10 @@ pub(super) fn plan(
         before
     } else {
         assumed = assume(config, seen);
-        if let (Some(bridge), false) = (assumed.bridges.first(), force) {
-            return Err(PlanError::NotRecorded { bridge: bridge.name.clone() });
+        let wanted = bridges(config);
+        let there = wanted.iter().map(|policy| &policy.name).find(|name| seen.link(name).is_some());
+        if let (Some(bridge), false) = (there, force) {
+            return Err(PlanError::NotRecorded { bridge: bridge.clone() });
         }
         &assumed
     };
