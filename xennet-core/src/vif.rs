@@ -357,6 +357,8 @@ fn look_again(
         None => None,
     };
     if let Some(switch) = &mut seen.switch {
+        // The kernel's datapath has made itself the master of its new port.
+        seen.master = bridge.map_or(Ok(None), |datapath| kernel.link_at(datapath))?;
         let names = look::port_names(target, config, Some(&link));
         switch.ports = apply.ovs()?.ports(&names)?;
     }

@@ -11,6 +11,7 @@ use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::guard::GuardSnapshot;
+use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
 use crate::types::{IfName, Link, Mode, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
@@ -360,6 +361,10 @@ pub(super) fn iptables(
 fn lossy(kernel: &mut Kernel, link: &Link, master: &Link) -> Result<bool, Error> {
     let as_joined =
         PortFlags::LEARNING | PortFlags::FLOOD | PortFlags::MCAST_FLOOD | PortFlags::BCAST_FLOOD;
+    // Open vSwitch's database has what its ports are set to, and a port that comes back has it again.
+    if is_datapath(master) {
+        return Ok(false);
+    }
     let plain = master.bridge.as_ref().is_some_and(|bridge| !bridge.vlan_filtering);
     Ok(!plain || kernel.port(link.index)?.is_some_and(|port| port.flags != as_joined))
 }

@@ -27,7 +27,8 @@ use crate::types::{Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, P
 use link::Setter;
 use port::BridgePort;
 use routed::Routed;
-use switch::{SwitchPort, is_datapath};
+use switch::SwitchPort;
+pub(crate) use switch::is_datapath;
 
 /// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -223,7 +223,7 @@ impl SwitchPort<'_> {
 }
 
 /// Whether a master is the kernel's datapath of Open vSwitch: its ports leave it by Open vSwitch alone.
-pub(super) fn is_datapath(master: &Link) -> bool {
+pub(crate) fn is_datapath(master: &Link) -> bool {
     master.kind.as_deref() == Some("openvswitch")
 }
 
