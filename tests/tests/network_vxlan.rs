@@ -49,6 +49,17 @@ fn the_port_is_made_kept_and_removed() {
     status.succeeded();
     assert!(status.stdout.contains("uplink none, VXLAN port vx100 from 192.0.2.2"), "{status:?}");
 
+    // Nobody says any more that it is part of a network of other hosts; but it is.
+    lan.configure("[[bridge]]\nname = \"xenbr0\"\nipv6 = false\n");
+    let forgotten = lan.xennet("network check");
+    assert_eq!(forgotten.code, Some(1), "{forgotten:?}");
+    let start = lan.xennet("network start");
+    assert!(
+        start.stderr.contains("bridge xenbr0: has the VXLAN port vx100, and none in xennet.toml"),
+        "{start:?}"
+    );
+    lan.configure(CONFIG);
+
     // Whatever somebody does to a port of xennet's own.
     for (words, drift) in [
         ("vx100 type bridge_slave learning on", "type bridge_slave learning off"),

@@ -122,6 +122,27 @@ fn a_failure_after_the_port_takes_it_back() {
 }
 
 #[test]
+fn a_name_that_a_guest_chooses_costs_the_host_no_port() {
+    let (dom0, ovs) = dom0(&["br0", "br1"]);
+    for pair in ["link add eth8 type veth peer name far8", "link add eth9 type veth peer name far9"]
+    {
+        dom0.netns.ip(pair);
+    }
+    ovs.vsctl(&["add-bond", "br0", "bond0", "eth8", "eth9"]);
+    ovs.vsctl(&["--no-wait", "add-port", "br0", "eth5", "tag=7"]);
+    let before = ovs.ports("br0");
+    for (name, bridge) in [("bond0", "br0"), ("eth5", "br1")] {
+        dom0.boot(VIF, &[("bridge", bridge), ("vifname", name)]);
+        refused(
+            &dom0,
+            &format!("{name}: bridge br0 of Open vSwitch has a port of that name that is no vif's"),
+        );
+        assert_eq!(ovs.ports("br0"), before);
+        dom0.forget(VIF);
+    }
+}
+
+#[test]
 fn what_open_vswitch_cannot_keep_is_no_secret() {
     let (dom0, ovs) = dom0(&["br0"]);
     let toml = |guard: &str| {
@@ -129,6 +150,10 @@ fn what_open_vswitch_cannot_keep_is_no_secret() {
         fs::write(dom0.dir().join("xennet.toml"), text).unwrap();
     };
     dom0.boot(VIF, &[("bridge", "br0"), ("ip", "10.0.0.5")]);
+    // Also where nothing says that the bridge is one of Open vSwitch.
+    let undescribed = "[[bridge]]\nname = \"br0\"\nguard = \"strict\"\n";
+    fs::write(dom0.dir().join("xennet.toml"), undescribed).unwrap();
+    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0: the frames of an Open");
     toml("guard = \"strict\"");
     refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0: the frames of an Open");
     assert_eq!(ovs.ports("br0").len(), 0);
@@ -152,9 +177,10 @@ fn what_open_vswitch_cannot_keep_is_no_secret() {
     ]);
     let other = dom0.xennet("vif online 1.0 vifname=web");
     assert!(
-        other
-            .stderr
-            .contains("web: bridge br0 of Open vSwitch has a port of that name and of type patch")
+        other.stderr.contains(
+            "web: bridge br0 of Open vSwitch has a port of that name that is no vif's (its type is \"patch\")"
+        ),
+        "{other:?}"
     );
     // OVN is not here.
     toml("guard = \"off\"\nwait_ovn = 1");

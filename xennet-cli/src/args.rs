@@ -1,7 +1,7 @@
 //! The command line: parsed here, carried out by the library, printed by the module of each noun.
 
 use std::ffi::OsString;
-use std::io::{Write, stdout};
+use std::io::{Write, stderr, stdout};
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
@@ -163,7 +163,8 @@ impl Options {
         if self.dry_run {
             write!(stdout(), "{plan}")?;
         } else if self.verbose {
-            eprint!("{plan}");
+            // Whoever does not read it has it done all the same.
+            let _ = write!(stderr(), "{plan}");
         }
         Ok(())
     }

@@ -4,12 +4,13 @@
 //! ran over: 18 of the system calls of a plug, and a tenth of its instructions. Here nothing recurses by what it is fed.
 
 use std::ffi::{c_char, c_int};
-use std::fs::OpenOptions;
 use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, IntoRawFd};
 
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::stat::Mode;
 
 /// What the C library calls. With the GNU one, `std::env` knows the arguments without this.
 #[unsafe(no_mangle)]
@@ -35,9 +36,10 @@ fn open_standard_files() {
     let closed =
         |file: &&PollFd<'_>| file.revents().is_some_and(|is| is.contains(PollFlags::POLLNVAL));
     for _ in files.iter().filter(closed) {
-        // The lowest number that is free: theirs.
-        if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
-            let _ = null.into_raw_fd();
+        // The lowest number that is free: theirs, and those of hooks. Without it nothing may be opened at all.
+        match open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
+            Ok(null) => _ = null.into_raw_fd(),
+            Err(_) => std::process::abort(),
         }
     }
 }

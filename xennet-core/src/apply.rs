@@ -81,7 +81,15 @@ impl<'a> Apply<'a> {
     pub(crate) fn undo(mut self, first: Error) -> Error {
         let undone: Vec<Change> =
             std::mem::take(&mut self.done).iter().rev().filter_map(Change::undo).collect();
-        match self.run_all(&undone) {
+        let mut all = self.run_all(&undone);
+        // Open vSwitch gives a device that it lets go of the flags that it last knew of it, and UP may be one of them.
+        if undone.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
+            let down = |change: &&Change| {
+                matches!(change, Change::LinkSet { set: LinkSet::Up(false), .. })
+            };
+            all = all.and(self.run_all(undone.iter().filter(down)));
+        }
+        match all {
             Ok(()) => first,
             Err(undo) => Error::HalfUndone { first: Box::new(first), undo: Box::new(undo) },
         }
@@ -126,6 +134,7 @@ impl<'a> Apply<'a> {
                 | Change::VlanDelete { .. }
                 | Change::PortSet { .. }
                 | Change::OvsPortSet { .. }
+                | Change::OvsPortDelete { .. }
         );
         if let Some(undo) = refused.undo().filter(|_| setting) {
             let _ = self.make(&undo);

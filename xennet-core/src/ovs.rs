@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::apply::{self, Apply};
+use crate::lock::Lock;
 use crate::plan::vif::MARK;
 use crate::plan::{Change, Plan};
 use crate::types::{Device, IfName, VifId};
@@ -22,32 +23,55 @@ impl<'n> Ovs<'n> {
 
     /// What [`gc`](Self::gc) would do. Touches nothing.
     pub fn plan_gc(&mut self) -> Result<Plan, Error> {
-        if self.net.store.is_none() {
-            let words = "ovs gc: only XenStore says which vifs there are; do without --no-store";
-            return Err(Error::Usage(words.to_owned()));
-        }
-        let socket = self.net.ovs_socket().to_owned();
-        let ovs = apply::ovs(&mut self.net.ovs, &socket)?;
-        let marked = ovs.interfaces_with(MARK)?;
-        let vifs = self.net.vifs()?;
-        let mut plan = Vec::new();
-        for (name, mark) in marked {
-            // One that says something else is nobody's that we know.
-            let Some((id, device)) = owner(&mark) else { continue };
-            if vifs.contains(&id) || self.has_interface(&name, id, device)? {
-                continue;
-            }
-            plan.push(Change::OvsPortDelete { name, was: None });
-        }
-        Ok(plan.into_iter().collect())
+        self.only_with_store()?;
+        let stale = self.stale()?.into_iter();
+        Ok(stale.map(|(name, _)| Change::OvsPortDelete { name, was: None }).collect())
     }
 
     /// Deletes the ports of vifs that neither the kernel nor XenStore knows any more, and says which. Ports that xennet did
     /// not make are left alone. `ovs-vsctl del-port NAME`
     pub fn gc(&mut self) -> Result<Plan, Error> {
-        let plan = self.plan_gc()?;
-        Apply::new(self.net, Instant::now() + PATIENCE).run_all(plan.changes())?;
-        Ok(plan)
+        self.only_with_store()?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut done = Vec::new();
+        for (name, vif) in self.stale()? {
+            // Whoever plugs such a vif in meanwhile has this lock, and once he has given it back the port is not stale.
+            let lock = Lock::take(&self.net.run_dir, vif.as_str(), deadline)?;
+            let stale = (name, vif);
+            if self.stale()?.contains(&stale) {
+                let delete = Change::OvsPortDelete { name: stale.0, was: None };
+                Apply::new(self.net, deadline).run_all([&delete])?;
+                done.push(delete);
+                lock.remove();
+            }
+        }
+        Ok(done.into_iter().collect())
+    }
+
+    fn only_with_store(&self) -> Result<(), Error> {
+        match self.net.store {
+            Some(_) => Ok(()),
+            None => Err(Error::Usage(
+                "ovs gc: only XenStore says which vifs there are; do without --no-store".to_owned(),
+            )),
+        }
+    }
+
+    /// Each port whose vif is gone, and the name that the vif's interface had at first.
+    fn stale(&mut self) -> Result<Vec<(IfName, IfName)>, Error> {
+        let socket = self.net.ovs_socket().to_owned();
+        let ovs = apply::ovs(&mut self.net.ovs, &socket)?;
+        let marked = ovs.interfaces_with(MARK)?;
+        let vifs = self.net.vifs()?;
+        let mut stale = Vec::new();
+        for (name, mark) in marked {
+            // One that says something else is nobody's that we know.
+            let Some((id, device)) = owner(&mark) else { continue };
+            if !vifs.contains(&id) && !self.has_interface(&name, id, device)? {
+                stale.push((name, id.if_name(device)?));
+            }
+        }
+        Ok(stale)
     }
 
     /// Whether there is an interface that the port could be for, under its own name or as it was made.

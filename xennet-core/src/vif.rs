@@ -10,7 +10,7 @@ use crate::apply::{Apply, again_while_overtaken};
 use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
 use crate::plan::guard::only_owners;
-use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget};
+use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning};
 use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error, dhcp, guard};
@@ -292,7 +292,8 @@ impl<'n> Vif<'n> {
         let _uplink_lock =
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
         self.look_at_uplink(config, &mut seen)?;
-        let plan = self.target.online(config, &seen)?;
+        let mut plan = self.target.online(config, &seen)?;
+        let mut unheard = Vec::new();
 
         let mut apply = Apply::new(self.net, deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
@@ -305,12 +306,22 @@ impl<'n> Vif<'n> {
                 _ => true,
             };
             match self.target.online(config, &after)?.kernel().find(ignored) {
-                None => apply.run(plan.announcements()),
+                None => plan.announcements().try_for_each(|change| match apply.run([change]) {
+                    // It works without: the network learns it from the guest's first frame.
+                    Err(error) if change.is_announcement() => {
+                        unheard.push(Warning::NotAnnounced { why: error.to_string() });
+                        Ok(())
+                    }
+                    done => done,
+                }),
                 Some(change) => Err(Error::Ignored { change: change.to_string() }),
             }
         });
         match done {
-            Ok(()) => Ok(plan),
+            Ok(()) => {
+                plan.warnings.extend(unheard);
+                Ok(plan)
+            }
             Err(error) => Err(apply.undo(error)),
         }
     }

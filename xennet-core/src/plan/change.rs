@@ -265,6 +265,11 @@ impl Change {
         )
     }
 
+    /// Whether it only tells the network where a guest is.
+    pub(crate) fn is_announcement(&self) -> bool {
+        matches!(self, Self::FdbLearn { .. } | Self::Announce { .. } | Self::OvsAnnounce { .. })
+    }
+
     /// What takes it back; none when it cannot or need not be.
     pub fn undo(&self) -> Option<Self> {
         Some(match self {

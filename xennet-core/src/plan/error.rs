@@ -59,10 +59,10 @@ pub enum PlanError {
         advice: &'static str,
     },
 
-    /// Open vSwitch has a port of the vif's name that is no network device of the host's.
+    /// Open vSwitch has a port of the vif's name that is no vif's.
     #[error(
-        "{name}: bridge {bridge} of Open vSwitch has a port of that name and of type {kind}; it was left alone, choose \
-         another vifname="
+        "{name}: bridge {bridge} of Open vSwitch has a port of that name that is no vif's (its type is {kind:?}); it was left \
+         alone, choose another vifname="
     )]
     PortTaken {
         /// The port.
@@ -238,6 +238,17 @@ pub enum PlanError {
         was: IfName,
     },
 
+    /// A bridge is part of a VXLAN network, and the configuration does not say so any more.
+    #[error(
+        "bridge {bridge}: has the VXLAN port {was}, and none in xennet.toml any more; `xennet network stop` first"
+    )]
+    VxlanForgotten {
+        /// The bridge.
+        bridge: IfName,
+        /// The port that it was started with.
+        was: IfName,
+    },
+
     /// The frames of a bridge do not fit between hosts.
     #[error(
         "bridge {bridge}: frames of mtu {mtu} do not fit through VXLAN over {underlay}, whose mtu {of_underlay} leaves \
@@ -382,7 +393,8 @@ impl PlanError {
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }
             | Self::UplinkChanged { .. }
-            | Self::VxlanChanged { .. } => libc::EBUSY,
+            | Self::VxlanChanged { .. }
+            | Self::VxlanForgotten { .. } => libc::EBUSY,
         }
     }
 }

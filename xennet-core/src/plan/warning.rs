@@ -95,6 +95,11 @@ pub enum Warning {
         /// The port.
         port: u16,
     },
+    /// The network was not told where the guest is.
+    NotAnnounced {
+        /// What failed.
+        why: String,
+    },
     /// A guest on a bridge does not reach itself by a port of the host.
     NoHairpin {
         /// The bridge.
@@ -210,6 +215,9 @@ impl fmt::Display for Warning {
                 nat.escape_debug(),
                 if *port == SSH { ": you may not get in again by ssh" } else { "" }
             ),
+            Self::NotAnnounced { why } => {
+                write!(f, "the vif is connected, but the network was not told of it: {why}")
+            }
             Self::NoHairpin { bridge, sysctl } => write!(
                 f,
                 "{bridge}: a guest does not reach itself by a port of the host's, because {sysctl} is 1; \

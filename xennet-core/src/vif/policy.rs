@@ -17,8 +17,13 @@ impl Vif<'_> {
     /// The same for a port of Open vSwitch.
     pub(super) fn switch_policy(&mut self, switch: &SwitchSnapshot) -> Result<PortPolicy, Error> {
         let guest = self.guest()?.unwrap_or_default();
-        let bridge = switch.bridge.as_ref().and_then(|bridge| self.net.config.switch(bridge));
-        Ok(bridge.map_or(guest.clone(), |bridge| guest.or(&bridge.port)))
+        let config = &self.net.config;
+        let bridge = switch.bridge.as_ref().and_then(|bridge| {
+            let switch = config.switch(bridge).map(|bridge| &bridge.port);
+            // Described without its mode: what is said of its ports is meant all the same.
+            switch.or_else(|| config.bridge(bridge).map(|bridge| &bridge.port))
+        });
+        Ok(bridge.map_or(guest.clone(), |port| guest.or(port)))
     }
 
     /// What the host's configuration says of this guest. XenStore is only asked who it is where that matters.

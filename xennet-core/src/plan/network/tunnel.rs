@@ -26,15 +26,23 @@ impl<'a> Tunnel<'a> {
         config: &'a NetworkConfig,
         seen: &'a NetworkSnapshot,
     ) -> Result<Option<Self>, PlanError> {
-        let Some(vxlan) = &policy.vxlan else { return Ok(None) };
+        let known = seen.before.iter().flat_map(|before| &before.bridges);
+        let mut known = known.filter(|known| known.name == policy.name);
+        let known = known.find_map(|known| known.vxlan.as_ref());
+        let Some(vxlan) = &policy.vxlan else {
+            return match known {
+                None => Ok(None),
+                Some(known) => {
+                    let (bridge, was) = (policy.name.clone(), known.name.clone());
+                    Err(PlanError::VxlanForgotten { bridge, was })
+                }
+            };
+        };
+        let name = vxlan.vni.port_name();
         let dev = vxlan.dev.as_ref().map(|name| {
             let link = seen.link(name).map(Link::reference);
             link.unwrap_or(LinkRef { index: None, name: name.clone() })
         });
-        let name = vxlan.vni.port_name();
-        let known = seen.before.iter().flat_map(|before| &before.bridges);
-        let mut known = known.filter(|known| known.name == policy.name);
-        let known = known.find_map(|known| known.vxlan.as_ref());
         if let Some(known) = known.filter(|known| known.name != name) {
             let (bridge, was) = (policy.name.clone(), known.name.clone());
             return Err(PlanError::VxlanChanged { bridge, vxlan: name, was });

@@ -160,7 +160,10 @@ impl SwitchPort<'_> {
                 there = Some(now);
                 continue;
             }
-            if !["", "system"].contains(&now.kind.as_str()) {
+            // A name that a guest's configuration chooses must not cost the host a port of its own.
+            let vifs =
+                target.owns_port(&now.port, Some(link)) || now.port.external_ids.contains_key(MARK);
+            if !vifs || !["", "system"].contains(&now.kind.as_str()) {
                 return Err(PlanError::PortTaken {
                     name: now.port.name.clone(),
                     bridge: now.port.bridge.clone(),
