@@ -272,6 +272,9 @@ fn an_address_that_somebody_has_is_refused() {
         ("203.0.113.5", "vif1.0 has it already"),
         ("203.0.113.6 2001:db8:5::5", "vif1.0 has it already"),
         ("192.0.2.2", "the host itself has it already"),
+        ("192.0.2.2/31", "the host itself has it already (route local 192.0.2.2"),
+        ("192.0.2.1", "the host's router 192.0.2.1 has it already (route default via 192.0.2.1"),
+        ("2001:db8::/120", "has it already"),
     ] {
         dom0.boot(OTHER, &[("ip", ip)]);
         let before = host.state();

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use crate::types::{IfName, Mtu, NftFamily, ParseError};
@@ -305,6 +307,20 @@ pub enum PlanError {
         route: String,
     },
 
+    /// The address that a guest gets where nobody says anything is of a network that the host has a route to.
+    #[error(
+        "{vif}: nobody says its address, and {ip}, which its number leads to, is not free: the host has the route \
+         {route}; set ip=, or describe a network of the guests' own as [[nat]] in xennet.toml"
+    )]
+    NetworkTaken {
+        /// The address.
+        ip: IpAddr,
+        /// The vif.
+        vif: IfName,
+        /// The host's route to there.
+        route: String,
+    },
+
     /// Something of the host's cannot be made on another interface just as it is.
     #[error(
         "{what}: cannot be moved without changing it, so nothing was moved; remove it first, or give the bridge \
@@ -358,7 +374,7 @@ impl PlanError {
             Self::NotAllowed { .. } => libc::EPERM,
             Self::TooLong { .. } => libc::EMSGSIZE,
             Self::SubnetFull { .. } => libc::ENOSPC,
-            Self::AddressTaken { .. } => libc::EADDRINUSE,
+            Self::AddressTaken { .. } | Self::NetworkTaken { .. } => libc::EADDRINUSE,
             Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
                 libc::EOPNOTSUPP
             }

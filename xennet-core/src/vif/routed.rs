@@ -134,7 +134,7 @@ impl Vif<'_> {
             if let Some(link) = target.identify(original, renamed) {
                 let made = routes(kernel, &link)?.into_iter().filter(|route| target.made(route));
                 let nets = made.map(|route| route.route.destination);
-                all.extend(nets.filter(|net| net.prefix_len() == net.max_prefix_len()));
+                all.extend(nets.filter(is_single));
             }
         }
         Ok(all)
@@ -149,6 +149,12 @@ impl Vif<'_> {
         let mut seen = RoutedSnapshot::default();
         if self.target.mode == Mode::Nat {
             seen.nat.clone_from(&self.nat);
+        }
+        if self.chosen && self.nat.is_none() {
+            seen.within = within(&mut self.net.kernel, &self.target, config)?;
+        }
+        if !config.ip.is_empty() {
+            seen.defaults = defaults(&mut self.net.kernel, &self.target)?;
         }
         look_at_uplink(self.net, &self.target, config, &mut seen)?;
         look_again(&mut self.net.kernel, &self.target, config, link, seen)
@@ -168,7 +174,7 @@ pub(super) fn look_again(
     let destinations = VifTarget::destinations(&config.ip).unwrap_or_default();
     for to in &destinations {
         let found = kernel.route_to(to.addr())?.filter(|route| {
-            let host = route.kind == RouteKind::Local && to.prefix_len() == to.max_prefix_len();
+            let host = route.kind == RouteKind::Local && is_single(to);
             route.destination == *to && (host || route.table == Route::MAIN)
         });
         let Some(route) = found else { continue };
@@ -179,8 +185,11 @@ pub(super) fn look_again(
             seen.others.push((*to, route));
         }
     }
+    if destinations.iter().any(|to| !is_single(to)) {
+        seen.others.extend(held(kernel, &destinations)?);
+    }
     if let Some(uplink) = seen.uplink.as_ref().map(Link::reference) {
-        for to in destinations.iter().filter(|to| to.prefix_len() == to.max_prefix_len()) {
+        for to in destinations.iter().filter(|to| is_single(to)) {
             if kernel.proxy(&uplink, to.addr())? {
                 seen.proxies.push(to.addr());
             }
@@ -194,6 +203,61 @@ pub(super) fn look_again(
         }
     }
     Ok(seen)
+}
+
+/// The prefixes that hold an address of the host's own. The one that it has on a guest's link is that guest's router.
+fn held(kernel: &mut Kernel, prefixes: &[IpNet]) -> Result<Vec<(IpNet, HostRoute)>, kernel::Error> {
+    const LOCAL: u32 = 255;
+    let mut all = Vec::new();
+    for route in kernel.routes(RouteFilter { table: Some(LOCAL), index: None })? {
+        let own = route.kind == RouteKind::Local && is_single(&route.destination);
+        let holds = |to: &&IpNet| !is_single(to) && to.contains(&route.destination);
+        let Some(to) = prefixes.iter().find(holds).copied().filter(|_| own) else { continue };
+        if owner(kernel, &route)?.is_none() {
+            all.extend(named(kernel, route)?.map(|route| (to, route)));
+        }
+    }
+    Ok(all)
+}
+
+/// What the host has a route to of the addresses that follow from the guest's number: its own, and the host's on its
+/// link.
+fn within(
+    kernel: &mut Kernel,
+    target: &VifTarget,
+    config: &VifConfig,
+) -> Result<Vec<(IpAddr, HostRoute)>, kernel::Error> {
+    let mut all = Vec::new();
+    let both = |guest: IpAddr| [Some(guest), nat::router(guest, None)];
+    for ip in config.ip.iter().map(IpNet::addr).flat_map(both).flatten() {
+        let route = kernel.route_to(ip)?.filter(|route| !is_default(route));
+        if let Some(route) = route
+            && owner(kernel, &route)? != Some(target.id)
+        {
+            all.extend(named(kernel, route)?.map(|route| (ip, route)));
+        }
+    }
+    Ok(all)
+}
+
+/// The host's default routes, but for those by the guest itself: it may well be the host's router.
+fn defaults(kernel: &mut Kernel, target: &VifTarget) -> Result<Vec<HostRoute>, kernel::Error> {
+    let mut all = Vec::new();
+    for route in kernel.routes(RouteFilter { table: Some(Route::MAIN), index: None })? {
+        if is_default(&route) && owner(kernel, &route)? != Some(target.id) {
+            all.extend(named(kernel, route)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether it leads to all the world, or to one of the two halves that VPNs make of it.
+fn is_default(route: &Route) -> bool {
+    route.kind == RouteKind::Unicast && route.destination.prefix_len() <= 1
+}
+
+fn is_single(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
 }
 
 /// The way out: `gatewaydev`, else that of `[[routed]]`, else where the default route leads.
