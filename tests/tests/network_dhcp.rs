@@ -240,6 +240,35 @@ fn a_bridges_guest_is_one_by_whichever_script() {
     assert!(guard.contains("10.7.0.3"), "it is held to what it was given: {guard}");
 }
 
+#[test]
+fn an_address_that_another_has_is_refused() {
+    for config in [ON_A_BRIDGE.to_owned(), ON_A_BRIDGE.replace("bridge = \"xennat0\"\n", "")] {
+        let world = World::new();
+        world.configure(&config);
+        world.start().succeeded();
+        plug(&world, ONE, 1, &[]);
+        plug(&world, OTHER, 2, &[("ip", "10.7.0.77")]);
+        let before = hosts(&world);
+        assert_eq!(before[0], "vif1.0 00:16:3e:00:00:01,10.7.0.3,[fd00:7::2]\n");
+        let third = VifId { domid: 7, devid: 0 };
+        for ip in
+            ["10.7.0.3", "10.7.0.77", "10.7.0.9 fd00:7::2", "10.7.0.1", "fd00:7::1", "10.7.0.0/30"]
+        {
+            world.dom0.boot(third, &[("mac", "00:16:3e:00:00:07"), ("ip", ip)]);
+            assert_eq!(world.dom0.online(Script::OursNat, third).code, Some(1), "{ip}");
+            let error = world.dom0.key(third, "hotplug-error").unwrap();
+            assert!(error.contains("has it already"), "{error}");
+            unplug(&world, third);
+            assert_eq!(hosts(&world), before);
+        }
+        // Again, and as the same guest on its way to another domain of this host.
+        world.dom0.online(Script::OursNat, OTHER).succeeded();
+        if config.contains("bridge") {
+            plug(&world, third, 2, &[("ip", "10.7.0.77")]);
+        }
+    }
+}
+
 /// Each has an address of its own, whoever came first.
 fn all_at_once(config: &str) {
     const GUESTS: u16 = 12;

@@ -252,8 +252,9 @@ impl<'n> Vif<'n> {
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let (mut config, mut store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;
-        // Until its address shows, nobody else may choose one.
-        let _addresses = if self.chosen {
+        // Until its address shows, nobody else may choose one, nor be given the same.
+        let given = self.nat.as_ref().is_some_and(|nat| nat.dhcp);
+        let _addresses = if self.chosen || given {
             let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
             (config, store) = self.load_all()?;
             Some(lock)

@@ -307,6 +307,19 @@ pub enum PlanError {
         route: String,
     },
 
+    /// An address that somebody gave to a guest of a `[[nat]]` is another's there.
+    #[error(
+        "ip {ip}: {owner} has it already; give {vif} another ip=, or unplug the other one first"
+    )]
+    AddressGiven {
+        /// The address.
+        ip: IpAddr,
+        /// Who has it.
+        owner: String,
+        /// The vif.
+        vif: IfName,
+    },
+
     /// The address that a guest gets where nobody says anything is of a network that the host has a route to.
     #[error(
         "{vif}: nobody says its address, and {ip}, which its number leads to, is not free: the host has the route \
@@ -374,7 +387,9 @@ impl PlanError {
             Self::NotAllowed { .. } => libc::EPERM,
             Self::TooLong { .. } => libc::EMSGSIZE,
             Self::SubnetFull { .. } => libc::ENOSPC,
-            Self::AddressTaken { .. } | Self::NetworkTaken { .. } => libc::EADDRINUSE,
+            Self::AddressTaken { .. } | Self::AddressGiven { .. } | Self::NetworkTaken { .. } => {
+                libc::EADDRINUSE
+            }
             Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
                 libc::EOPNOTSUPP
             }

@@ -156,6 +156,7 @@ impl Vif<'_> {
                 seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
             }
         }
+        seen.taken = self.taken(config)?;
         seen.dhcp = self.look_at_dhcp()?;
         Ok(seen)
     }

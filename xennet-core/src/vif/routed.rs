@@ -86,6 +86,29 @@ impl Vif<'_> {
         subnets.map(|subnet| self.free_address(*subnet, &own, &taken)).collect()
     }
 
+    /// The first of the addresses that somebody gave to a guest of a `[[nat]]` that is the host's there, or that dnsmasq
+    /// is told of another guest: by another Ethernet address, for one that migrates within the host is there twice.
+    pub(super) fn taken(&self, config: &VifConfig) -> Result<Option<(IpAddr, String)>, Error> {
+        let Some(nat) = self.nat.as_ref().filter(|_| !self.chosen && !config.ip.is_empty()) else {
+            return Ok(None);
+        };
+        let given = config.ip.prefixes();
+        let is_given = |ip: &IpAddr| given.iter().any(|net| net.contains(ip));
+        if let Some(ip) = nat.subnets.iter().map(IpNet::addr).find(is_given) {
+            return Ok(Some((ip, format!("the host itself, as nat {},", nat.name))));
+        }
+        if !nat.dhcp {
+            return Ok(None);
+        }
+        let own = config.mac.map(|mac| mac.to_string());
+        let others = dhcp::others(&self.dhcp_file())?;
+        Ok(others.iter().find_map(|text| {
+            let (mac, _) = text.split_once(',').filter(|(mac, _)| Some(*mac) != own.as_deref())?;
+            let ip = vif::dhcp::addresses(text).find(is_given)?;
+            Some((ip, format!("the guest with the mac {mac}")))
+        }))
+    }
+
     fn free_address(
         &mut self,
         subnet: IpNet,
