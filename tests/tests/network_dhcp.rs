@@ -269,6 +269,28 @@ fn an_address_that_another_has_is_refused() {
     }
 }
 
+#[test]
+fn the_only_bridge_is_one_without_its_name() {
+    let world = World::new();
+    world.configure(ON_A_BRIDGE);
+    world.start().succeeded();
+    world.dom0.boot(ONE, &[("mac", "00:16:3e:00:00:01"), ("bridge", "")]);
+    world.dom0.online(Script::Ours, ONE).succeeded();
+    assert_eq!(world.dom0.netns.link("vif1.0")["master"], "xennat0");
+    assert_eq!(hosts(&world), ["vif1.0 00:16:3e:00:00:01,10.7.0.3,[fd00:7::2]\n"]);
+    let guard = world.dom0.netns.nft_text("list table bridge xennet");
+    assert!(guard.contains("10.7.0.3"), "it is held to what it was given: {guard}");
+    let plan = world.dom0.xennet("vif online 1.0 --dry-run");
+    assert_eq!((plan.code, plan.stdout.as_str()), (Some(0), ""), "{plan:?}");
+
+    // Beside another one it must be named.
+    world.dom0.netns.make_bridge("xenbr1");
+    world.dom0.boot(OTHER, &[("mac", "00:16:3e:00:00:02"), ("bridge", "")]);
+    assert_eq!(world.dom0.online(Script::Ours, OTHER).code, Some(1));
+    let error = world.dom0.key(OTHER, "hotplug-error").unwrap();
+    assert!(error.starts_with("bridge: none is set and there are several"), "{error}");
+}
+
 /// Each has an address of its own, whoever came first.
 fn all_at_once(config: &str) {
     const GUESTS: u16 = 12;

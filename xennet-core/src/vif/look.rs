@@ -299,7 +299,7 @@ pub(super) fn port_names(
 
 /// The interfaces that `bridge` can mean: the first that exists, for whether it is a bridge is for the plan to say.
 /// All bridges when it names none.
-fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
+pub(super) fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
     for name in names {
         if let Some(link) = kernel.link(name)? {
             return Ok(vec![link]);

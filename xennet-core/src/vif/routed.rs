@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::Vif;
+use super::look::bridges;
 use crate::config::dnsmasq::HOSTS;
 use crate::config::{NatPolicy, RoutedPolicy, VifConfig};
 use crate::kernel::{self, Kernel, RouteFilter, sysctl};
@@ -32,7 +33,7 @@ impl Vif<'_> {
         self.target.mode = mode;
         self.nat = match mode {
             Mode::Nat => nat::policy(config, &self.net.config).cloned(),
-            Mode::Bridge => self.nat_of_bridge(config),
+            Mode::Bridge => self.nat_of_bridge(config)?,
             Mode::Route | Mode::OpenVswitch => None,
         };
         let mut names = config.bridge.iter().flat_map(BridgeSpec::names);
@@ -60,11 +61,26 @@ impl Vif<'_> {
         Ok(())
     }
 
-    /// The guests behind the host's address that share the bridge which is asked for.
-    fn nat_of_bridge(&self, config: &VifConfig) -> Option<NatPolicy> {
-        let of =
-            |bridge| self.net.config.nat.iter().find(|nat| nat.bridge.as_ref() == Some(&bridge));
-        config.bridge.as_ref()?.names().find_map(of).cloned()
+    /// The guests behind the host's address that share the bridge which is meant: the one that there is of its names, or
+    /// the only one of all. From then on that has its name, so that no other one is taken for it.
+    fn nat_of_bridge(&mut self, config: &mut VifConfig) -> Result<Option<NatPolicy>, Error> {
+        let nats = &self.net.config.nat;
+        if nats.iter().all(|nat| nat.bridge.is_none()) {
+            return Ok(None);
+        }
+        let of = |name: &IfName| nats.iter().find(|nat| nat.bridge.as_ref() == Some(name)).cloned();
+        let names = self.target.bridge_names(config)?;
+        let nat = match bridges(&mut self.net.kernel, &names)?.as_slice() {
+            [there] => of(&there.name),
+            // It may be there by the time that the vif is.
+            _ => names.iter().find_map(of),
+        };
+        if let (None, Some(bridge)) =
+            (&config.bridge, nat.as_ref().and_then(|nat| nat.bridge.as_ref()))
+        {
+            config.bridge = Some(bridge.as_str().parse::<BridgeSpec>()?);
+        }
+        Ok(nat)
     }
 
     /// An address of each subnet: the one that the guest has already, or one that nobody has.
