@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::routed::stale_proxies;
+use super::routed::look_at_going;
 use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
@@ -247,8 +247,8 @@ impl Vif<'_> {
             seen.other_guard = look(self.target.other_family());
         }
         seen.dhcp = self.look_at_dhcp().ok().flatten();
-        if seen.link.is_none() {
-            seen.stale_proxies = stale_proxies(&mut self.net.kernel).unwrap_or_default();
+        if seen.link.is_none() || seen.routed.is_some() {
+            let _ = look_at_going(&mut self.net.kernel, &mut seen);
         }
         Ok((config, seen))
     }

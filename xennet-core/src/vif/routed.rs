@@ -11,7 +11,7 @@ use crate::config::dnsmasq::HOSTS;
 use crate::config::{NatPolicy, RoutedPolicy, VifConfig};
 use crate::kernel::{self, Kernel, RouteFilter, sysctl};
 use crate::plan::vif::{self, nat};
-use crate::plan::{DhcpSnapshot, HostRoute, PlanError, RoutedSnapshot, VifTarget};
+use crate::plan::{DhcpSnapshot, HostRoute, PlanError, RoutedSnapshot, VifSnapshot, VifTarget};
 use crate::types::{
     BridgeSpec, Device, IfName, Link, LinkRef, Mode, Route, RouteKind, Scope, VifId,
 };
@@ -234,6 +234,15 @@ pub(super) fn look_again(
             }
         }
     }
+    let made = |route: &&HostRoute| target.made(route);
+    let left = seen.routes.iter().filter(made).map(|route| route.route.destination);
+    let left: Vec<IpAddr> =
+        left.filter(|to| !destinations.contains(to)).map(|to| to.addr()).collect();
+    seen.left.clear();
+    if !left.is_empty() {
+        seen.left = stale_proxies(kernel, link.map(|link| link.index))?;
+        seen.left.retain(|(_, address)| left.contains(address));
+    }
     let name = link.map_or(&target.name, |link| &link.name);
     seen.sysctls.clear();
     for setting in VifTarget::sysctls(name) {
@@ -335,20 +344,73 @@ fn look_at_uplink(
 }
 
 /// The proxy entries that xennet made for addresses to which no vif has a route any more: a vif's entries come after its
-/// routes, so they are of vifs that are gone.
-pub(super) fn stale_proxies(kernel: &mut Kernel) -> Result<Vec<(LinkRef, IpAddr)>, kernel::Error> {
+/// routes, so they are of vifs that are gone. The routes by `going`, the index of an interface, count for none.
+pub(super) fn stale_proxies(
+    kernel: &mut Kernel,
+    going: Option<u32>,
+) -> Result<Vec<(LinkRef, IpAddr)>, kernel::Error> {
     let mut stale = Vec::new();
-    for (index, address) in kernel.own_proxies()? {
-        let route = kernel.route_to(address)?;
-        let of_a_vif = match &route {
-            Some(route) => owner(kernel, route)?.is_some(),
-            None => false,
-        };
-        if let (false, Some(link)) = (of_a_vif, kernel.link_at(index)?) {
+    let own = kernel.own_proxies()?;
+    if own.is_empty() {
+        return Ok(stale);
+    }
+    let routes = routes_but_by(kernel, going)?;
+    for (index, address) in own {
+        if !leads_to_vif(kernel, &routes, address)?
+            && let Some(link) = kernel.link_at(index)?
+        {
             stale.push((link.reference(), address));
         }
     }
     Ok(stale)
+}
+
+/// The entries that go with an interface: those of its addresses, but for one that another interface of the same guest
+/// has too; and whatever is left of other vifs.
+pub(super) fn look_at_going(
+    kernel: &mut Kernel,
+    seen: &mut VifSnapshot,
+) -> Result<(), kernel::Error> {
+    let going = seen.link.as_ref().map(|link| link.index);
+    if let Some(routed) = seen.routed.as_mut().filter(|routed| !routed.proxies.is_empty()) {
+        let (routes, mut go) = (routes_but_by(kernel, going)?, Vec::new());
+        for address in std::mem::take(&mut routed.proxies) {
+            if !leads_to_vif(kernel, &routes, address)? {
+                go.push(address);
+            }
+        }
+        routed.proxies = go;
+    }
+    seen.stale_proxies = stale_proxies(kernel, going)?;
+    if let Some(RoutedSnapshot { uplink: Some(uplink), proxies, .. }) = &seen.routed {
+        seen.stale_proxies.retain(|(link, address)| {
+            link.index != Some(uplink.index) || !proxies.contains(address)
+        });
+    }
+    Ok(())
+}
+
+fn routes_but_by(kernel: &mut Kernel, going: Option<u32>) -> Result<Vec<Route>, kernel::Error> {
+    let mut routes = kernel.routes(RouteFilter { table: Some(Route::MAIN), index: None })?;
+    routes.retain(|route| {
+        let index = route.hops.first().and_then(|hop| hop.index);
+        is_single(&route.destination) && (going.is_none() || index != going)
+    });
+    Ok(routes)
+}
+
+/// Whether one of the routes to an address leaves by a vif.
+fn leads_to_vif(
+    kernel: &mut Kernel,
+    routes: &[Route],
+    address: IpAddr,
+) -> Result<bool, kernel::Error> {
+    for route in routes.iter().filter(|route| route.destination.addr() == address) {
+        if owner(kernel, route)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The routes of the main table that leave by an interface, but for those that the kernel makes itself.

@@ -61,8 +61,8 @@ pub struct VifSnapshot {
     pub other_guard: Option<GuardSnapshot>,
     /// What there is for a vif that is routed; only looked at for one.
     pub routed: Option<RoutedSnapshot>,
-    /// Proxy entries of xennet's own that are left of vifs whose routes are gone. Only looked at for one that is unplugged,
-    /// and of which nothing else tells the addresses.
+    /// Proxy entries of xennet's own that are left of vifs whose routes are gone, or go with this one's. Only looked at for
+    /// one that is unplugged and may have been routed.
     pub stale_proxies: Vec<(LinkRef, IpAddr)>,
     /// Of the addresses that somebody gave it in a `[[nat]]`, the first that another has there, and who.
     pub taken: Option<(IpAddr, String)>,

@@ -40,6 +40,8 @@ pub struct RoutedSnapshot {
     pub shared: bool,
     /// Of the guest's addresses, those that the host answers for on the uplink.
     pub proxies: Vec<IpAddr>,
+    /// Proxy entries of xennet's own, and their links, of addresses that the vif still has routes to and shall have no more.
+    pub left: Vec<(LinkRef, IpAddr)>,
     /// The settings of [`VifTarget::sysctls`], as far as this kernel has them.
     pub sysctls: BTreeMap<Sysctl, String>,
 }
@@ -255,6 +257,9 @@ impl Routed<'_> {
         for route in made().filter(|route| !stays(route)) {
             plan.push(Change::RouteDelete { route: route.clone(), again: route.clone() });
         }
+        for (link, address) in &self.seen.left {
+            plan.push(Change::ProxyDelete { link: link.clone(), address: *address });
+        }
         let mut to = Setter { plan, link: link.reference() };
         let up = shape.make(&mut to, target, link, seen);
         for (family, key, value) in SETTINGS {
@@ -365,6 +370,7 @@ impl RoutedSnapshot {
             within: Vec::new(),
             shared: false,
             proxies: Vec::new(),
+            left: Vec::new(),
             sysctls: BTreeMap::new(),
         }
     }
