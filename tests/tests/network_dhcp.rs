@@ -259,6 +259,57 @@ fn a_bridges_guest_is_one_by_whichever_script() {
     assert!(guard.contains("10.7.0.3"), "it is held to what it was given: {guard}");
 }
 
+#[test]
+fn an_address_that_another_has_is_refused() {
+    for config in [ON_A_BRIDGE.to_owned(), ON_A_BRIDGE.replace("bridge = \"xennat0\"\n", "")] {
+        let world = World::new();
+        world.configure(&config);
+        world.start().succeeded();
+        plug(&world, ONE, 1, &[]);
+        plug(&world, OTHER, 2, &[("ip", "10.7.0.77")]);
+        let before = hosts(&world);
+        assert_eq!(before[0], "vif1.0 00:16:3e:00:00:01,10.7.0.3,[fd00:7::2]\n");
+        let third = VifId { domid: 7, devid: 0 };
+        for ip in
+            ["10.7.0.3", "10.7.0.77", "10.7.0.9 fd00:7::2", "10.7.0.1", "fd00:7::1", "10.7.0.0/30"]
+        {
+            world.dom0.boot(third, &[("mac", "00:16:3e:00:00:07"), ("ip", ip)]);
+            assert_eq!(world.dom0.online(Script::OursNat, third).code, Some(1), "{ip}");
+            let error = world.dom0.key(third, "hotplug-error").unwrap();
+            assert!(error.contains("has it already"), "{error}");
+            unplug(&world, third);
+            assert_eq!(hosts(&world), before);
+        }
+        // Again, and as the same guest on its way to another domain of this host.
+        world.dom0.online(Script::OursNat, OTHER).succeeded();
+        if config.contains("bridge") {
+            plug(&world, third, 2, &[("ip", "10.7.0.77")]);
+        }
+    }
+}
+
+#[test]
+fn the_only_bridge_is_one_without_its_name() {
+    let world = World::new();
+    world.configure(ON_A_BRIDGE);
+    world.start().succeeded();
+    world.dom0.boot(ONE, &[("mac", "00:16:3e:00:00:01"), ("bridge", "")]);
+    world.dom0.online(Script::Ours, ONE).succeeded();
+    assert_eq!(world.dom0.netns.link("vif1.0")["master"], "xennat0");
+    assert_eq!(hosts(&world), ["vif1.0 00:16:3e:00:00:01,10.7.0.3,[fd00:7::2]\n"]);
+    let guard = world.dom0.netns.nft_text("list table bridge xennet");
+    assert!(guard.contains("10.7.0.3"), "it is held to what it was given: {guard}");
+    let plan = world.dom0.xennet("vif online 1.0 --dry-run");
+    assert_eq!((plan.code, plan.stdout.as_str()), (Some(0), ""), "{plan:?}");
+
+    // Beside another one it must be named.
+    world.dom0.netns.make_bridge("xenbr1");
+    world.dom0.boot(OTHER, &[("mac", "00:16:3e:00:00:02"), ("bridge", "")]);
+    assert_eq!(world.dom0.online(Script::Ours, OTHER).code, Some(1));
+    let error = world.dom0.key(OTHER, "hotplug-error").unwrap();
+    assert!(error.starts_with("bridge: none is set and there are several"), "{error}");
+}
+
 /// Each has an address of its own, whoever came first.
 fn all_at_once(config: &str) {
     const GUESTS: u16 = 12;

@@ -98,3 +98,60 @@ fn a_bridge_of_such_guests_takes_the_vif() {
     dom0.online(Script::OursNat, VIF).succeeded();
     assert_eq!(dom0.netns.link("vif1.0")["master"], "xennat0");
 }
+
+#[test]
+fn what_the_host_reaches_itself_is_no_guests() {
+    let dom0 = Dom0::without_bridge();
+    dom0.netns.veth("eth0", "wan0");
+    for words in [
+        "link set eth0 up",
+        "link set wan0 up",
+        "address add 10.0.1.9/26 dev eth0",
+        "address add 10.0.2.200/25 dev eth0",
+        "route add default via 10.0.1.1 dev eth0",
+    ] {
+        dom0.netns.ip(words);
+    }
+    let refused = |domid, ip: &str| {
+        let id = VifId { domid, devid: 0 };
+        dom0.boot(id, &[("ip", ip)]);
+        let before = shown(&dom0, "-4 route show table all");
+        assert_eq!(dom0.online(Script::OursNat, id).code, Some(1), "{ip}");
+        assert_eq!(shown(&dom0, "-4 route show table all"), before);
+        let error = dom0.key(id, "hotplug-error").unwrap();
+        dom0.netns.ip(&format!("link delete vif{id}"));
+        dom0.forget(id);
+        error
+    };
+    // The router's address, and another of a network of the host's: here it would be the host's end of the link.
+    for (domid, ip, route) in [(1, "10.0.1.1", "10.0.1.0/26"), (2, "10.0.2.128", "10.0.2.128/25")] {
+        let error = refused(domid, "");
+        assert!(error.starts_with(&format!("vif{domid}.0: nobody says its address, and {ip},")));
+        assert!(error.contains(&format!("the route {route} dev eth0")), "{error}");
+        assert!(error.ends_with(
+            "set ip=, or describe a network of the guests' own as [[nat]] in xennet.toml"
+        ));
+    }
+    for (ip, owner) in [
+        ("10.0.1.1", "ip 10.0.1.1/32: the host's router 10.0.1.1 has it already"),
+        // 127 more at its end.
+        ("10.0.1.128", "ip 10.0.1.1/32: the host's router 10.0.1.1 has it already"),
+        ("10.0.1.0/29", "ip 10.0.1.0/29: the host's router 10.0.1.1 has it already"),
+        ("10.0.1.8/30", "ip 10.0.1.8/30: the host itself has it already (route local 10.0.1.9"),
+        ("10.0.1.9", "ip 10.0.1.9/32: the host itself has it already (route local 10.0.1.9"),
+    ] {
+        let error = refused(3, ip);
+        assert!(error.starts_with(owner), "{error}");
+    }
+    // Said by somebody it is as good as any, and so is one that only the default route leads to. Twice: what it has by
+    // then is its own.
+    for (domid, ip) in [(3, "10.0.1.5"), (4, ""), (5, "10.9.0.0/24")] {
+        let id = VifId { domid, devid: 0 };
+        dom0.boot(id, &[("ip", ip)]);
+        dom0.online(Script::OursNat, id).succeeded();
+        dom0.online(Script::OursNat, id).succeeded();
+    }
+    // A guest may be the host's router.
+    dom0.netns.ip("route replace default via 10.0.1.5 dev vif3.0 onlink");
+    dom0.online(Script::OursNat, VifId { domid: 3, devid: 0 }).succeeded();
+}

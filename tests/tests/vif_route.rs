@@ -272,6 +272,9 @@ fn an_address_that_somebody_has_is_refused() {
         ("203.0.113.5", "vif1.0 has it already"),
         ("203.0.113.6 2001:db8:5::5", "vif1.0 has it already"),
         ("192.0.2.2", "the host itself has it already"),
+        ("192.0.2.2/31", "the host itself has it already (route local 192.0.2.2"),
+        ("192.0.2.1", "the host's router 192.0.2.1 has it already (route default via 192.0.2.1"),
+        ("2001:db8::/120", "has it already"),
     ] {
         dom0.boot(OTHER, &[("ip", ip)]);
         let before = host.state();
@@ -422,4 +425,56 @@ fn a_failed_plug_leaves_all_as_it_was() {
     assert_eq!(dom0.online(Script::OursRoute, VIF).code, Some(1));
     assert_eq!((settle(), routes(dom0, "-4 route show table all")), before);
     assert_eq!(setting("ipv4/conf/vif1.0/proxy_arp"), "0");
+}
+
+#[test]
+fn the_host_answers_for_no_address_longer_than_a_guest_has_it() {
+    let host = Host::new();
+    let dom0 = &host.dom0;
+    fs::write(
+        dom0.dir().join("xennet.toml"),
+        "[[routed]]\nuplink = \"eth0\"\nproxy_arp = true\nproxy_ndp = true\n",
+    )
+    .unwrap();
+    let proxies = || {
+        let all = dom0.netns.ip_json("neighbour show proxy");
+        let of = |entry: &Value| entry["dst"].as_str().unwrap().to_owned();
+        let mut all: Vec<String> = all.as_array().unwrap().iter().map(of).collect();
+        all.sort();
+        all
+    };
+    // Somebody else's.
+    dom0.netns.ip("neighbour add proxy 192.0.2.99 dev eth0");
+    dom0.boot(VIF, &[("ip", "192.0.2.77 2001:db8::77")]);
+    dom0.make_tap(VIF);
+    dom0.online(Script::OursRoute, VIF).succeeded();
+    dom0.boot(OTHER, &[("ip", "192.0.2.6")]);
+    dom0.online(Script::OursRoute, OTHER).succeeded();
+    assert_eq!(proxies(), ["192.0.2.6", "192.0.2.77", "192.0.2.99", "2001:db8::77"]);
+
+    // Its tap goes, and it stays.
+    dom0.add(Script::OursRoute, VIF).succeeded();
+    dom0.remove(Script::OursRoute, VIF).succeeded();
+    dom0.netns.ip("link delete vif1.0-emu");
+    assert_eq!(proxies(), ["192.0.2.6", "192.0.2.77", "192.0.2.99", "2001:db8::77"]);
+
+    // Others are its addresses.
+    dom0.fill_store(VIF, &[("ip", "192.0.2.78 2001:db8::78")]);
+    dom0.online(Script::OursRoute, VIF).succeeded();
+    assert_eq!(proxies(), ["192.0.2.6", "192.0.2.78", "192.0.2.99", "2001:db8::78"]);
+    let plan = dom0.xennet("vif online 1.0 --mode route --dry-run");
+    assert_eq!((plan.code, plan.stdout.as_str()), (Some(0), ""), "{}", plan.stderr);
+    // A plug that fails takes nothing from it.
+    dom0.hook("fails.hook", "exit 1");
+    dom0.fill_store(VIF, &[("ip", "192.0.2.79")]);
+    assert_eq!(dom0.online(Script::OursRoute, VIF).code, Some(1));
+    assert_eq!(proxies(), ["192.0.2.6", "192.0.2.78", "192.0.2.99", "2001:db8::78"]);
+    fs::remove_file(dom0.hook_dir().join("fails.hook")).unwrap();
+
+    // Nobody tells its addresses, and its interface is still there.
+    dom0.xennet("vif offline 1.0 --mode route --no-store").succeeded();
+    assert_eq!(proxies(), ["192.0.2.6", "192.0.2.99"]);
+    // Somebody does, of another one.
+    dom0.offline(Script::OursRoute, OTHER).succeeded();
+    assert_eq!(proxies(), ["192.0.2.99"]);
 }

@@ -252,8 +252,12 @@ impl<'n> Vif<'n> {
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let (mut config, mut store) = self.load_all()?;
         let link = self.await_link(&config, deadline)?;
-        // Until its address shows, nobody else may choose one.
-        let _addresses = if self.chosen {
+        // Until its address shows, nobody else may choose one, nor be given the same. While the interface was awaited, the
+        // bridge may have come.
+        let given = self.nat.as_ref().is_some_and(|nat| nat.dhcp);
+        let unsaid =
+            config.bridge.is_none() && self.net.config.nat.iter().any(|nat| nat.bridge.is_some());
+        let _addresses = if self.chosen || given || unsaid {
             let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
             (config, store) = self.load_all()?;
             Some(lock)

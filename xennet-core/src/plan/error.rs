@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use crate::types::{IfName, Mtu, NftFamily, ParseError};
@@ -331,6 +333,33 @@ pub enum PlanError {
         route: String,
     },
 
+    /// An address that somebody gave to a guest of a `[[nat]]` is another's there.
+    #[error(
+        "ip {ip}: {owner} has it already; give {vif} another ip=, or unplug the other one first"
+    )]
+    AddressGiven {
+        /// The address.
+        ip: IpAddr,
+        /// Who has it.
+        owner: String,
+        /// The vif.
+        vif: IfName,
+    },
+
+    /// The address that a guest gets where nobody says anything is of a network that the host has a route to.
+    #[error(
+        "{vif}: nobody says its address, and {ip}, which its number leads to, is not free: the host has the route \
+         {route}; set ip=, or describe a network of the guests' own as [[nat]] in xennet.toml"
+    )]
+    NetworkTaken {
+        /// The address.
+        ip: IpAddr,
+        /// The vif.
+        vif: IfName,
+        /// The host's route to there.
+        route: String,
+    },
+
     /// Something of the host's cannot be made on another interface just as it is.
     #[error(
         "{what}: cannot be moved without changing it, so nothing was moved; remove it first, or give the bridge \
@@ -384,7 +413,10 @@ impl PlanError {
             Self::NotAllowed { .. } => libc::EPERM,
             Self::TooLong { .. } => libc::EMSGSIZE,
             Self::SubnetFull { .. } => libc::ENOSPC,
-            Self::AddressTaken { .. } | Self::SubnetTaken { .. } => libc::EADDRINUSE,
+            Self::AddressTaken { .. }
+            | Self::AddressGiven { .. }
+            | Self::NetworkTaken { .. }
+            | Self::SubnetTaken { .. } => libc::EADDRINUSE,
             Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
                 libc::EOPNOTSUPP
             }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::routed::stale_proxies;
+use super::routed::look_at_going;
 use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
@@ -157,6 +157,7 @@ impl Vif<'_> {
                 seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
             }
         }
+        seen.taken = self.taken(config)?;
         seen.dhcp = self.look_at_dhcp(false)?;
         Ok(seen)
     }
@@ -247,8 +248,8 @@ impl Vif<'_> {
             seen.other_guard = look(self.target.other_family());
         }
         seen.dhcp = self.look_at_dhcp(true).ok().flatten();
-        if seen.link.is_none() {
-            seen.stale_proxies = stale_proxies(&mut self.net.kernel).unwrap_or_default();
+        if seen.link.is_none() || seen.routed.is_some() {
+            let _ = look_at_going(&mut self.net.kernel, &mut seen);
         }
         Ok((config, seen))
     }
@@ -299,7 +300,7 @@ pub(super) fn port_names(
 
 /// The interfaces that `bridge` can mean: the first that exists, for whether it is a bridge is for the plan to say.
 /// All bridges when it names none.
-fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
+pub(super) fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>, Error> {
     for name in names {
         if let Some(link) = kernel.link(name)? {
             return Ok(vec![link]);

@@ -62,9 +62,11 @@ pub struct VifSnapshot {
     pub other_guard: Option<GuardSnapshot>,
     /// What there is for a vif that is routed; only looked at for one.
     pub routed: Option<RoutedSnapshot>,
-    /// Proxy entries of xennet's own that are left of vifs whose routes are gone. Only looked at for one that is unplugged,
-    /// and of which nothing else tells the addresses.
+    /// Proxy entries of xennet's own that are left of vifs whose routes are gone, or go with this one's. Only looked at for
+    /// one that is unplugged and may have been routed.
     pub stale_proxies: Vec<(LinkRef, IpAddr)>,
+    /// Of the addresses that somebody gave it in a `[[nat]]`, the first that another has there, and who.
+    pub taken: Option<(IpAddr, String)>,
     /// What dnsmasq is told of it.
     pub dhcp: Option<DhcpSnapshot>,
     /// What there is of Open vSwitch; only looked at for a vif that is, or may be, a port of it.
@@ -115,6 +117,9 @@ impl VifTarget {
     pub fn online(&self, config: &VifConfig, seen: &VifSnapshot) -> Result<Plan, PlanError> {
         let link = seen.link.as_ref().ok_or_else(|| self.no_link())?;
         let wanted = self.wanted(config, seen)?;
+        if let Some((ip, owner)) = seen.taken.clone() {
+            return Err(PlanError::AddressGiven { ip, owner, vif: self.name.clone() });
+        }
 
         let mut plan = Plan::default();
         match &wanted.way {

@@ -35,7 +35,7 @@ pub(crate) fn unsaid(id: VifId) -> IpList {
 ///
 /// Where the configuration has a subnet of the guest's, the host's address in it. Else, for IPv4, the guest's with 127
 /// more at its end, or from 128 on with 127 less: always another one, never 0 nor 255.
-pub(super) fn router(guest: IpAddr, nat: Option<&NatPolicy>) -> Option<IpAddr> {
+pub(crate) fn router(guest: IpAddr, nat: Option<&NatPolicy>) -> Option<IpAddr> {
     if let Some(nat) = nat {
         return nat.subnets.iter().find(|net| net.contains(&guest)).map(IpNet::addr);
     }

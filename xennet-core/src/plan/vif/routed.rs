@@ -28,12 +28,20 @@ pub struct RoutedSnapshot {
     pub nat: Option<NatPolicy>,
     /// The routes of the main table that leave by the vif, but for the kernel's own.
     pub routes: Vec<HostRoute>,
-    /// Of the guest's addresses, those to which another interface than the guest's own has a route.
+    /// Of the guest's addresses, those to which another interface than the guest's own has a route, or that hold one of
+    /// the host's own.
     pub others: Vec<(IpNet, HostRoute)>,
+    /// The host's default routes, but for those by the guest's own interfaces: their routers' addresses are no guest's.
+    pub defaults: Vec<HostRoute>,
+    /// Of a guest about which nobody says anything, the addresses on its link that the host has a route to already, be
+    /// it to a network that they are of.
+    pub within: Vec<(IpAddr, HostRoute)>,
     /// Whether the guest has another interface to the same address: its vif and its tap.
     pub shared: bool,
     /// Of the guest's addresses, those that the host answers for on the uplink.
     pub proxies: Vec<IpAddr>,
+    /// Proxy entries of xennet's own, and their links, of addresses that the vif still has routes to and shall have no more.
+    pub left: Vec<(LinkRef, IpAddr)>,
     /// The settings of [`VifTarget::sysctls`], as far as this kernel has them.
     pub sysctls: BTreeMap<Sysctl, String>,
 }
@@ -127,10 +135,7 @@ impl VifTarget {
                 made.warnings.push(Warning::NoIpv6 { link: name.clone(), prefix: net });
                 continue;
             }
-            let host = match self.mode {
-                Mode::Nat => super::nat::router(net.addr(), routed.nat.as_ref()),
-                _ => routed.source.map(IpAddr::from).filter(|_| net.addr().is_ipv4()),
-            };
+            let host = self.host(net.addr(), routed);
             made.address(host);
             let mut route = Route::new(net, NextHop::link(0));
             route.hops.iter_mut().for_each(|hop| hop.index = None);
@@ -168,17 +173,41 @@ impl VifTarget {
                 return Err(PlanError::NotAllowed { ip, networks, place });
             }
         }
-        match seen.others.first() {
-            Some((ip, route)) => Err(PlanError::AddressTaken {
-                ip: *ip,
-                vif: self.name.clone(),
-                owner: match (route.route.kind, route.links.first()) {
-                    (RouteKind::Unicast, Some(link)) => link.name.to_string(),
-                    _ => "the host itself".to_owned(),
-                },
-                route: route.to_string(),
-            }),
-            None => Ok(()),
+        if let Some((ip, route)) = seen.within.first() {
+            let (vif, route) = (self.name.clone(), route.to_string());
+            return Err(PlanError::NetworkTaken { ip: *ip, vif, route });
+        }
+        let taken = |ip, owner, route: &HostRoute| PlanError::AddressTaken {
+            ip,
+            vif: self.name.clone(),
+            owner,
+            route: route.to_string(),
+        };
+        if let Some((ip, route)) = seen.others.first() {
+            let owner = match (route.route.kind, route.links.first()) {
+                (RouteKind::Unicast, Some(link)) => link.name.to_string(),
+                _ => "the host itself".to_owned(),
+            };
+            return Err(taken(*ip, owner, route));
+        }
+        // Behind the guest, or as the host's own address, a router is nobody's.
+        let hosts = destinations.iter().filter_map(|net| self.host(net.addr(), seen));
+        let all: Vec<IpNet> = destinations.iter().copied().chain(hosts.map(IpNet::from)).collect();
+        for route in &seen.defaults {
+            for router in route.route.hops.iter().filter_map(|hop| hop.via) {
+                if let Some(ip) = all.iter().find(|net| net.contains(&router)) {
+                    return Err(taken(*ip, format!("the host's router {router}"), route));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The host's own address on the link of a guest with this one.
+    fn host(&self, guest: IpAddr, seen: &RoutedSnapshot) -> Option<IpAddr> {
+        match self.mode {
+            Mode::Nat => super::nat::router(guest, seen.nat.as_ref()),
+            _ => seen.source.map(IpAddr::from).filter(|_| guest.is_ipv4()),
         }
     }
 
@@ -227,6 +256,9 @@ impl Routed<'_> {
         let made = || self.seen.routes.iter().filter(|route| target.made(route));
         for route in made().filter(|route| !stays(route)) {
             plan.push(Change::RouteDelete { route: route.clone(), again: route.clone() });
+        }
+        for (link, address) in &self.seen.left {
+            plan.push(Change::ProxyDelete { link: link.clone(), address: *address });
         }
         let mut to = Setter { plan, link: link.reference() };
         let up = shape.make(&mut to, target, link, seen);
@@ -334,8 +366,11 @@ impl RoutedSnapshot {
             nat: None,
             routes: Vec::new(),
             others: Vec::new(),
+            defaults: Vec::new(),
+            within: Vec::new(),
             shared: false,
             proxies: Vec::new(),
+            left: Vec::new(),
             sysctls: BTreeMap::new(),
         }
     }
