@@ -119,6 +119,7 @@ fn a_failure_after_the_port_takes_it_back() {
     let moved = dom0.xennet("vif online 1.0 bridge=br1");
     assert_eq!(moved.code, Some(1));
     assert_eq!((ovs.ports("br0").len(), ovs.ports("br1").len()), (1, 0), "{}", moved.stderr);
+    assert!(dom0.netns.link("vif1.0").to_string().contains("\"UP\""), "it was cut off");
 }
 
 #[test]

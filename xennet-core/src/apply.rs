@@ -84,10 +84,13 @@ impl<'a> Apply<'a> {
         let mut all = self.run_all(&undone);
         // Open vSwitch gives a device that it lets go of the flags that it last knew of it, and UP may be one of them.
         if undone.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
+            let up =
+                |change: &&Change| matches!(change, Change::LinkSet { set: LinkSet::Up(_), .. });
+            let last = undone.iter().rfind(up);
             let down = |change: &&Change| {
                 matches!(change, Change::LinkSet { set: LinkSet::Up(false), .. })
             };
-            all = all.and(self.run_all(undone.iter().filter(down)));
+            all = all.and(self.run_all(last.filter(down)));
         }
         match all {
             Ok(()) => first,
