@@ -56,7 +56,7 @@ pub struct GuardedPort {
     pub allowed: Vec<(NftSet, NftElement)>,
 }
 
-/// What the guard of one port lacks, or has too much.
+/// What the guard of one port lacks, or has left of a vif that is gone.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct GuardFault {
@@ -94,7 +94,9 @@ impl<'n> Guard<'n> {
     }
 
     /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is
-    /// left of vifs that are gone. Empty when all is as it should be.
+    /// left of vifs that are gone. Empty when none of that is found.
+    ///
+    /// An element that somebody else adds for a vif, which allows it more, is not seen: a port is looked up by its record.
     ///
     /// An error without XenStore, and when it or the kernel does not answer. That one vif's guard cannot be planned is
     /// a [fault](GuardFault::repair).
