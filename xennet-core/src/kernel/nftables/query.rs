@@ -1,3 +1,6 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
 use netlink_packet_core::NLM_F_DUMP;
 
 use super::explain::NO_RIGHTS;
@@ -6,7 +9,7 @@ use super::{Nftables, chain, element, rule, set, table};
 use crate::kernel::attributes::{be32, find, u16};
 use crate::kernel::error::{Error, ErrorKind};
 use crate::kernel::request::READ_ATTEMPTS;
-use crate::types::{NftChain, NftElement, NftFamily, NftRule, NftSet, NftTable};
+use crate::types::{NftChain, NftElement, NftFamily, NftKey, NftRule, NftSet, NftTable};
 
 impl Nftables {
     /// The number that the ruleset of this network namespace has until the next batch changes it, whoever's that is.
@@ -87,7 +90,7 @@ impl Nftables {
     ) -> Result<Vec<NftElement>, Error> {
         let doing =
             |error: Error| error.doing(format!("nft list set {family} {table} {}", set.name));
-        for _ in 0..READ_ATTEMPTS {
+        for attempt in 0..READ_ATTEMPTS {
             let mut question = Messages::default();
             let kind = (element::NFT_MSG_GETSETELEM, NLM_F_DUMP);
             element::all(&mut question, kind, family, table, set);
@@ -97,9 +100,13 @@ impl Nftables {
             let found = self.dump(question, element::NFT_MSG_NEWSETELEM, decode);
             let pieces = none_if_missing(found).map_err(doing)?;
             let generation = pieces.first().map(|(generation, _)| *generation);
-            if pieces.iter().all(|(of, _)| Some(*of) == generation) {
-                return Ok(pieces.into_iter().flat_map(|(_, elements)| elements).collect());
+            let same = pieces.iter().all(|(of, _)| Some(*of) == generation);
+            let elements: Vec<_> = pieces.into_iter().flat_map(|(_, elements)| elements).collect();
+            if same && !is_torn(set, &elements) {
+                return Ok(elements);
             }
+            // A table of 10,000 new elements grows for some ten milliseconds.
+            std::thread::sleep(Duration::from_millis(attempt.into()));
         }
         Err(doing(Error::of(ErrorKind::Changing, "the set changed while it was read")))
     }
@@ -123,6 +130,15 @@ impl Nftables {
         let found = self.connection.dump(question.into_bytes()?, nf_tables(answer), decode);
         found.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS))
     }
+}
+
+/// Whether some element is there twice, as happens while the kernel gives a set a larger table: it counts how many it
+/// has listed, in an order that changes meanwhile, and for each that it lists again it leaves another one out.
+fn is_torn(set: &NftSet, elements: &[NftElement]) -> bool {
+    // An interval that begins where another ends has its key.
+    let is_plain = !set.key.iter().any(|part| matches!(part, NftKey::Other { .. }));
+    let mut seen = HashSet::with_capacity(elements.len());
+    is_plain && !elements.iter().all(|element| seen.insert(&element.key))
 }
 
 /// That there is no such table or set is an answer.
