@@ -91,6 +91,12 @@ fn costs(dom0: &Dom0, ip: &str) -> [Cost; 2] {
     let traced = plugged_and_unplugged(&|command| {
         let traced = strace::traced(command);
         traced.outcome.succeeded();
+        if std::env::var_os("SHOW").is_some() {
+            for call in &traced.calls {
+                eprintln!("CALL {call}");
+            }
+            eprintln!("----");
+        }
         assert_one_process(&traced);
         // Nobody asks for Open vSwitch where the bridge is a Linux bridge.
         assert!(!traced.calls.iter().any(|call| call.contains("db.sock")));

@@ -116,10 +116,6 @@ impl<'a> Apply<'a> {
         ovs(self.ovs, &self.ovs_socket)
     }
 
-    pub(crate) fn nft(&mut self) -> Result<&mut Nftables, kernel::Error> {
-        nft(self.nft)
-    }
-
     /// A refused setting may still have had an effect: a port that cannot join a bridge has left its old one, and of a
     /// request without an answer nobody knows.
     fn restore(&mut self, refused: &Change) {

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use crate::apply::{Apply, again_while_overtaken};
 use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
-use crate::plan::guard::only_owners;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning};
 use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
-use crate::{Dom0Network, Error, dhcp, guard};
+use crate::{Dom0Network, Error, dhcp};
 
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
 /// for taking everything back, and for telling why.
@@ -302,11 +301,11 @@ impl<'n> Vif<'n> {
         let mut apply = Apply::new(self.net, deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
             let after = look_again(&mut apply, &self.target, config, seen, uplink.as_ref(), index)?;
-            // Whatever is still to be done was accepted and ignored. But `down` only makes way for it, and an address
-            // that is no longer this vif's was given to another one meanwhile.
+            // Whatever is still to be done was accepted and ignored. But `down` only makes way for it; and a batch of
+            // nftables is all or nothing, so that its acknowledgement says what there is to say.
             let ignored = |change: &&Change| match change {
                 Change::LinkSet { set, .. } => *set != LinkSet::Up(false),
-                Change::Nft { batch, .. } => !only_owners(batch),
+                Change::Nft { .. } => false,
                 _ => true,
             };
             match self.target.online(config, &after)?.kernel().find(ignored) {
@@ -384,12 +383,6 @@ fn look_again(
     seen.iptables = look::iptables(target, config, &seen.policy)?;
     if let Some(file) = &mut seen.dhcp {
         file.text = dhcp::read(&file.path)?;
-    }
-    if let Some(before) = seen.guard.take() {
-        let entry = target.guard(config, &seen);
-        let family = target.family();
-        seen.guard =
-            Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.owner())?);
     }
     Ok(seen)
 }

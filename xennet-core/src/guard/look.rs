@@ -5,6 +5,9 @@ use crate::kernel::Nftables;
 use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs};
 use crate::types::{IfName, NftElement, NftFamily, NftSet, VifId};
 
+/// Elements, each with its set.
+type Elements = Vec<(NftSet, NftElement)>;
+
 /// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
 /// `owner` is the vif whose addresses go with them; none for a tap, which has none of its own.
 ///
@@ -21,21 +24,22 @@ pub(crate) fn look(
     // and the kernel says so.
     const ATTEMPTS: u32 = 100;
     for _ in 1..ATTEMPTS {
-        let seen = look_once(nft, family, entry, ports, owner)?;
-        if entry.is_none() || nft.generation()? == seen.generation {
+        let (seen, at_once) = look_once(nft, family, entry, ports, owner)?;
+        if entry.is_none() || at_once || nft.generation()? == seen.generation {
             return Ok(seen);
         }
     }
-    look_once(nft, family, entry, ports, owner)
+    Ok(look_once(nft, family, entry, ports, owner)?.0)
 }
 
+/// And whether it is known that nobody changed the ruleset meanwhile.
 fn look_once(
     nft: &mut Nftables,
     family: NftFamily,
     entry: Option<&GuardEntry>,
     ports: &[IfName],
     owner: Option<VifId>,
-) -> Result<GuardSnapshot, Error> {
+) -> Result<(GuardSnapshot, bool), Error> {
     let mut seen = GuardSnapshot::default();
     if entry.is_some() {
         // Before all else: what is read later may be newer than this, but not older.
@@ -44,70 +48,88 @@ fn look_once(
     seen.table = nft.table(family, GuardLayout::TABLE)?;
     if seen.table.is_none() {
         seen.bridge_names = entry.is_some() && family == NftFamily::Bridge && nft.bridge_names()?;
-        return Ok(seen);
+        return Ok((seen, false));
     }
     if entry.is_none() {
         // Where there is no table there is nothing to take away, and this one need not be known.
         seen.generation = nft.generation()?;
-    } else {
-        seen.sets = nft.sets(family, GuardLayout::TABLE)?;
-        seen.chains = nft.chains(family, GuardLayout::TABLE)?;
-        seen.rules = nft.rules(family, GuardLayout::TABLE)?;
-    }
-    if let Some(entry) = entry {
-        seen = entry.compare(seen);
     }
     // Of a table that is not the guard's, the plan will say so.
-    let Ok(layout) = seen.layout(family) else { return Ok(seen) };
-    let layout = entry.map_or(layout.clone(), |entry| entry.layout(layout));
-    let mut wanted = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
+    let Ok(layout) = seen.layout(family) else { return Ok((seen, false)) };
+    let fits =
+        |whole: &GuardLayout| entry.is_none_or(|entry| entry.layout(whole.clone()) == *whole);
+    let mut asked = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
+    asked.extend(ports.iter().map(GuardLayout::port));
+    let (found, seal) = find_sealed(nft, family, asked, seen.generation)?;
+    seen.present = found;
+    seen.whole = seal.and_then(|seal| GuardLayout::of_seal(family, &seal)).filter(fits);
+    let sealed = seen.whole.is_some();
+    if !sealed && (entry.is_some() || !seen.present.is_empty()) {
+        seen.sets = nft.sets(family, GuardLayout::TABLE)?;
+    }
+    if let Some(entry) = entry.filter(|_| !sealed) {
+        seen.chains = nft.chains(family, GuardLayout::TABLE)?;
+        seen.rules = nft.rules(family, GuardLayout::TABLE)?;
+        seen = entry.compare(seen);
+    }
+    let mut old = Vec::new();
     for port in ports {
         let (set, question) = GuardLayout::port(port);
-        let found = nft.find(family, GuardLayout::TABLE, &[(&set, &question)])?;
-        let Some(record) = found.into_iter().flatten().next() else { continue };
+        let is_record =
+            |(of, element): &&(NftSet, NftElement)| *of == set && element.key == question.key;
+        let Some((_, record)) = seen.present.iter().find(is_record) else { continue };
         match GuardEntry::from_record(port.clone(), record.comment.as_deref().unwrap_or_default()) {
-            Ok(old) => wanted.extend(old.elements(&layout)),
+            Ok(old) if Some(&old) == entry => {}
+            Ok(entry) => old.extend(entry.elements(&layout)),
             // Too long to be recorded whole, or written by somebody else.
-            Err(_) => wanted.extend(all_of(nft, family, port, owner)?),
+            Err(_) => old.extend(all_of(nft, family, port, owner)?),
         }
     }
-    seen.present = find(nft, family, wanted)?;
-    Ok(seen)
-}
-
-/// The same after a change: elements are read back, and the rules too if they were part of it.
-pub(crate) fn look_again(
-    nft: &mut Nftables,
-    family: NftFamily,
-    entry: Option<&GuardEntry>,
-    before: GuardSnapshot,
-    owner: Option<VifId>,
-) -> Result<GuardSnapshot, Error> {
-    let Some(entry) = entry else {
-        let present = find(nft, family, before.present)?;
-        return Ok(GuardSnapshot { present, ..before });
-    };
-    if !entry.is_laid_out(&before)? {
-        return look(nft, family, Some(entry), std::slice::from_ref(&entry.port), owner);
+    old.retain(|old| !seen.present.iter().any(|known| is_same(old, known)));
+    let at_once = sealed && old.is_empty();
+    if !old.is_empty() {
+        seen.present.extend(find(nft, family, old)?);
     }
-    let layout = entry.layout(before.layout(family)?);
-    let questions = before.present.iter().cloned().chain(entry.elements(&layout)).collect();
-    let present = find(nft, family, questions)?;
-    Ok(GuardSnapshot { present, ..before })
+    Ok((seen, at_once))
 }
 
 /// Those of these elements that there are, as they are, each once.
-fn find(
-    nft: &mut Nftables,
-    family: NftFamily,
-    mut elements: Vec<(NftSet, NftElement)>,
-) -> Result<Vec<(NftSet, NftElement)>, Error> {
-    elements.sort_by(|one, other| (&one.0.name, &one.1.key).cmp(&(&other.0.name, &other.1.key)));
-    elements.dedup_by(|one, other| (&one.0.name, &one.1.key) == (&other.0.name, &other.1.key));
+fn find(nft: &mut Nftables, family: NftFamily, mut elements: Elements) -> Result<Elements, Error> {
+    tidy(&mut elements);
     let questions: Vec<_> = elements.iter().map(|(set, element)| (set, element)).collect();
     let found = nft.find(family, GuardLayout::TABLE, &questions)?;
-    let present = elements.iter().zip(found);
-    Ok(present.filter_map(|((set, _), found)| Some((set.clone(), found?))).collect())
+    Ok(present(elements, found))
+}
+
+/// The same, and the seal of this generation, if there is one and the ruleset still had this generation when all was found.
+fn find_sealed(
+    nft: &mut Nftables,
+    family: NftFamily,
+    mut elements: Elements,
+    generation: u32,
+) -> Result<(Elements, Option<NftElement>), Error> {
+    tidy(&mut elements);
+    elements.push(GuardLayout::seal_at(generation));
+    let questions: Vec<_> = elements.iter().map(|(set, element)| (set, element)).collect();
+    let (mut found, then) = nft.find_and_date(family, GuardLayout::TABLE, &questions)?;
+    // The last that was asked for: if it was found, it was the last that was found.
+    let seal = found.pop().flatten().filter(|_| then.map(u32::from) == Some(generation & 0xffff));
+    Ok((present(elements, found), seal))
+}
+
+/// Each once.
+fn tidy(elements: &mut Elements) {
+    elements.sort_by(|one, other| (&one.0.name, &one.1.key).cmp(&(&other.0.name, &other.1.key)));
+    elements.dedup_by(|one, other| is_same(one, other));
+}
+
+fn is_same(one: &(NftSet, NftElement), other: &(NftSet, NftElement)) -> bool {
+    (&one.0.name, &one.1.key) == (&other.0.name, &other.1.key)
+}
+
+/// Those that were found, as they are.
+fn present(asked: Elements, found: Vec<Option<NftElement>>) -> Elements {
+    asked.into_iter().zip(found).filter_map(|((set, _), found)| Some((set, found?))).collect()
 }
 
 /// Every element of a port and of its vif, found by looking through all sets.
@@ -116,7 +138,7 @@ fn all_of(
     family: NftFamily,
     port: &IfName,
     owner: Option<VifId>,
-) -> Result<Vec<(NftSet, NftElement)>, Error> {
+) -> Result<Elements, Error> {
     let ports = std::slice::from_ref(port);
     let mut all = Vec::new();
     for set in nft.sets(family, GuardLayout::TABLE)? {

@@ -1,7 +1,7 @@
 mod look;
 mod show;
 
-pub(crate) use look::{look, look_again};
+pub(crate) use look::look;
 
 use std::time::Instant;
 

@@ -30,8 +30,8 @@ pub(super) fn list(
             message.nest(NFTA_LIST_ELEM, |message| {
                 put_key(message, set, element);
                 if kind == NFT_MSG_NEWSETELEM {
-                    let comment = element.comment.as_deref();
-                    userdata::put_comment(message, NFTA_SET_ELEM_USERDATA, comment);
+                    let (comment, note) = (element.comment.as_deref(), &element.note);
+                    userdata::put(message, NFTA_SET_ELEM_USERDATA, comment, note);
                 }
             });
             count += 1;
@@ -117,11 +117,9 @@ fn one(element: &[u8], set: &NftSet) -> Option<NftElement> {
             NftExpr::Counter(counter) => Some(counter),
             _ => None,
         });
-    Some(NftElement {
-        key,
-        comment: find(element, NFTA_SET_ELEM_USERDATA).and_then(userdata::comment),
-        counter,
-    })
+    let userdata = find(element, NFTA_SET_ELEM_USERDATA).unwrap_or_default();
+    let (comment, note) = (userdata::comment(userdata), userdata::note(userdata));
+    Some(NftElement { key, comment, note, counter })
 }
 
 /// A key's parts; bytes that do not suit the set's type stay bytes.
@@ -157,7 +155,7 @@ fn typed(value: &[u8], key: NftKey) -> Option<NftValue> {
 }
 
 const IFNAMSIZ: usize = 16;
-/// An attribute has at most 65535 bytes, and an element (a key of 64, a comment of 128) far less than 5000.
+/// An attribute has at most 65535 bytes, and an element (a key of 64, a comment and a note of 256) far less than 5000.
 const LIST_ROOM: usize = 60_000;
 
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;

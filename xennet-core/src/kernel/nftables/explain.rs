@@ -148,6 +148,7 @@ fn why(batch: &NftBatch, command: &NftCommand, errno: i32, place: Option<Place>)
         }
         (
             NftCommand::SetDelete { .. }
+            | NftCommand::SetFlush { .. }
             | NftCommand::ElementsAdd { .. }
             | NftCommand::ElementsDelete { .. },
             libc::ENOENT,

@@ -4,6 +4,7 @@ use netlink_packet_core::NLMSG_ERROR;
 
 use super::explain::NO_RIGHTS;
 use super::message::{Messages, malformed, nf_tables};
+use super::table::generation;
 use super::{Nftables, element};
 use crate::kernel::answer::{extended_ack, kernel_words, messages};
 use crate::kernel::attributes;
@@ -24,16 +25,29 @@ impl Nftables {
         table: &str,
         questions: &[(&NftSet, &NftElement)],
     ) -> Result<Vec<Option<NftElement>>, Error> {
+        Ok(self.find_and_date(family, table, questions)?.0)
+    }
+
+    /// The same, and the low half of the generation that the ruleset had when the last of those was found that are there.
+    pub(crate) fn find_and_date(
+        &mut self,
+        family: NftFamily,
+        table: &str,
+        questions: &[(&NftSet, &NftElement)],
+    ) -> Result<(Vec<Option<NftElement>>, Option<u16>), Error> {
         let mut found = Vec::with_capacity(questions.len());
+        let mut generation = None;
         for some in questions.chunks(AT_ONCE) {
-            found.extend(self.find_some(family, table, some).map_err(|error| {
+            let (some, later) = self.find_some(family, table, some).map_err(|error| {
                 let set = some.first().map(|(set, _)| set.name.as_str()).unwrap_or_default();
                 error
                     .explain(libc::EPERM, NO_RIGHTS)
                     .doing(format!("nft get element {family} {table} {set}"))
-            })?);
+            })?;
+            found.extend(some);
+            generation = later.or(generation);
         }
-        Ok(found)
+        Ok((found, generation))
     }
 
     fn find_some(
@@ -41,7 +55,7 @@ impl Nftables {
         family: NftFamily,
         table: &str,
         questions: &[(&NftSet, &NftElement)],
-    ) -> Result<Vec<Option<NftElement>>, Error> {
+    ) -> Result<(Vec<Option<NftElement>>, Option<u16>), Error> {
         let mut request = Messages::default();
         for (set, question) in questions {
             let kind = (element::NFT_MSG_GETSETELEM, 0);
@@ -61,7 +75,7 @@ impl Nftables {
         &mut self,
         request: &mut Messages,
         questions: &[(&NftSet, &NftElement)],
-    ) -> Result<Vec<Option<NftElement>>, Error> {
+    ) -> Result<(Vec<Option<NftElement>>, Option<u16>), Error> {
         let first = self.connection.numbers(u32::try_from(questions.len()).unwrap_or(u32::MAX));
         request.sequence(first);
         let socket = &mut self.connection.socket;
@@ -70,7 +84,8 @@ impl Nftables {
         let mut answers = Answers::new(questions, first);
         let outcome = loop {
             if answers.missing == 0 {
-                return answers.found();
+                let generation = answers.generation;
+                return Ok((answers.found()?, generation));
             }
             let taken = socket.receive(deadline).and_then(|datagram| answers.take(datagram));
             if let Err(error) = taken {
@@ -91,12 +106,14 @@ struct Answers<'a> {
     first: u32,
     found: Vec<Option<Result<Option<NftElement>, Error>>>,
     missing: usize,
+    /// The kernel puts it into whatever it says of its ruleset, and not into an error.
+    generation: Option<u16>,
 }
 
 impl<'a> Answers<'a> {
     fn new(questions: &'a [(&'a NftSet, &'a NftElement)], first: u32) -> Self {
         let (missing, found) = (questions.len(), vec![None; questions.len()]);
-        Self { questions, first, found, missing }
+        Self { questions, first, found, missing, generation: None }
     }
 
     fn take(&mut self, datagram: &[u8]) -> Result<(), Error> {
@@ -112,6 +129,7 @@ impl<'a> Answers<'a> {
             };
             *place = Some(if message.kind == nf_tables(element::NFT_MSG_NEWSETELEM) {
                 let elements = element::decode(message.body, set).ok_or_else(malformed)?;
+                self.generation = generation(message.body);
                 elements.into_iter().next().map(Some).ok_or_else(malformed)
             } else if message.kind == NLMSG_ERROR {
                 let errno = attributes::u32(message.body)

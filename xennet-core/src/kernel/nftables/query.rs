@@ -5,8 +5,9 @@ use netlink_packet_core::NLM_F_DUMP;
 
 use super::explain::NO_RIGHTS;
 use super::message::{Messages, nf_tables};
+use super::table::generation;
 use super::{Nftables, chain, element, rule, set, table};
-use crate::kernel::attributes::{be32, find, u16};
+use crate::kernel::attributes::{be32, find};
 use crate::kernel::error::{Error, ErrorKind};
 use crate::kernel::request::READ_ATTEMPTS;
 use crate::types::{NftChain, NftElement, NftFamily, NftKey, NftRule, NftSet, NftTable};
@@ -96,7 +97,7 @@ impl Nftables {
             element::all(&mut question, kind, family, table, set);
             // The kernel does not say of itself that elements changed while they were read. Each piece of the answer
             // bears the ruleset's generation, though.
-            let decode = |body: &[u8]| Some((u16(body.get(2..)?)?, element::decode(body, set)?));
+            let decode = |body: &[u8]| Some((generation(body)?, element::decode(body, set)?));
             let found = self.dump(question, element::NFT_MSG_NEWSETELEM, decode);
             let pieces = none_if_missing(found).map_err(doing)?;
             let generation = pieces.first().map(|(generation, _)| *generation);

@@ -1,5 +1,6 @@
 use netlink_packet_core::NLM_F_CREATE;
 
+use super::element::NFT_MSG_DELSETELEM;
 use super::expr;
 use super::message::Messages;
 use super::table::split;
@@ -30,6 +31,13 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, set: &
 
 pub(super) fn delete(message: &mut Messages, family: NftFamily, table: &str, set: &str) {
     message.begin(NFT_MSG_DELSET, 0, family);
+    message.text(NFTA_SET_TABLE, table);
+    message.text(NFTA_SET_NAME, set);
+}
+
+/// Without a list of them, all elements are meant.
+pub(super) fn flush(message: &mut Messages, family: NftFamily, table: &str, set: &str) {
+    message.begin(NFT_MSG_DELSETELEM, 0, family);
     message.text(NFTA_SET_TABLE, table);
     message.text(NFTA_SET_NAME, set);
 }

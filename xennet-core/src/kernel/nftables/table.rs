@@ -33,6 +33,12 @@ pub(super) fn split(body: &[u8]) -> Option<(NftFamily, &[u8])> {
     Some((NftFamily::from_number(family)?, attributes))
 }
 
+/// The low half of the generation that the ruleset had when this was said of it.
+pub(super) fn generation(body: &[u8]) -> Option<u16> {
+    let [_, _, high, low] = *body.first_chunk()?;
+    Some(u16::from_be_bytes([high, low]))
+}
+
 pub(super) fn decode(body: &[u8]) -> Option<NftTable> {
     let (family, attributes) = split(body)?;
     let flags = find(attributes, NFTA_TABLE_FLAGS).and_then(be32).unwrap_or_default();

@@ -6,25 +6,55 @@ use crate::kernel::attributes::text;
 
 /// Adds a comment, if there is one, as an attribute of this type.
 pub(super) fn put_comment(message: &mut Messages, kind: u16, comment: Option<&str>) {
-    let Some(comment) = comment else { return };
-    if comment.contains('\0') {
-        message.flaw("a comment with a NUL in it");
+    put(message, kind, comment, &[]);
+}
+
+/// Adds a comment and a note, as far as there are any, as an attribute of this type.
+pub(super) fn put(message: &mut Messages, kind: u16, comment: Option<&str>, note: &[u8]) {
+    let mut userdata = Vec::new();
+    if let Some(comment) = comment {
+        if comment.contains('\0') {
+            message.flaw("a comment with a NUL in it");
+        }
+        // The limit is nft's: it shows no longer one.
+        let Ok(length @ ..=128) = u8::try_from(comment.len().saturating_add(1)) else {
+            message.flaw("a comment of more than 127 bytes");
+            return;
+        };
+        userdata.extend([COMMENT, length]);
+        userdata.extend(comment.as_bytes());
+        userdata.push(0);
     }
-    // The limit is nft's: it shows no longer one.
-    let Ok(length @ ..=128) = u8::try_from(comment.len().saturating_add(1)) else {
-        message.flaw("a comment of more than 127 bytes");
-        return;
-    };
-    message.put(kind, &[&[COMMENT, length], comment.as_bytes(), &[0]].concat());
+    if !note.is_empty() {
+        // With the longest comment it fills what the kernel keeps (256 bytes) nearly.
+        let Ok(length @ ..=120) = u8::try_from(note.len()) else {
+            message.flaw("a note of more than 120 bytes");
+            return;
+        };
+        userdata.extend([NOTE, length]);
+        userdata.extend(note);
+    }
+    if !userdata.is_empty() {
+        message.put(kind, &userdata);
+    }
 }
 
 /// The comment in an attribute's value; what is not UTF-8 of it is shown as U+FFFD.
 pub(super) fn comment(userdata: &[u8]) -> Option<String> {
+    find(userdata, COMMENT).map(text)
+}
+
+/// The note in an attribute's value; empty where there is none.
+pub(super) fn note(userdata: &[u8]) -> Vec<u8> {
+    find(userdata, NOTE).unwrap_or_default().to_vec()
+}
+
+fn find(userdata: &[u8], wanted: u8) -> Option<&[u8]> {
     let mut rest = userdata;
     while let [kind, length, tail @ ..] = rest {
         let (value, after) = tail.split_at_checked(usize::from(*length))?;
-        if *kind == COMMENT {
-            return Some(text(value));
+        if *kind == wanted {
+            return Some(value);
         }
         rest = after;
     }
@@ -33,6 +63,8 @@ pub(super) fn comment(userdata: &[u8]) -> Option<String> {
 
 /// The type is the same for tables, rules and elements.
 const COMMENT: u8 = 0;
+/// None of nft's: it passes over what it does not know.
+const NOTE: u8 = 0x58;
 
 #[cfg(test)]
 mod tests {

@@ -73,6 +73,7 @@ impl GuardLayout {
             by_port("any_protocol", false),
             by_port("dhcp_servers", false),
             by_port("routers", false),
+            seals(),
         ];
         for version in [Version::V4, Version::V6] {
             for length in self.lengths(version) {
@@ -123,6 +124,39 @@ impl GuardLayout {
         (by_port("ports", true), NftElement::new([NftValue::IfName(port.clone())]))
     }
 
+    /// The element that says of a table that it has all that this layout has, and as it should be. It is true while the
+    /// ruleset has this generation, for whoever changes anything changes that too.
+    ///
+    /// None when it has more lengths of prefixes than there is room for.
+    pub(super) fn seal(&self, generation: u32) -> Option<(NftSet, NftElement)> {
+        let (set, mut element) = Self::seal_at(generation);
+        let count4 = u8::try_from(self.lengths4.len()).ok()?;
+        element.note = vec![VERSION, self.bridge_names.into(), count4];
+        element.note.extend(self.lengths4.iter().chain(&self.lengths6));
+        (element.note.len() <= 120).then_some((set, element))
+    }
+
+    /// The same as a question: its key is the generation alone.
+    pub(crate) fn seal_at(generation: u32) -> (NftSet, NftElement) {
+        let key = NftValue::Other(generation.to_be_bytes().into());
+        (seals(), NftElement::new([key]))
+    }
+
+    /// The layout that a seal was set for; none when it is of another version's, or a copy of one: what it says is in a
+    /// note, which `nft` does not copy, for the generations of another boot are others.
+    pub(crate) fn of_seal(family: NftFamily, seal: &NftElement) -> Option<Self> {
+        let [VERSION, bridge_names, count4, lengths @ ..] = seal.note.as_slice() else {
+            return None;
+        };
+        let (lengths4, lengths6) = lengths.split_at_checked(usize::from(*count4))?;
+        Some(Self {
+            family,
+            bridge_names: *bridge_names != 0,
+            lengths4: lengths4.iter().copied().collect(),
+            lengths6: lengths6.iter().copied().collect(),
+        })
+    }
+
     /// The lengths of one version's prefixes, longest first: the closest prefix decides.
     pub(super) fn lengths(&self, version: Version) -> impl Iterator<Item = u8> {
         match version {
@@ -154,6 +188,9 @@ impl GuardLayout {
 const PRIORITY: i32 = -300;
 
 const COMMENT: &str = "xennet guard 1";
+
+/// Of sets, chains and rules as they follow from the rest of a layout. A seal bears it.
+const VERSION: u8 = 1;
 
 const HOST_WIDE: &str = ", addresses owned host-wide";
 
@@ -197,6 +234,14 @@ pub(super) fn by_port(name: &str, counter: bool) -> NftSet {
 pub(super) fn macs() -> NftSet {
     set("macs", [NftKey::IfName, NftKey::EtherAddr])
 }
+
+/// The generations of the ruleset at which the table was known to be whole.
+pub(super) fn seals() -> NftSet {
+    set("whole", [NftKey::Other { kind: TYPE_MARK, length: 4 }])
+}
+
+/// nft's number for `type mark`.
+const TYPE_MARK: u32 = 19;
 
 fn set<const N: usize>(name: &str, key: [NftKey; N]) -> NftSet {
     NftSet { name: name.to_owned(), key: key.into(), counter: false }

@@ -19,7 +19,7 @@ pub use entry::GuardEntry;
 pub use explain::{Explanation, explain};
 pub use frame::{Ethernet, Frame, Packet, Payload};
 pub use layout::GuardLayout;
-pub use plan::{GuardSnapshot, belongs, only_owners, remove};
+pub use plan::{GuardSnapshot, belongs, remove};
 
 #[cfg(test)]
 mod tests;

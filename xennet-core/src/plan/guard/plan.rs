@@ -1,5 +1,5 @@
 use super::entry::{owned_by, reserved_for};
-use super::{GuardEntry, GuardLayout};
+use super::{GuardEntry, GuardLayout, layout};
 use crate::config::GuardLevel;
 use crate::plan::{Change, PlanError};
 use crate::types::{
@@ -21,8 +21,8 @@ pub struct GuardSnapshot {
     pub chains: Vec<NftChain>,
     /// Its rules, chain by chain in their order.
     pub rules: Vec<NftRule>,
-    /// What sets, chains and rules were compared with, and found to be; none when they are something else, or were not
-    /// compared yet. See [`GuardEntry::compare`].
+    /// What sets, chains and rules are, by a seal or because they were [compared](GuardEntry::compare); none when they are
+    /// something else, or were not compared yet. Where a seal says it, they need not have been read.
     pub whole: Option<GuardLayout>,
     /// Whether the kernel knows `meta ibrname`; only a new table asks.
     pub bridge_names: bool,
@@ -34,6 +34,9 @@ pub struct GuardSnapshot {
 impl GuardSnapshot {
     /// How the table is laid out, or would be if it were made now; an error when it is not the guard's.
     pub fn layout(&self, family: NftFamily) -> Result<GuardLayout, PlanError> {
+        if let Some(whole) = &self.whole {
+            return Ok(whole.clone());
+        }
         let Some(table) = &self.table else {
             return Ok(GuardLayout::new(family, self.bridge_names));
         };
@@ -60,7 +63,9 @@ impl GuardEntry {
         let present: Vec<_> = seen
             .present
             .iter()
-            .filter(|(set, _)| sets.contains(set) && seen.sets.contains(set))
+            .filter(|(set, _)| {
+                sets.contains(set) && (seen.whole.is_some() || seen.sets.contains(set))
+            })
             .collect();
         let wanted = self.elements(&layout);
         let same = |a: &(NftSet, NftElement), b: &(NftSet, NftElement)| {
@@ -83,17 +88,14 @@ impl GuardEntry {
                 edit.add.push(new);
             }
         }
-        Ok(edit.change(layout.family, seen.generation, commands))
+        // Not without those that have become untrue: who deletes an element waits for it (some 10 ms, when he closes his
+        // socket), and whoever unplugs a vif deletes some anyway.
+        let seal = layout.seal(next(seen.generation)).into_iter().map(add).collect();
+        Ok(edit.change(layout.family, seen.generation, commands, seal))
     }
 
-    /// Whether the table is there for it, with all sets, chains and rules: then [`install`](Self::install) only changes
-    /// elements.
-    pub fn is_laid_out(&self, seen: &GuardSnapshot) -> Result<bool, PlanError> {
-        let layout = self.layout(seen.layout(self.family())?);
-        Ok(structure(&layout, seen).is_empty())
-    }
-
-    /// Notes whether the table [is laid out](Self::is_laid_out) for it, so that all that follows need not compare again.
+    /// Notes whether the table is there for it, with all sets, chains and rules: then [`install`](Self::install) only
+    /// changes elements.
     #[must_use]
     pub fn compare(&self, mut seen: GuardSnapshot) -> GuardSnapshot {
         if let Ok(layout) = seen.layout(self.family()) {
@@ -128,7 +130,23 @@ pub fn remove(
             }
         }
     }
-    edit.change(family, seen.generation, Vec::new())
+    let mut seals = Vec::new();
+    if seen.whole.is_some() || seen.sets.contains(&layout::seals()) {
+        seals.push(NftCommand::SetFlush { set: layout::seals().name });
+        let seal = seen.whole.as_ref().and_then(|whole| whole.seal(next(seen.generation)));
+        seals.extend(seal.map(add));
+    }
+    edit.change(family, seen.generation, Vec::new(), seals)
+}
+
+/// The generation that the ruleset has after the next batch: only in a batch that is the next one does a seal of it
+/// become true, and in any other it was never.
+fn next(generation: u32) -> u32 {
+    generation.wrapping_add(1).max(1)
+}
+
+fn add((set, element): (NftSet, NftElement)) -> NftCommand {
+    NftCommand::ElementsAdd { set, elements: vec![element] }
 }
 
 /// Whether an element is one of these ports', or an address of that vif's: for who has to look through whole sets,
@@ -138,16 +156,6 @@ pub fn belongs(set: &NftSet, element: &NftElement, ports: &[IfName], owner: Opti
         return owner.is_some_and(|owner| is_of(element, owner));
     }
     matches!(element.key.first(), Some(NftValue::IfName(name)) if ports.contains(name))
-}
-
-/// Whether a batch changes nothing but who owns which address: a guest is held to its own by other sets.
-pub fn only_owners(batch: &NftBatch) -> bool {
-    batch.commands.iter().all(|command| match command {
-        NftCommand::ElementsAdd { set, .. } | NftCommand::ElementsDelete { set, .. } => {
-            is_owned(set)
-        }
-        _ => false,
-    })
 }
 
 /// Whether it is a set of addresses that have an owner, rather than one of ports and what is theirs.
@@ -173,6 +181,7 @@ impl Edit {
         family: NftFamily,
         generation: u32,
         mut commands: Vec<NftCommand>,
+        seals: Vec<NftCommand>,
     ) -> Option<Change> {
         // An address that was ours may be another's by then; and elements are deleted by their key, whoever's they are.
         let for_this_ruleset =
@@ -182,6 +191,7 @@ impl Edit {
         if commands.is_empty() {
             return None;
         }
+        commands.extend(seals);
         let back = Self { delete: self.add, add: self.delete };
         let batch = |generation, commands| NftBatch {
             family,

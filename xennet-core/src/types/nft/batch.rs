@@ -95,6 +95,11 @@ pub enum NftCommand {
         /// The elements; only their keys matter.
         elements: Vec<NftElement>,
     },
+    /// `flush set`: takes all its elements, of which there may be none.
+    SetFlush {
+        /// The set's name.
+        set: String,
+    },
 }
 
 impl NftFamily {
@@ -173,6 +178,7 @@ impl NftBatch {
             NftCommand::ElementsDelete { set, elements } => {
                 format!("delete element {at} {} {{ {} }}", set.name, list(elements))
             }
+            NftCommand::SetFlush { set } => format!("flush set {at} {set}"),
         }
     }
 }

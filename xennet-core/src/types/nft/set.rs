@@ -46,6 +46,9 @@ pub struct NftElement {
     pub key: Vec<NftValue>,
     /// What it says of itself, in at most 127 bytes.
     pub comment: Option<String>,
+    /// What xennet keeps with it, in at most 120 bytes: `nft` neither shows nor saves it, so that a ruleset that was
+    /// saved and loaded again has lost it.
+    pub note: Vec<u8>,
     /// What it has counted; only ever read.
     pub counter: Option<NftCounter>,
 }
@@ -69,7 +72,7 @@ pub enum NftValue {
 impl NftElement {
     /// An element without a comment.
     pub fn new(key: impl IntoIterator<Item = NftValue>) -> Self {
-        Self { key: key.into_iter().collect(), comment: None, counter: None }
+        Self { key: key.into_iter().collect(), comment: None, note: Vec::new(), counter: None }
     }
 
     /// The same element with a comment.

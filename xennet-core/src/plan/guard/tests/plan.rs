@@ -20,7 +20,7 @@ impl Kernel {
     }
 
     fn apply(&mut self, batch: &NftBatch) {
-        let GuardSnapshot { table, sets, chains, rules, present, .. } = &mut self.seen;
+        let GuardSnapshot { generation, table, sets, chains, rules, present, .. } = &mut self.seen;
         let at = |present: &[(NftSet, NftElement)], set: &NftSet, element: &NftElement| {
             present.iter().position(|(s, e)| s == set && e.key == element.key)
         };
@@ -57,9 +57,14 @@ impl Kernel {
                         present.remove(at(present, &set, &element).expect("ENOENT"));
                     }
                 }
+                NftCommand::SetFlush { set } => {
+                    assert!(sets.iter().any(|other| other.name == set));
+                    present.retain(|(of, _)| of.name != set);
+                }
                 NftCommand::TableDelete => unreachable!(),
             }
         }
+        *generation += 1;
     }
 
     /// Plans, makes, and sees that there is nothing left to do.
@@ -93,10 +98,25 @@ impl Kernel {
             .seen
             .present
             .iter()
+            .filter(|(set, _)| set.name != "whole")
             .map(|(set, element)| format!("{} {element}", set.name))
             .collect();
         all.sort();
         all
+    }
+
+    /// The generations that are sealed.
+    fn seals(&self) -> Vec<String> {
+        let seals = self.seen.present.iter().filter(|(set, _)| set.name == "whole");
+        seals.map(|(_, element)| element.to_string()).collect()
+    }
+
+    /// The layout by the seal of this generation, as it is looked for.
+    fn sealed(&self) -> Option<GuardLayout> {
+        let (set, question) = GuardLayout::seal_at(self.seen.generation);
+        let mut present = self.seen.present.iter();
+        let (_, seal) = present.find(|(of, element)| *of == set && element.key == question.key)?;
+        GuardLayout::of_seal(NftFamily::Bridge, seal)
     }
 }
 
@@ -141,9 +161,67 @@ fn the_next_one_brings_its_elements_only() {
          add element bridge xennet macs { \"vif2.0\" . 00:16:3e:00:00:02 }; \
          add element bridge xennet ip4_32 { \"vif2.0\" . 10.0.0.6 }; \
          add element bridge xennet ip6_128 { \"vif2.0\" . fe80::216:3eff:fe00:2 }; \
-         add element bridge xennet owned4_32 { \"xenbr0\" . 10.0.0.6 comment \"vif2.0\" }"
+         add element bridge xennet owned4_32 { \"xenbr0\" . 10.0.0.6 comment \"vif2.0\" }; \
+         add element bridge xennet whole { 0x00000009 }"
     );
     assert_eq!(batches(change).0.generation, None);
+}
+
+#[test]
+fn a_seal_saves_reading_the_rules_until_somebody_changes_anything() {
+    let mut kernel = Kernel::new();
+    kernel.install(&small(GuardLevel::Strict));
+    let sealed = |kernel: &Kernel| GuardSnapshot {
+        whole: kernel.sealed(),
+        sets: Vec::new(),
+        chains: Vec::new(),
+        rules: Vec::new(),
+        ..kernel.seen.clone()
+    };
+    let next = GuardEntry { ip: "10.0.0.6".parse().unwrap(), ..neighbour() };
+    let asked = GuardSnapshot { present: Vec::new(), ..sealed(&kernel) };
+    let (by_seal, undo) = batches(next.install(&asked).unwrap().unwrap());
+    assert_eq!(batches(next.install(&kernel.seen_by(&next)).unwrap().unwrap()).0, by_seal);
+    kernel.apply(&by_seal);
+    assert_eq!(kernel.sealed(), Some(next.layout(GuardLayout::new(NftFamily::Bridge, true))));
+    assert_eq!(kernel.seals().len(), 2, "one that is deleted would be waited for");
+    let id = VifId { domid: 2, devid: 0 };
+    let removed = batches(remove(NftFamily::Bridge, id, false, &sealed(&kernel)).unwrap()).0;
+    // Another batch between the look and this one: then it is sealed for a generation that is over.
+    let mut overtaken = kernel.clone();
+    overtaken.seen.generation += 1;
+    overtaken.apply(&removed);
+    assert_eq!((overtaken.seals().len(), overtaken.sealed()), (1, None));
+    let mut undone = kernel.clone();
+    undone.apply(&undo);
+    assert_eq!(undone.sealed(), None);
+    // Who cannot tell that the table is whole takes the seals, and sets none.
+    let mut unknown = kernel.clone();
+    let id = VifId { domid: 1, devid: 0 };
+    unknown.apply(&batches(remove(NftFamily::Bridge, id, false, &kernel.seen).unwrap()).0);
+    assert_eq!(unknown.seals(), [""; 0]);
+    kernel.apply(&removed);
+    assert_eq!(kernel.seals(), ["0x0000000a"]);
+    assert!(kernel.sealed().is_some());
+}
+
+#[test]
+fn what_a_seal_stands_for_has_a_version() {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    let lengths = "10.0.0.0/8 2001:db8::/32".parse().unwrap();
+    let lengths = GuardEntry { ip: lengths, ..entry(GuardLevel::Strict) };
+    for (family, bridge_names) in
+        [(NftFamily::Bridge, true), (NftFamily::Bridge, false), (NftFamily::Inet, false)]
+    {
+        let layout = lengths.layout(GuardLayout::new(family, bridge_names));
+        let all = format!("{:?} {:?} {:?}", layout.sets(), layout.chains(), layout.rules());
+        for byte in all.bytes() {
+            sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    // Sets, chains or rules are not what they were: then VERSION in layout.rs must not be what it was either, or seals of
+    // the last version are taken for this one's.
+    assert_eq!(sum, 12_006_151_705_923_288_880);
 }
 
 #[test]
@@ -271,7 +349,7 @@ fn a_new_prefix_length_brings_its_sets_and_keeps_the_elements() {
     let before = kernel.shown();
     let next = GuardEntry { ip: "10.9.0.0/16".parse().unwrap(), ..neighbour() };
     let batch = kernel.install(&next);
-    assert_eq!(batch.generation, Some(7));
+    assert_eq!(batch.generation, Some(8));
     assert!(kernel.seen.sets.iter().any(|set| set.name == "ip4_16"));
     assert!(before.iter().all(|line| kernel.shown().contains(line)));
     // The first one's plans do not take the other's lengths away.
