@@ -102,9 +102,14 @@ fn costs(dom0: &Dom0, ip: &str) -> [Cost; 2] {
         assert!(!traced.calls.iter().any(|call| call.contains("db.sock")));
         Cost { calls: traced.count(), received: traced.received(), ..none() }
     });
-    let counted = plugged_and_unplugged(&|command| Cost {
-        instructions: callgrind::counted(command).instructions,
-        ..none()
+    let counted = plugged_and_unplugged(&|command| {
+        let c = callgrind::counted(command);
+        if std::env::var_os("SHOW").is_some() {
+            static N: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+            let n = N.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            fs::write(format!("/tmp/w/cg.{n}"), &c.record).unwrap();
+        }
+        Cost { instructions: c.instructions, ..none() }
     });
     let mut peaks =
         plugged_and_unplugged(&|command| Cost { memory: peak::measured(command), ..none() });

@@ -1,5 +1,6 @@
 //! The only step with effects: makes the changes of a plan, and takes them back when one fails.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
@@ -23,7 +24,7 @@ pub(crate) struct Apply<'a> {
     ovs: &'a mut Option<Ovsdb>,
     ovs_socket: PathBuf,
     store: Option<&'a mut XenStore>,
-    done: Vec<Change>,
+    done: Vec<Cow<'a, Change>>,
     /// When the first hook was started.
     hooks_began: Option<Instant>,
     deadline: Instant,
@@ -45,16 +46,16 @@ impl<'a> Apply<'a> {
     }
 
     /// Makes the changes in order, up to the first that fails.
-    pub(crate) fn run<'c>(
+    pub(crate) fn run(
         &mut self,
-        changes: impl IntoIterator<Item = &'c Change>,
+        changes: impl IntoIterator<Item = &'a Change>,
     ) -> Result<(), Error> {
         for change in changes {
             if let Err(error) = self.make(change) {
                 self.restore(change);
                 return Err(error);
             }
-            self.done.push(change.clone());
+            self.done.push(Cow::Borrowed(change));
         }
         Ok(())
     }
@@ -79,8 +80,11 @@ impl<'a> Apply<'a> {
 
     /// Takes everything back, last change first. The first error stays the one that is reported.
     pub(crate) fn undo(mut self, first: Error) -> Error {
-        let undone: Vec<Change> =
-            std::mem::take(&mut self.done).iter().rev().filter_map(Change::undo).collect();
+        let undone: Vec<Change> = std::mem::take(&mut self.done)
+            .iter()
+            .rev()
+            .filter_map(|change| change.undo())
+            .collect();
         let mut all = self.run_all(&undone);
         // Open vSwitch gives a device that it lets go of the flags that it last knew of it, and UP may be one of them.
         if undone.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
@@ -100,12 +104,12 @@ impl<'a> Apply<'a> {
 
     /// The changes that were made, for whoever decides later whether they stay.
     pub(crate) fn into_done(self) -> Vec<Change> {
-        self.done
+        self.done.into_iter().map(Cow::into_owned).collect()
     }
 
     /// Takes up changes that were made before.
     pub(crate) fn resume(net: &'a mut Dom0Network, done: Vec<Change>, deadline: Instant) -> Self {
-        Self { done, ..Self::new(net, deadline) }
+        Self { done: done.into_iter().map(Cow::Owned).collect(), ..Self::new(net, deadline) }
     }
 
     pub(crate) fn kernel(&mut self) -> &mut Kernel {

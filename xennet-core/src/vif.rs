@@ -301,11 +301,9 @@ impl<'n> Vif<'n> {
         let mut apply = Apply::new(self.net, deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
             let after = look_again(&mut apply, &self.target, config, seen, uplink.as_ref(), index)?;
-            // Whatever is still to be done was accepted and ignored. But `down` only makes way for it; and a batch of
-            // nftables is all or nothing, so that its acknowledgement says what there is to say.
+            // Whatever is still to be done was accepted and ignored. But `down` only makes way for it.
             let ignored = |change: &&Change| match change {
                 Change::LinkSet { set, .. } => *set != LinkSet::Up(false),
-                Change::Nft { .. } => false,
                 _ => true,
             };
             match self.target.online(config, &after)?.kernel().find(ignored) {
@@ -365,6 +363,9 @@ fn look_again(
     }
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
+    if let Some(guard) = &mut seen.guard {
+        guard.settled = true;
+    }
     let bridge = link.master;
     seen.routed = match seen.routed.take() {
         Some(before) => Some(routed::look_again(kernel, target, config, Some(&link), before)?),

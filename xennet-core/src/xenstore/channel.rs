@@ -37,8 +37,9 @@ pub(super) struct Request<'a> {
     more: Cow<'a, [u8]>,
 }
 
-/// The payload of the answer to one request, or why there is none.
-type Answer = Result<Vec<u8>, Error>;
+/// The payload of the answer to one request, or why there is none. Most that there is none is that there is no such node,
+/// and nobody wants the words for that.
+type Answer = Result<Vec<u8>, ErrorKind>;
 
 impl Channel {
     pub(super) fn new(connection: Connection) -> Self {
@@ -64,9 +65,7 @@ impl Channel {
     ) -> Result<Vec<Answer>, Error> {
         for request in requests {
             self.usable(request)?;
-            request
-                .check(self.connection.payload_max())
-                .map_err(|kind| Error::new(request.to_string(), kind))?;
+            request.check(self.connection.payload_max()).map_err(|kind| request.failed(kind))?;
         }
         let mut answers = Vec::with_capacity(requests.len());
         let mut rest = requests;
@@ -99,7 +98,7 @@ impl Channel {
     /// The error for an answer that makes no sense. What it answers is over, so the connection stays.
     pub(super) fn senseless(request: &Request<'_>, answer: &[u8]) -> Error {
         let what = format!("XenStore answered \"{}\"", answer.escape_ascii());
-        Error::new(request.to_string(), ErrorKind::Protocol { what })
+        request.failed(ErrorKind::Protocol { what })
     }
 
     /// How many of these may be on their way at once.
@@ -129,12 +128,12 @@ impl Channel {
         let asked = Instant::now();
         let mut slots: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut outcome = self.connection.send(&packets);
-        if let (Err(ErrorKind::System { errno }), [request], false) =
+        if let (Err(ErrorKind::System { errno }), [_], false) =
             (&outcome, requests, self.connection.pipelines())
         {
             // The kernel asks for a watch itself, and what XenStore said is what `write()` says; nothing is on its way.
             let refused = ErrorKind::Refused { errno: *errno };
-            answers.push(Err(Error::new(request.to_string(), refused)));
+            answers.push(Err(refused));
             return Ok(());
         }
         while outcome.is_ok() && slots.contains(&None) {
@@ -173,7 +172,7 @@ impl Channel {
             return Err(ErrorKind::Protocol { what });
         }
         *slot = Some(match packet.op {
-            Op::ERROR => Err(Error::new(request.to_string(), refusal(&packet.payload))),
+            Op::ERROR => Err(refusal(&packet.payload)),
             _ => Ok(packet.payload),
         });
         Ok(())
@@ -272,6 +271,11 @@ impl<'a> Request<'a> {
             return Err(ErrorKind::Invalid { errno: libc::E2BIG, why });
         }
         Ok(())
+    }
+
+    /// The error that it met with.
+    pub(super) fn failed(&self, kind: ErrorKind) -> Error {
+        Error::new(self.to_string(), kind)
     }
 
     fn encode(&self, req_id: u32, tx_id: u32, out: &mut Vec<u8>) {

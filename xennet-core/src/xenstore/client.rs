@@ -78,7 +78,12 @@ impl XenStore {
     pub fn read_many(&mut self, paths: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>> {
         let requests: Vec<_> =
             paths.iter().map(|path| Request::new(Op::READ, path.as_ref())).collect();
-        self.channel.exchange(self.tx_id, &requests)?.into_iter().map(present).collect()
+        let answers = self.channel.exchange(self.tx_id, &requests)?;
+        let value = |(answer, request): (_, &Request<'_>)| match answer {
+            Err(kind) if kind == NO_NODE => Ok(None),
+            answer => answer.map(Some).map_err(|kind| request.failed(kind)),
+        };
+        answers.into_iter().zip(&requests).map(value).collect()
     }
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
@@ -98,10 +103,11 @@ impl XenStore {
             .iter()
             .map(|(path, value)| Request::new(Op::WRITE, path.as_ref()).with(value.as_ref()))
             .collect();
-        self.channel
-            .exchange(self.tx_id, &requests)?
+        let answers = self.channel.exchange(self.tx_id, &requests)?;
+        answers
             .into_iter()
-            .try_for_each(|answer| answer.map(drop))
+            .zip(&requests)
+            .try_for_each(|(answer, request)| answer.map(drop).map_err(|kind| request.failed(kind)))
     }
 
     /// Makes an empty node, and its parents where they are missing; nothing when it is there.
@@ -227,7 +233,8 @@ impl XenStore {
 
     fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
         let mut answers = self.channel.exchange(self.tx_id, slice::from_ref(request))?;
-        answers.pop().expect("one answer to one request")
+        let answer = answers.pop().expect("one answer to one request");
+        answer.map_err(|kind| request.failed(kind))
     }
 
     /// A list of children that does not fit into one packet, as it was at one moment.
@@ -328,10 +335,12 @@ impl Drop for Scope<'_> {
 fn present<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(error) if *error.kind() == (ErrorKind::Refused { errno: libc::ENOENT }) => Ok(None),
+        Err(error) if *error.kind() == NO_NODE => Ok(None),
         Err(error) => Err(error),
     }
 }
+
+const NO_NODE: ErrorKind = ErrorKind::Refused { errno: libc::ENOENT };
 
 /// The one text of an answer, with its NUL or, as oxenstored has it for some, without.
 fn one_text(answer: &[u8]) -> Option<String> {

@@ -44,6 +44,11 @@ pub(super) fn flush(message: &mut Messages, family: NftFamily, table: &str, chai
     message.text(rule::NFTA_RULE_CHAIN, chain);
 }
 
+/// Whether it is a chain that packets enter by themselves.
+pub(super) fn is_base(body: &[u8]) -> bool {
+    split(body).is_some_and(|(_, attributes)| find(attributes, NFTA_CHAIN_HOOK).is_some())
+}
+
 /// A chain and its table.
 ///
 /// None for a chain at a hook that has no name here, which no kernel has up to now: it is no chain without a hook.

@@ -67,7 +67,7 @@ impl Nftables {
     pub fn base_chains(&mut self) -> Result<Vec<(NftFamily, String, NftChain)>, Error> {
         let mut question = Messages::default();
         question.begin_any(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP);
-        let decode = |body: &[u8]| chain::decode(body).filter(|(_, _, chain)| chain.hook.is_some());
+        let decode = |body: &[u8]| chain::is_base(body).then(|| chain::decode(body)).flatten();
         self.dump(question, chain::NFT_MSG_NEWCHAIN, decode)
             .map_err(|error| error.doing("nft list chains"))
     }

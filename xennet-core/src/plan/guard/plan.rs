@@ -29,6 +29,9 @@ pub struct GuardSnapshot {
     /// The elements that there are of those that are wanted, and of those that the port's old record (or that of its
     /// old name) speaks of.
     pub present: Vec<(NftSet, NftElement)>,
+    /// Whether what was planned from this has been carried out, so that there is nothing left to do. An acknowledged batch
+    /// needs no looking: all of it was done.
+    pub settled: bool,
 }
 
 impl GuardSnapshot {
@@ -53,20 +56,19 @@ impl GuardEntry {
     ///
     /// The table, and chains that are not as they should be, come in the same batch: there is no moment in between.
     pub fn install(&self, seen: &GuardSnapshot) -> Result<Option<Change>, PlanError> {
+        if seen.settled {
+            return Ok(None);
+        }
         if self.policy.level == GuardLevel::Off {
             return Ok(remove(self.family(), self.owner, false, seen));
         }
         let layout = self.layout(seen.layout(self.family())?);
         let commands = structure(&layout, seen);
         // A set of another shape is made anew, and what was in it is gone.
-        let sets = layout.sets();
-        let present: Vec<_> = seen
-            .present
-            .iter()
-            .filter(|(set, _)| {
-                sets.contains(set) && (seen.whole.is_some() || seen.sets.contains(set))
-            })
-            .collect();
+        let kept = |set: &NftSet| {
+            seen.whole.is_some() || seen.sets.contains(set) && layout.sets().contains(set)
+        };
+        let present: Vec<_> = seen.present.iter().filter(|(set, _)| kept(set)).collect();
         let wanted = self.elements(&layout);
         let same = |a: &(NftSet, NftElement), b: &(NftSet, NftElement)| {
             a.0.name == b.0.name && a.1.key == b.1.key
@@ -114,6 +116,9 @@ pub fn remove(
     reserve: bool,
     seen: &GuardSnapshot,
 ) -> Option<Change> {
+    if seen.settled {
+        return None;
+    }
     let mut edit = Edit::default();
     for (set, element) in &seen.present {
         let delete = (set.clone(), element.clone());
@@ -187,12 +192,12 @@ impl Edit {
         let for_this_ruleset =
             !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
         let generation = for_this_ruleset.then_some(generation);
+        let back = Self { delete: self.add.clone(), add: self.delete.clone() };
         commands.extend(self.commands());
         if commands.is_empty() {
             return None;
         }
         commands.extend(seals);
-        let back = Self { delete: self.add, add: self.delete };
         let batch = |generation, commands| NftBatch {
             family,
             table: GuardLayout::TABLE.to_owned(),
@@ -204,24 +209,24 @@ impl Edit {
     }
 
     /// First what goes: an element whose comment changes is in both.
-    fn commands(&self) -> Vec<NftCommand> {
-        let delete = by_set(&self.delete)
+    fn commands(self) -> Vec<NftCommand> {
+        let delete = by_set(self.delete)
             .into_iter()
             .map(|(set, elements)| NftCommand::ElementsDelete { set, elements });
-        let add = by_set(&self.add)
+        let add = by_set(self.add)
             .into_iter()
             .map(|(set, elements)| NftCommand::ElementsAdd { set, elements });
         delete.chain(add).collect()
     }
 }
 
-fn by_set(elements: &[(NftSet, NftElement)]) -> Vec<(NftSet, Vec<NftElement>)> {
+fn by_set(elements: Vec<(NftSet, NftElement)>) -> Vec<(NftSet, Vec<NftElement>)> {
     let mut sets: Vec<(NftSet, Vec<NftElement>)> = Vec::new();
     for (set, element) in elements {
-        let element = NftElement { counter: None, ..element.clone() };
+        let element = NftElement { counter: None, ..element };
         match sets.iter_mut().find(|(other, _)| other.name == set.name) {
             Some((_, elements)) => elements.push(element),
-            None => sets.push((set.clone(), vec![element])),
+            None => sets.push((set, vec![element])),
         }
     }
     sets
