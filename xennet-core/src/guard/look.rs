@@ -40,19 +40,12 @@ fn look_once(
     ports: &[IfName],
     owner: Option<VifId>,
 ) -> Result<(GuardSnapshot, bool), Error> {
-    let mut seen = GuardSnapshot::default();
-    if entry.is_some() {
-        // Before all else: what is read later may be newer than this, but not older.
-        seen.generation = nft.generation()?;
-    }
-    seen.table = nft.table(family, GuardLayout::TABLE)?;
+    // Before all else: what is read later may be newer than this generation, but not older.
+    let (generation, table) = nft.generation_and_table(family, GuardLayout::TABLE)?;
+    let mut seen = GuardSnapshot { generation, table, ..GuardSnapshot::default() };
     if seen.table.is_none() {
         seen.bridge_names = entry.is_some() && family == NftFamily::Bridge && nft.bridge_names()?;
         return Ok((seen, false));
-    }
-    if entry.is_none() {
-        // Where there is no table there is nothing to take away, and this one need not be known.
-        seen.generation = nft.generation()?;
     }
     // Of a table that is not the guard's, the plan will say so.
     let Ok(layout) = seen.layout(family) else { return Ok((seen, false)) };

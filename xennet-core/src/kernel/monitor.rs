@@ -89,7 +89,6 @@ impl LinkMonitor {
             if left.is_zero() {
                 return Ok(false);
             }
-            self.socket.set_timeout(left)?;
             let heard = match self.socket.receive(deadline) {
                 Ok(datagram) => notifications(datagram, libc::RTM_NEWLINK)
                     .any(|body| link_decode::name(body) == Some(name.as_str().as_bytes())),

@@ -3,19 +3,28 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use netlink_sys::SocketAddr;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
+#[cfg(test)]
 use socket2::SockRef;
 
 use super::error::{Error, ErrorKind};
+use super::syscall::receive_several;
 
 /// A netlink socket that hears nobody but the kernel, and that never waits for ever.
 pub(super) struct Socket {
     inner: netlink_sys::Socket,
     buffer: Vec<u8>,
+    /// For several datagrams; empty until they are asked for.
+    pieces: Vec<u8>,
 }
 
 /// What the kernel fills at most in one piece of a dump, and more than any one message here.
 const BUFFER: usize = 32 * 1024;
+
+/// The most that one of several datagrams may have that are received at once.
+const SMALL: usize = 1024;
 
 /// What any socket may send at once.
 const USUAL: usize = 64 * 1024;
@@ -40,16 +49,7 @@ impl Socket {
         if groups != 0 {
             inner.bind(&SocketAddr::new(0, groups))?;
         }
-        let socket = Self { inner, buffer: Vec::with_capacity(BUFFER) };
-        socket.set_timeout(ANSWER_TIMEOUT)?;
-        Ok(socket)
-    }
-
-    /// How long one [`receive`](Self::receive) waits for something.
-    pub(super) fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        // The kernel takes zero for "for ever".
-        let timeout = timeout.max(Duration::from_millis(1));
-        Ok(SockRef::from(&self.inner).set_read_timeout(Some(timeout))?)
+        Ok(Self { inner, buffer: Vec::with_capacity(BUFFER), pieces: Vec::new() })
     }
 
     /// Makes room for a request of so many bytes: more than the socket may send at once is refused (`EMSGSIZE`).
@@ -76,46 +76,73 @@ impl Socket {
 
     /// The next datagram from the kernel.
     pub(super) fn receive(&mut self, deadline: Instant) -> Result<&[u8], Error> {
-        self.receive_with(libc::MSG_TRUNC, Some(deadline))?;
-        Ok(&self.buffer)
-    }
-
-    fn receive_with(&mut self, flags: i32, deadline: Option<Instant>) -> Result<(), Error> {
-        loop {
-            self.buffer.clear();
-            match self.inner.recv_from(&mut self.buffer, flags) {
-                // Any privileged process can send to us; only the kernel is port 0.
-                Ok((_, from)) if from.port_number() != 0 => {}
-                Ok((length, _)) if length > self.buffer.len() => {
-                    return Err(Error::of(
-                        ErrorKind::Truncated,
-                        format!("an answer of {length} bytes, room for {}", self.buffer.len()),
-                    ));
-                }
-                Ok(_) => return Ok(()),
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR) => {}
-                    Some(libc::EAGAIN) => {
-                        return Err(Error::of(ErrorKind::TimedOut, "the kernel gave no answer"));
-                    }
-                    Some(libc::ENOBUFS) => {
-                        return Err(Error::of(ErrorKind::Lost, "the kernel's answer was lost"));
-                    }
-                    _ => return Err(error.into()),
-                },
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::of(ErrorKind::TimedOut, "the kernel gave no answer"));
-            }
+        // The kernel answers before `send` returns, so there mostly is no need to wait.
+        while !self.take(libc::MSG_TRUNC | libc::MSG_DONTWAIT)? {
+            self.wait(deadline)?;
         }
+        Ok(&self.buffer)
     }
 
     /// The next datagram from the kernel, if one is there already.
     pub(super) fn receive_now(&mut self) -> Result<Option<&[u8]>, Error> {
-        match self.receive_with(libc::MSG_TRUNC | libc::MSG_DONTWAIT, None) {
-            Ok(()) => Ok(Some(&self.buffer)),
-            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
-            Err(error) => Err(error),
+        Ok(self.take(libc::MSG_TRUNC | libc::MSG_DONTWAIT)?.then_some(self.buffer.as_slice()))
+    }
+
+    /// The next datagrams, at least one and as many as one call brings, each handed to `each`. None may have more than
+    /// 1 KiB.
+    pub(super) fn receive_several(
+        &mut self,
+        deadline: Instant,
+        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.pieces.resize(8 * SMALL, 0);
+        loop {
+            let mut pieces: Vec<&mut [u8]> = self.pieces.chunks_exact_mut(SMALL).collect();
+            match receive_several(self.inner.as_fd(), &mut pieces) {
+                Ok(received) => {
+                    return received.zip(pieces).try_for_each(|((length, from), piece)| {
+                        match piece.get(..length) {
+                            // Any privileged process can send to us; only the kernel is port 0.
+                            _ if from != 0 => Ok(()),
+                            Some(datagram) => each(datagram),
+                            None => Err(truncated(length, SMALL)),
+                        }
+                    });
+                }
+                Err(error) if is_nothing(&error)? => self.wait(deadline)?,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Takes a datagram into the buffer; false when there is none.
+    fn take(&mut self, flags: i32) -> Result<bool, Error> {
+        loop {
+            self.buffer.clear();
+            match self.inner.recv_from(&mut self.buffer, flags) {
+                Ok((_, from)) if from.port_number() != 0 => {}
+                Ok((length, _)) if length > self.buffer.len() => {
+                    return Err(truncated(length, self.buffer.len()));
+                }
+                Ok(_) => return Ok(true),
+                Err(error) if is_nothing(&error)? => return Ok(false),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits until there is something; an error when the deadline comes first.
+    fn wait(&self, deadline: Instant) -> Result<(), Error> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::of(ErrorKind::TimedOut, "the kernel gave no answer"));
+        }
+        // Rounded up, or the last part of a millisecond would be spent in asking again and again.
+        let left = PollTimeout::try_from(left.as_millis().saturating_add(1));
+        let mut this = [PollFd::new(self.inner.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut this, left.unwrap_or(PollTimeout::MAX)) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(io::Error::from(errno).into()),
         }
     }
 
@@ -137,6 +164,20 @@ impl Socket {
     pub(super) fn shrink(&self) {
         SockRef::from(&self.inner).set_recv_buffer_size(0).unwrap();
     }
+}
+
+/// Whether an error says that nothing is there; false for one that is none.
+fn is_nothing(error: &io::Error) -> Result<bool, Error> {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Ok(true),
+        Some(libc::EINTR) => Ok(false),
+        Some(libc::ENOBUFS) => Err(Error::of(ErrorKind::Lost, "the kernel's answer was lost")),
+        errno => Err(io::Error::from_raw_os_error(errno.unwrap_or(libc::EIO)).into()),
+    }
+}
+
+fn truncated(length: usize, room: usize) -> Error {
+    Error::of(ErrorKind::Truncated, format!("an answer of {length} bytes, room for {room}"))
 }
 
 impl AsFd for Socket {

@@ -1,11 +1,11 @@
+use std::slice;
 use std::time::Instant;
 
 use netlink_packet_core::NLMSG_ERROR;
 
 use super::explain::NO_RIGHTS;
 use super::message::{Messages, malformed, nf_tables};
-use super::table::generation;
-use super::{Nftables, element};
+use super::{Nftables, element, table};
 use crate::kernel::answer::{extended_ack, kernel_words, messages};
 use crate::kernel::attributes;
 use crate::kernel::error::Error;
@@ -38,119 +38,105 @@ impl Nftables {
         let mut found = Vec::with_capacity(questions.len());
         let mut generation = None;
         for some in questions.chunks(AT_ONCE) {
-            let (some, later) = self.find_some(family, table, some).map_err(|error| {
+            let mut request = Messages::default();
+            for (set, question) in some {
+                let (kind, one) = ((element::NFT_MSG_GETSETELEM, 0), slice::from_ref(*question));
+                element::list(&mut request, kind, family, table, set, one);
+            }
+            let mut later = None;
+            let decode = |nth: usize, kind: u16, body: &[u8]| {
+                let (set, _) = some.get(nth).filter(|_| kind == element::NFT_MSG_NEWSETELEM)?;
+                later = table::generation(body);
+                element::decode(body, set)?.into_iter().next()
+            };
+            let elements = self.ask_several(&mut request, decode).map_err(|error| {
                 let set = some.first().map(|(set, _)| set.name.as_str()).unwrap_or_default();
-                error
-                    .explain(libc::EPERM, NO_RIGHTS)
-                    .doing(format!("nft get element {family} {table} {set}"))
+                error.doing(format!("nft get element {family} {table} {set}"))
             })?;
-            found.extend(some);
+            found.extend(elements);
             generation = later.or(generation);
         }
         Ok((found, generation))
     }
 
-    fn find_some(
-        &mut self,
-        family: NftFamily,
-        table: &str,
-        questions: &[(&NftSet, &NftElement)],
-    ) -> Result<(Vec<Option<NftElement>>, Option<u16>), Error> {
-        let mut request = Messages::default();
-        for (set, question) in questions {
-            let kind = (element::NFT_MSG_GETSETELEM, 0);
-            element::list(&mut request, kind, family, table, set, std::slice::from_ref(question));
-        }
-        for _ in 1..READ_ATTEMPTS {
-            match self.exchange(&mut request, questions) {
-                Err(error) if passes(&error) => {}
-                outcome => return outcome,
-            }
-        }
-        self.exchange(&mut request, questions)
-    }
-
-    /// Sends all questions at once, and reads one answer to each.
-    fn exchange(
+    /// Asks for several things at once: one answer per question, in their order; none where there is no such thing.
+    ///
+    /// `decode` is told which question it is, and the `NFT_MSG_*` and the body of the answer; none when that is no answer.
+    pub(super) fn ask_several<T>(
         &mut self,
         request: &mut Messages,
-        questions: &[(&NftSet, &NftElement)],
-    ) -> Result<(Vec<Option<NftElement>>, Option<u16>), Error> {
-        let first = self.connection.numbers(u32::try_from(questions.len()).unwrap_or(u32::MAX));
+        mut decode: impl FnMut(usize, u16, &[u8]) -> Option<T>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        for _ in 1..READ_ATTEMPTS {
+            match self.exchange_several(request, &mut decode) {
+                Err(error) if passes(&error) => {}
+                outcome => return outcome.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS)),
+            }
+        }
+        self.exchange_several(request, &mut decode)
+    }
+
+    fn exchange_several<T>(
+        &mut self,
+        request: &mut Messages,
+        decode: &mut Decode<'_, T>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        let count = request.count();
+        let first = self.connection.numbers(u32::try_from(count).unwrap_or(u32::MAX));
         request.sequence(first);
         let socket = &mut self.connection.socket;
         socket.send(request.bytes()?)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut answers = Answers::new(questions, first);
-        let outcome = loop {
-            if answers.missing == 0 {
-                let generation = answers.generation;
-                return Ok((answers.found()?, generation));
-            }
-            let taken = socket.receive(deadline).and_then(|datagram| answers.take(datagram));
+        let mut answers = Answers { first, found: Vec::new(), missing: count };
+        answers.found.resize_with(count, || None);
+        while answers.missing > 0 {
+            // None of them is long: the longest is an element, with a key of 64 bytes and 256 of words.
+            let taken = socket.receive_several(deadline, |datagram| answers.take(datagram, decode));
             if let Err(error) = taken {
-                break error;
+                socket.drain(deadline);
+                return Err(error);
             }
-        };
-        socket.drain(deadline);
-        Err(outcome)
+        }
+        answers.found.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()
     }
 }
+
+/// Which question it answers, its `NFT_MSG_*`, and its body.
+type Decode<'a, T> = dyn FnMut(usize, u16, &[u8]) -> Option<T> + 'a;
 
 /// More answers than this may not find room in the socket.
 const AT_ONCE: usize = 64;
 
 /// What is known so far of the answers to some questions.
-struct Answers<'a> {
-    questions: &'a [(&'a NftSet, &'a NftElement)],
+struct Answers<T> {
     first: u32,
-    found: Vec<Option<Result<Option<NftElement>, Error>>>,
+    found: Vec<Option<Result<Option<T>, Error>>>,
     missing: usize,
-    /// The kernel puts it into whatever it says of its ruleset, and not into an error.
-    generation: Option<u16>,
 }
 
-impl<'a> Answers<'a> {
-    fn new(questions: &'a [(&'a NftSet, &'a NftElement)], first: u32) -> Self {
-        let (missing, found) = (questions.len(), vec![None; questions.len()]);
-        Self { questions, first, found, missing, generation: None }
-    }
-
-    fn take(&mut self, datagram: &[u8]) -> Result<(), Error> {
+impl<T> Answers<T> {
+    fn take(&mut self, datagram: &[u8], decode: &mut Decode<'_, T>) -> Result<(), Error> {
         for message in messages(datagram) {
             let message = message.ok_or_else(malformed)?;
             let position = message.sequence.checked_sub(self.first);
             let position = position.and_then(|position| usize::try_from(position).ok());
             let Some(position) = position else { continue };
-            let (Some((set, _)), Some(place @ None)) =
-                (self.questions.get(position), self.found.get_mut(position))
-            else {
-                continue;
-            };
-            *place = Some(if message.kind == nf_tables(element::NFT_MSG_NEWSETELEM) {
-                let elements = element::decode(message.body, set).ok_or_else(malformed)?;
-                self.generation = generation(message.body);
-                elements.into_iter().next().map(Some).ok_or_else(malformed)
-            } else if message.kind == NLMSG_ERROR {
-                let errno = attributes::u32(message.body)
-                    .ok_or_else(malformed)?
-                    .cast_signed()
-                    .wrapping_neg();
-                if errno == libc::ENOENT {
-                    Ok(None)
-                } else {
-                    let words = extended_ack(&message).and_then(kernel_words);
-                    Err(Error::refused(errno, words))
+            let Some(place @ None) = self.found.get_mut(position) else { continue };
+            *place = Some(if message.kind == NLMSG_ERROR {
+                let errno = attributes::u32(message.body).ok_or_else(malformed)?;
+                match errno.cast_signed().wrapping_neg() {
+                    libc::ENOENT => Ok(None),
+                    errno => {
+                        let words = extended_ack(&message).and_then(kernel_words);
+                        Err(Error::refused(errno, words))
+                    }
                 }
             } else {
-                continue;
+                let found = decode(position, message.kind ^ nf_tables(0), message.body);
+                found.map(Some).ok_or_else(malformed)
             });
             self.missing -= 1;
         }
         Ok(())
-    }
-
-    fn found(self) -> Result<Vec<Option<NftElement>>, Error> {
-        self.found.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()
     }
 }

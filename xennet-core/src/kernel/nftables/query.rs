@@ -4,7 +4,7 @@ use std::time::Duration;
 use netlink_packet_core::NLM_F_DUMP;
 
 use super::explain::NO_RIGHTS;
-use super::message::{Messages, nf_tables};
+use super::message::{Messages, malformed, nf_tables};
 use super::table::generation;
 use super::{Nftables, chain, element, rule, set, table};
 use crate::kernel::attributes::{be32, find};
@@ -18,11 +18,35 @@ impl Nftables {
         let mut question = Messages::default();
         question.begin_any(NFT_MSG_GETGEN, 0);
         let decode = |body: &[u8]| find(body.get(4..)?, NFTA_GEN_ID).and_then(be32);
-        self.ask(question, NFT_MSG_NEWGEN, decode).map_err(|error| {
+        self.ask(question, NFT_MSG_NEWGEN, decode)
+            .map_err(|error| error.explain(libc::EINVAL, NO_NFTABLES).doing("nft generation"))
+    }
+
+    /// The [generation](Self::generation) and a [table](Self::table), asked for in one go: what the table says is not older.
+    pub(crate) fn generation_and_table(
+        &mut self,
+        family: NftFamily,
+        name: &str,
+    ) -> Result<(u32, Option<NftTable>), Error> {
+        let mut questions = Messages::default();
+        questions.begin_any(NFT_MSG_GETGEN, 0);
+        table::get(&mut questions, family, name);
+        let decode = |_, kind, body: &[u8]| match kind {
+            NFT_MSG_NEWGEN => Some((find(body.get(4..)?, NFTA_GEN_ID).and_then(be32), None)),
+            table::NFT_MSG_NEWTABLE => Some((None, table::decode(body))),
+            _ => None,
+        };
+        let answers = self.ask_several(&mut questions, decode).map_err(|error| {
             error
-                .explain(libc::EINVAL, "this kernel has no nftables (CONFIG_NF_TABLES)")
-                .doing("nft generation")
-        })
+                .explain(libc::EINVAL, NO_NFTABLES)
+                .doing(format!("nft list table {family} {name}"))
+        })?;
+        let (mut generation, mut found) = (None, None);
+        for (of_ruleset, table) in answers.into_iter().flatten() {
+            generation = generation.or(of_ruleset);
+            found = found.or(table);
+        }
+        Ok((generation.ok_or_else(malformed)?, found))
     }
 
     /// A table; none if there is no such. `nft list table FAMILY NAME`
@@ -151,6 +175,8 @@ pub(super) fn none_if_missing<T: Default>(found: Result<T, Error>) -> Result<T, 
         outcome => outcome,
     }
 }
+
+const NO_NFTABLES: &str = "this kernel has no nftables (CONFIG_NF_TABLES)";
 
 const NFT_MSG_NEWGEN: u16 = 15;
 const NFT_MSG_GETGEN: u16 = 16;
