@@ -49,7 +49,7 @@ pub fn bridge_nf(family: Family) -> Result<bool, Error> {
 /// A file of /proc that fits into one read, in one read: where its end is to be found out first, each costs two more
 /// system calls.
 pub(super) fn read_whole(path: &str) -> io::Result<String> {
-    let mut text = [0; 4096];
+    let mut text = [0; 512];
     let length = fs::File::open(path)?.read(&mut text)?;
     Ok(String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned())
 }
