@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::types::{IfName, Mtu, NftFamily, ParseError};
+use crate::types::{IfName, Mtu, NftFamily, ParseError, VlanId};
 
 /// Why no plan leads from what there is to what is wanted. Says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,21 @@ pub enum PlanError {
     /// A bridge of Open vSwitch must be named.
     #[error("bridge: none is set; set bridge= to a bridge of Open vSwitch")]
     NoSwitches,
+
+    /// A fake bridge of Open vSwitch is one VLAN, and another one is asked for.
+    #[error(
+        "vlan {asked}: {bridge} is VLAN {vlan} of {parent} and no other (a fake bridge); set bridge={parent}, or drop vlan="
+    )]
+    FakeBridge {
+        /// The bridge.
+        bridge: IfName,
+        /// The bridge that has its ports.
+        parent: IfName,
+        /// Its VLAN.
+        vlan: VlanId,
+        /// The VLANs that were asked for.
+        asked: String,
+    },
 
     /// Something is asked for that there is not on Open vSwitch.
     #[error(
@@ -404,7 +419,10 @@ impl PlanError {
             | Self::UplinkMissing { .. }
             | Self::NoWayOut { .. }
             | Self::NoGateway { .. } => libc::ENODEV,
-            Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
+            Self::NotABridge { .. }
+            | Self::ManyBridges { .. }
+            | Self::FakeBridge { .. }
+            | Self::NoMac { .. } => libc::EINVAL,
             Self::NameTaken { .. }
             | Self::PortTaken { .. }
             | Self::BridgeDiffers { .. }

@@ -41,8 +41,8 @@ impl Vif<'_> {
         self.look_at_guest(&mut switch)?;
         let mut device = Vec::new();
         if let Some(bridge) = &bridge {
-            device.extend(self.net.kernel.link(bridge)?);
-            let policy = self.net.config.switch(bridge);
+            device.extend(self.net.kernel.link(&bridge.name)?);
+            let policy = self.net.config.switch(&bridge.name);
             switch.wait_ovn = policy.and_then(|policy| policy.wait_ovn);
             let policing = policy.and_then(|policy| policy.policing);
             let guests = self.guests()?;
