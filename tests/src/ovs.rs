@@ -106,6 +106,11 @@ impl OpenVswitch {
         self.dir.join("db.sock")
     }
 
+    /// The process of `ovs-vswitchd`.
+    pub fn switch_pid(&self) -> u32 {
+        self.switch.id()
+    }
+
     /// Has `ovs-vswitchd` stand still.
     pub fn halt(&self) {
         signal(&self.switch, Signal::SIGSTOP);

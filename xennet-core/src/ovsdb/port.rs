@@ -15,8 +15,8 @@ use crate::types::{
 /// How long `ovs-vswitchd` may take to carry out what the database has. It takes milliseconds, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the end of a port is waited for: one that is yet to be carried out does nobody harm.
-const PATIENCE_FOR_END: Duration = Duration::from_secs(3);
+/// How long is waited for what can come later: the end of a port that does nobody harm, or its return.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 const PORT: [&str; 6] = ["_uuid", "name", "tag", "trunks", "vlan_mode", "protected"];
 
@@ -102,6 +102,24 @@ impl Ovsdb {
     /// Makes a port, and waits until the switch has it; one that the switch cannot have is deleted again.
     /// `ovs-vsctl add-port BRIDGE NAME ...`
     pub fn port_add(&mut self, port: &OvsPort, deadline: Instant) -> Result<(), Error> {
+        let patience = deadline.min(Instant::now() + PATIENCE);
+        self.port_insert(port, patience).inspect_err(|error| {
+            if error.follows_commit() {
+                // A switch that hangs is not waited for again: the database is told, and it will see.
+                let hangs = matches!(error.kind(), ErrorKind::NotApplied { .. });
+                let until = if hangs { Instant::now() } else { deadline };
+                let _ = self.port_delete(&port.name, until);
+            }
+        })
+    }
+
+    /// Makes a port again that was there before, and is to be there whatever comes: what the switch cannot carry out now,
+    /// the database has for later. `ovs-vsctl add-port BRIDGE NAME ...`
+    pub fn port_restore(&mut self, port: &OvsPort, deadline: Instant) -> Result<(), Error> {
+        self.port_insert(port, deadline.min(Instant::now() + SHORT_PATIENCE))
+    }
+
+    fn port_insert(&mut self, port: &OvsPort, deadline: Instant) -> Result<(), Error> {
         let OvsPort { bridge, name, .. } = port;
         let doing = format!("ovs-vsctl add-port {bridge} {name}");
         let (mut columns, mut interface) = (port_columns(port), interface_columns(port));
@@ -119,7 +137,7 @@ impl Ovsdb {
                 json!({ "op": "insert", "table": "Port", "uuid-name": "port", "row": columns }),
                 json!({ "op": "mutate", "table": "Bridge", "where": named(bridge), "mutations": add }),
             ],
-            deadline.min(Instant::now() + PATIENCE),
+            deadline,
         );
         match done {
             // That is how an operation `wait` says that it waits for something.
@@ -130,14 +148,7 @@ impl Ovsdb {
                 };
                 Err(Error::new(doing, kind))
             }
-            done => done.and_then(|()| self.check(&doing, port)).inspect_err(|error| {
-                if error.follows_commit() {
-                    // A switch that hangs is not waited for again: the database is told, and it will see.
-                    let hangs = matches!(error.kind(), ErrorKind::NotApplied { .. });
-                    let until = if hangs { Instant::now() } else { deadline };
-                    let _ = self.port_delete(name, until);
-                }
-            }),
+            done => done.and_then(|()| self.check(&doing, port)),
         }
     }
 
@@ -175,7 +186,7 @@ impl Ovsdb {
         self.change(
             &doing,
             &[json!({ "op": "mutate", "table": "Bridge", "where": holds, "mutations": delete })],
-            deadline.min(Instant::now() + PATIENCE_FOR_END),
+            deadline.min(Instant::now() + SHORT_PATIENCE),
         )
     }
 
