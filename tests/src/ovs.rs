@@ -58,6 +58,12 @@ impl OpenVswitch {
         succeed(vsctl(&self.dir).arg("--timeout=60").args(words))
     }
 
+    /// What `ovs-appctl` has `ovs-vswitchd` say.
+    pub fn appctl(&self, words: &[&str]) -> String {
+        let mut command = Command::new(unpacked("openvswitch-common/usr/bin/ovs-appctl"));
+        succeed(command.arg("-t").arg(self.dir.join("vswitchd.ctl")).args(words))
+    }
+
     /// One column of the row of that name, as `ovs-vsctl` prints it.
     pub fn get(&self, table: &str, name: &str, column: &str) -> String {
         self.vsctl(&["get", table, name, column]).trim().to_owned()
