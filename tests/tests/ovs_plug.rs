@@ -250,6 +250,19 @@ fn the_name_that_exists_wins() {
     dom0.xennet("vif online 1.0 bridge=br0").succeeded();
     assert_eq!(dom0.netns.link("vif1.0")["master"], Value::Null);
     assert_eq!(ovs.ports("br0"), ["vif1.0"]);
+    dom0.xennet("vif online 1.0 bridge=br0 vlan=10").succeeded();
+    // In both at once its frames would take both ways. One that cannot go stays as it was.
+    let before = ovs.port("vif1.0");
+    dom0.hook("fail.hook", "exit 1");
+    assert_eq!(dom0.xennet("vif online 1.0").code, Some(1));
+    assert_eq!((ovs.ports("br0"), ovs.port("vif1.0")), (vec!["vif1.0".to_owned()], before));
+    assert_eq!(dom0.netns.link("vif1.0")["master"], Value::Null);
+    assert!(dom0.netns.link("vif1.0").to_string().contains("\"UP\""), "it was cut off");
+    fs::remove_file(dom0.hook_dir().join("fail.hook")).unwrap();
+    dom0.xennet("vif online 1.0").succeeded();
+    assert_eq!(ovs.ports("br0").len(), 0);
+    assert_eq!(dom0.netns.link("vif1.0")["master"], "xenbr0");
+    unchanged(&dom0, "");
     dom0.boot(VifId { domid: 2, devid: 0 }, &[("bridge", "xenbr0.10")]);
     let refused = dom0.online(Script::Ours, VifId { domid: 2, devid: 0 });
     assert!(refused.stderr.contains("vlan 10p: xenbr0 is not VLAN-aware"), "{}", refused.stderr);

@@ -76,6 +76,18 @@ pub enum PlanError {
         advice: &'static str,
     },
 
+    /// The vif is a port of the kernel's datapath, and Open vSwitch has no port for it that is the vif's.
+    #[error(
+        "{link}: is a port of the datapath {datapath}, and of no port of its own in Open vSwitch; take it out with `ovs-vsctl \
+         del-port {link}`, or `ovs-dpctl del-if {datapath} {link}`"
+    )]
+    InDatapath {
+        /// The vif's interface.
+        link: IfName,
+        /// The datapath.
+        datapath: IfName,
+    },
+
     /// Open vSwitch has a port of the vif's name that is no vif's.
     #[error(
         "{name}: bridge {bridge} of Open vSwitch has a port of that name that is no vif's (its type is {kind:?}); it was left \
@@ -440,6 +452,7 @@ impl PlanError {
             }
             Self::NotRecorded { .. } => libc::ENOENT,
             Self::HasPorts { .. }
+            | Self::InDatapath { .. }
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }
             | Self::UplinkChanged { .. }

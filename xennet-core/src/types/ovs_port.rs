@@ -168,6 +168,11 @@ impl OvsPortNow {
         Self { port, kind: String::new(), ofport: None, error: None }
     }
 
+    /// Whether it is for a network device of the host's.
+    pub fn is_device(&self) -> bool {
+        ["", "system"].contains(&self.kind.as_str())
+    }
+
     /// Whether the switch passes frames through it.
     pub fn works(&self) -> bool {
         self.error.is_none() && self.ofport.is_some_and(|number| number > 0)

@@ -137,6 +137,30 @@ impl VifTarget {
             || marked == Some(self.name.as_str())
     }
 
+    /// What makes a vif leave Open vSwitch for something else. The port that works comes back when that fails.
+    pub(super) fn leave_switch(
+        &self,
+        plan: &mut Plan,
+        seen: &VifSnapshot,
+    ) -> Result<(), PlanError> {
+        let ports = seen.switch.iter().flat_map(|switch| &switch.ports);
+        // A name that the vif has, or that is its own, can be another kind of port all the same.
+        let own =
+            |now: &&OvsPortNow| self.owns_port(&now.port, seen.link.as_ref()) && now.is_device();
+        let before = plan.changes().len();
+        for now in ports.filter(own) {
+            let was = now.works().then(|| now.port.clone());
+            plan.push(Change::OvsPortDelete { name: now.port.name.clone(), was });
+        }
+        match (&seen.link, &seen.master) {
+            (Some(link), Some(master)) if is_datapath(master) && plan.changes().len() == before => {
+                let (link, datapath) = (link.name.clone(), master.name.clone());
+                Err(PlanError::InDatapath { link, datapath })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What takes the vif's ports out of Open vSwitch.
     pub(super) fn unswitch(&self, plan: &mut Plan, seen: &VifSnapshot) {
         let ports = seen.switch.iter().flat_map(|switch| &switch.ports);
@@ -182,7 +206,7 @@ impl SwitchPort<'_> {
             // A name that a guest's configuration chooses must not cost the host a port of its own.
             let vifs =
                 target.owns_port(&now.port, Some(link)) || now.port.external_ids.contains_key(MARK);
-            if !vifs || !["", "system"].contains(&now.kind.as_str()) {
+            if !vifs || !now.is_device() {
                 return Err(PlanError::PortTaken {
                     name: now.port.name.clone(),
                     bridge: now.port.bridge.clone(),

@@ -112,7 +112,29 @@ fn the_datapath_of_the_kernel_is_no_master_to_be_set() {
     assert!(plan(&seen, &keys).is_empty());
     let gone = port_target().offline(&config(&keys), &seen);
     assert_eq!(lines(&gone), ["link set dev vif3.0 down", "ovs-vsctl del-port vif3.0"]);
-    // But a Linux bridge is left.
+    // For a Linux bridge it is left, and what takes that back says nothing of the datapath either.
+    let mut to_linux = port_target();
+    to_linux.mode = Mode::Bridge;
+    let mut leaving = VifSnapshot { bridges: vec![bridge(5, "xenbr0")], ..seen.clone() };
+    leaving.switch.as_mut().unwrap().bridge = None;
+    let keys = config(&[("bridge", "xenbr0")]);
+    let moved = to_linux.online(&keys, &leaving).unwrap();
+    let wanted = [
+        "ovs-vsctl del-port vif3.0",
+        "link set dev vif3.0 down",
+        "link set dev vif3.0 master xenbr0",
+    ];
+    assert_eq!(lines(&moved)[..3], wanted);
+    let back: Vec<String> =
+        moved.changes().iter().rev().filter_map(Change::undo).map(|c| c.to_string()).collect();
+    let end = back.len() - 3;
+    assert_eq!(back[end..end + 2], ["link set dev vif3.0 nomaster", "link set dev vif3.0 up"]);
+    assert!(back[end + 2].starts_with("ovs-vsctl add-port br0 vif3.0"), "{back:?}");
+    leaving.switch = None;
+    let foreign = to_linux.online(&keys, &leaving).unwrap_err();
+    assert!(matches!(foreign, PlanError::InDatapath { .. }), "{foreign}");
+    let keys = [("bridge", "br0")];
+    // And a Linux bridge is left.
     seen.link.as_mut().unwrap().master = Some(5);
     seen.master = Some(bridge(5, "xenbr0"));
     assert!(lines(&plan(&seen, &keys)).contains(&"link set dev vif3.0 nomaster".to_owned()));
