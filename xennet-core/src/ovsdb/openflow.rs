@@ -163,3 +163,30 @@ fn receive(stream: &mut UnixStream) -> io::Result<Message> {
     stream.read_exact(&mut body)?;
     Ok(Message { version, kind, body })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_its_words_or_numbers() {
+        assert_eq!(words(b"\0\0\0\0OpenFlow 1.0 only"), "it refused our hello: OpenFlow 1.0 only");
+        assert_eq!(words(&[0, 1, 0, 9, 7, 7]), "it refused the frame: error type 1, code 9");
+        assert_eq!(words(&[0]), "it refused the frame, and does not say why");
+    }
+
+    #[test]
+    fn every_version_finds_the_frame_behind_its_actions() {
+        for version in OLDEST..=NEWEST {
+            let body = packet_out(version, 5, b"frame");
+            // Where each has the length of its actions, and what comes before them.
+            let (at, before) = match version {
+                OLDEST => (6, 8),
+                NEWEST => (4, 24),
+                _ => (8, 16),
+            };
+            let actions = usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
+            assert_eq!(&body[before + actions..], b"frame", "{version}");
+        }
+    }
+}
