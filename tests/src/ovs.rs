@@ -38,7 +38,8 @@ impl OpenVswitch {
             "ovsdb",
         );
         await_file(&dir.join("db.sock"));
-        succeed(vsctl(dir).args(["--no-wait", "init"]));
+        // The socket is there a moment before anybody listens at it.
+        succeed(vsctl(dir).args(["--retry", "--timeout=60", "--no-wait", "init"]));
         let switch = daemon(
             "openvswitch-switch/usr/lib/openvswitch-switch/ovs-vswitchd",
             dir,
