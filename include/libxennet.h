@@ -66,6 +66,11 @@ extern "C" {
 #define XENNET_HAVE_VIF_MODE 1
 
 /**
+ * There is xennet_vif_announce().
+ */
+#define XENNET_HAVE_VIF_ANNOUNCE 1
+
+/**
  * There is `xennet_guard_*()`.
  */
 #define XENNET_HAVE_GUARD 1
@@ -364,6 +369,18 @@ int xennet_vif_offline(xennet *net,
                        xennet_error **err_r);
 
 /**
+ * Tells the bridge, and the switches behind it, that the guest is here now: for a guest that came from another host, has
+ * begun to run, and does not say so itself as Linux does. Nothing for a tap, and for a vif that is in no bridge. What was
+ * said is in `done_r`, which may be NULL.
+ *
+ * Call it after the guest was unpaused; `announce = true` in xennet.toml does it in xennet_vif_online() already.
+ */
+int xennet_vif_announce(xennet *net,
+                        const xennet_vif *vif,
+                        xennet_plan **done_r,
+                        xennet_error **err_r);
+
+/**
  * Says what xennet_vif_online() would do now. Touches nothing and waits for nothing.
  */
 int xennet_vif_plan_online(xennet *net,
@@ -378,6 +395,14 @@ int xennet_vif_plan_offline(xennet *net,
                             const xennet_vif *vif,
                             xennet_plan **plan_r,
                             xennet_error **err_r);
+
+/**
+ * Says what xennet_vif_announce() would do now. Touches nothing.
+ */
+int xennet_vif_plan_announce(xennet *net,
+                             const xennet_vif *vif,
+                             xennet_plan **plan_r,
+                             xennet_error **err_r);
 
 /**
  * Says what the vif is now, what it shall be, and what it lacks.

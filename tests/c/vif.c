@@ -69,6 +69,17 @@ int main(int argc, char **argv)
     CHECK(xennet_status_mtu(status) == 1400);
     xennet_status_free(status);
 
+    /* It has come from another host. */
+    OK(xennet_vif_plan_announce(net, vif, &plan, &error));
+    IS(xennet_plan_text(plan), "fdb replace 00:16:3e:01:02:03 dev vif1.0 master use dynamic\n"
+       "announce 00:16:3e:01:02:03 on uplink\n");
+    OK(xennet_vif_announce(net, vif, &done, &error));
+    IS(xennet_plan_text(done), xennet_plan_text(plan));
+    xennet_plan_free(done);
+    xennet_plan_free(plan);
+    OK(xennet_vif_announce(net, vif, NULL, NULL));
+    FAILS(xennet_vif_announce(net, NULL, NULL, &error), EINVAL, "vif");
+
     OK(xennet_vif_plan_offline(net, vif, &plan, &error));
     CHECK(strstr(xennet_plan_text(plan), "link set dev vif1.0 nomaster\n"));
     xennet_plan_free(plan);

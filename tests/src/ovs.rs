@@ -38,7 +38,8 @@ impl OpenVswitch {
             "ovsdb",
         );
         await_file(&dir.join("db.sock"));
-        succeed(vsctl(dir).args(["--no-wait", "init"]));
+        // The socket is there a moment before anybody listens at it.
+        succeed(vsctl(dir).args(["--retry", "--timeout=60", "--no-wait", "init"]));
         let switch = daemon(
             "openvswitch-switch/usr/lib/openvswitch-switch/ovs-vswitchd",
             dir,
@@ -56,6 +57,12 @@ impl OpenVswitch {
     /// What `ovs-vsctl` prints.
     pub fn vsctl(&self, words: &[&str]) -> String {
         succeed(vsctl(&self.dir).arg("--timeout=60").args(words))
+    }
+
+    /// What `ovs-appctl` has `ovs-vswitchd` say.
+    pub fn appctl(&self, words: &[&str]) -> String {
+        let mut command = Command::new(unpacked("openvswitch-common/usr/bin/ovs-appctl"));
+        succeed(command.arg("-t").arg(self.dir.join("vswitchd.ctl")).args(words))
     }
 
     /// One column of the row of that name, as `ovs-vsctl` prints it.
@@ -104,6 +111,11 @@ impl OpenVswitch {
     /// The socket of the database.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("db.sock")
+    }
+
+    /// The process of `ovs-vswitchd`.
+    pub fn switch_pid(&self) -> u32 {
+        self.switch.id()
     }
 
     /// Has `ovs-vswitchd` stand still.

@@ -40,10 +40,14 @@ fn guests_of_two_hosts_reach_each_other_and_move() {
     for (n, local) in [(0, "192.0.2.11"), (1, "192.0.2.12")] {
         let dom0 = hosts.at(n);
         dom0.netns.ip(&format!("address add {local}/24 dev under"));
-        let config = format!(
+        let mut config = format!(
             "[[bridge]]\nname = \"xenbr0\"\nipv6 = false\nannounce = true\n\
              vxlan = {{ vni = 100, local = \"{local}\" }}\n"
         );
+        if n == 0 {
+            config +=
+                "[[bridge]]\nname = \"xenbr1\"\nvxlan = { vni = 200, local = \"192.0.2.11\" }\n";
+        }
         fs::write(dom0.dir().join("xennet.toml"), config).expect("our own directory");
         dom0.xennet("network start --confirm-timeout 0").succeeded();
     }
@@ -84,4 +88,10 @@ fn guests_of_two_hosts_reach_each_other_and_move() {
         two.reaches(whom);
     }
     assert!(frr[0].show("show evpn mac vni 100").contains(MAC1));
+    // BGP tells a host of networks as well that it has no bridge in.
+    let routes = || frr[1].show("show bgp l2vpn evpn route");
+    eventually("all routes", || routes().contains("RT:65000:200"));
+    assert!(!frr[1].show("show evpn vni").contains("vx200"));
+    // And of no IP address: the hosts, which have none on the bridge, have no neighbours there.
+    assert!(!routes().contains("[10.0.0."), "{}", routes());
 }

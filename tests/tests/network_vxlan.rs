@@ -119,6 +119,22 @@ fn a_frame_that_does_not_fit_is_an_error_that_says_what_does() {
     start.succeeded();
     assert!(start.stderr.contains("nobody sees whether frames of mtu 1500 fit"), "{start:?}");
     assert_eq!(lan.xennet("network start -v").stderr, "");
+    lan.xennet("network stop").succeeded();
+    // Of an address that the host has not, the MTU is the least.
+    let missing = "no interface has 192.0.2.22, local of its vxlan, so no frame leaves for another host: add it (`ip \
+                   address add 192.0.2.22 dev lo`)";
+    for dev in ["", ", dev = \"eth0\""] {
+        lan.configure(&CONFIG.replace("\"192.0.2.2\"", &format!("\"192.0.2.22\"{dev}")));
+        let start = lan.xennet("network start");
+        assert!(start.code == Some(0) && start.stderr.contains(missing), "{start:?}");
+        assert!(!start.stderr.contains("nobody sees"), "{start:?}");
+        // For as long as it is so.
+        assert!(lan.xennet("network start").stderr.contains(missing));
+        lan.netns.ip("address add 192.0.2.22 dev lo");
+        assert_eq!(lan.xennet("network start").stderr, "");
+        lan.netns.ip("address delete 192.0.2.22 dev lo");
+        lan.xennet("network stop").succeeded();
+    }
 }
 
 #[test]

@@ -34,7 +34,8 @@ impl Fake {
     }
 
     fn bridge(&mut self) -> Result<Option<IfName>, Error> {
-        self.client.bridge(&["br0".parse().unwrap()])
+        let found = self.client.bridge(&["br0".parse().unwrap()])?;
+        Ok(found.map(|bridge| bridge.name))
     }
 }
 
@@ -76,7 +77,8 @@ impl Talk {
     }
 }
 
-const THERE: &str = r#"[{"rows":[{"name":"br0"}]}]"#;
+/// As a bridge, and as no fake one.
+const THERE: &str = r#"[{"rows":[{"name":"br0"}]},{"rows":[]}]"#;
 
 fn there() -> Value {
     serde_json::from_str(THERE).unwrap()

@@ -106,6 +106,38 @@ fn a_switch_that_hangs() {
 }
 
 #[test]
+fn a_move_that_a_switch_does_not_carry_out_leaves_the_old_port() {
+    let (dom0, ovs) = dom0(&["br0", "br1"]);
+    dom0.boot(VIF, &[("bridge", "br0.10")]);
+    dom0.online(Script::OursOpenVswitch, VIF).succeeded();
+    let before = ovs.port("vif1.0");
+    let there = || {
+        assert_eq!((ovs.ports("br0"), ovs.ports("br1").len()), (vec!["vif1.0".to_owned()], 0));
+        assert_eq!(ovs.port("vif1.0"), before);
+        assert!(dom0.netns.link("vif1.0").to_string().contains("\"UP\""), "it was cut off");
+    };
+    ovs.halt();
+    let moved = dom0.xennet("vif online 1.0 bridge=br1");
+    let words = "del-port vif1.0: the database has it, and ovs-vswitchd did not carry it out";
+    assert!(moved.code == Some(1) && moved.stderr.contains(words), "{moved:?}");
+    there();
+    assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"));
+    ovs.resume();
+    // Nothing is to be done: the switch finds what it had.
+    ovs.vsctl(&["wait-until", "Interface", "vif1.0", "ofport>0"]);
+    let left = dom0.xennet("vif online 1.0 --dry-run").stdout;
+    assert_eq!(left, "xenstore-rm backend/vif/1/0/hotplug-error\n");
+    // It hangs midway, and is still at it when all is to be taken back.
+    dom0.hook("halt.hook", &format!("kill -STOP {}; exit 1", ovs.switch_pid()));
+    let moved = dom0.xennet("vif online 1.0 bridge=br1");
+    assert!(moved.code == Some(1) && moved.stderr.contains("halt.hook: failed"), "{moved:?}");
+    there();
+    ovs.resume();
+    ovs.vsctl(&["wait-until", "Interface", "vif1.0", "ofport>0"]);
+    there();
+}
+
+#[test]
 fn a_failure_after_the_port_takes_it_back() {
     let (dom0, ovs) = dom0(&["br0", "br1"]);
     dom0.boot(VIF, &[("bridge", "br0")]);

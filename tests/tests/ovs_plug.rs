@@ -113,16 +113,19 @@ fn a_live_port_is_changed_in_place() {
 #[test]
 fn the_database_is_as_after_xens_own_script() {
     let (dom0, ovs) = dom0(&["br0"]);
+    ovs.vsctl(&["add-br", "br0v77", "br0", "77"]);
     // Xen's own script cannot quote.
-    for bridge in ["br0", "br0.10", "br0:20:30"] {
+    for bridge in ["br0", "br0.10", "br0:20:30", "br0v77"] {
         let mut ports = Vec::new();
         for script in [Script::StockOpenVswitch, Script::OursOpenVswitch] {
             dom0.boot(VIF, &[("bridge", bridge)]);
             dom0.online(script, VIF).succeeded();
             assert_eq!(status(&dom0).as_deref(), Some("connected"));
             ports.push(ovs.port("vif1.0"));
+            let place = if bridge == "br0v77" { bridge } else { "br0" };
+            assert_eq!(ovs.ports(place), ["vif1.0"], "{script:?}");
             dom0.offline(script, VIF).succeeded();
-            assert_eq!(ovs.ports("br0").len(), 0, "{script:?}");
+            assert_eq!(ovs.ports(place).len(), 0, "{script:?}");
             dom0.shut_down(VIF, "vif1.0");
             dom0.forget(VIF);
         }
@@ -137,6 +140,38 @@ fn the_database_is_as_after_xens_own_script() {
             assert!(ids[1].contains(id), "{id} is missing in {:?}", ids[1]);
         }
     }
+}
+
+#[test]
+fn a_fake_bridge_is_a_vlan_of_its_parent() {
+    let (dom0, ovs) = dom0(&["br0"]);
+    ovs.vsctl(&["add-br", "br0v77", "br0", "77"]);
+    let other = VifId { domid: 2, devid: 0 };
+    let one = guest(&dom0, VIF, &[("bridge", "br0v77")]);
+    let _two = guest(&dom0, other, &[("bridge", "br0"), ("vlan", "77")]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    dom0.online(Script::OursOpenVswitch, other).succeeded();
+    unchanged(&dom0, "");
+    // To ovs-vsctl a port of the VLAN is one of the fake bridge, whoever made it.
+    assert_eq!((ovs.ports("br0v77").len(), ovs.ports("br0").len()), (2, 0));
+    await_ping(&one, "10.9.0.2");
+
+    let refused = dom0.xennet("vif online 1.0 vlan=10");
+    let words = "vlan 10p: br0v77 is VLAN 77 of br0 and no other (a fake bridge); set bridge=br0";
+    assert!(refused.stderr.contains(words), "{refused:?}");
+    let uuid = ovs.get("Port", "vif1.0", "_uuid");
+    dom0.xennet("vif online 1.0 bridge=br0.10").succeeded();
+    assert_eq!(ovs.ports("br0"), ["vif1.0"]);
+    dom0.xennet("vif online 1.0").succeeded();
+    assert_eq!(ovs.get("Port", "vif1.0", "_uuid"), uuid, "it stays in the real bridge");
+    dom0.offline(Script::Ours, VIF).succeeded();
+    assert_eq!(ovs.ports("br0v77"), ["vif2.0"]);
+    // The last one goes without its interface and its backend.
+    dom0.netns.ip("link delete vif2.0");
+    dom0.forget(other);
+    dom0.xennet("ovs gc").succeeded();
+    assert_eq!(ovs.ports("br0v77").len(), 0);
+    assert_eq!(ovs.get("Port", "br0v77", "tag"), "77");
 }
 
 #[test]
@@ -215,6 +250,19 @@ fn the_name_that_exists_wins() {
     dom0.xennet("vif online 1.0 bridge=br0").succeeded();
     assert_eq!(dom0.netns.link("vif1.0")["master"], Value::Null);
     assert_eq!(ovs.ports("br0"), ["vif1.0"]);
+    dom0.xennet("vif online 1.0 bridge=br0 vlan=10").succeeded();
+    // In both at once its frames would take both ways. One that cannot go stays as it was.
+    let before = ovs.port("vif1.0");
+    dom0.hook("fail.hook", "exit 1");
+    assert_eq!(dom0.xennet("vif online 1.0").code, Some(1));
+    assert_eq!((ovs.ports("br0"), ovs.port("vif1.0")), (vec!["vif1.0".to_owned()], before));
+    assert_eq!(dom0.netns.link("vif1.0")["master"], Value::Null);
+    assert!(dom0.netns.link("vif1.0").to_string().contains("\"UP\""), "it was cut off");
+    fs::remove_file(dom0.hook_dir().join("fail.hook")).unwrap();
+    dom0.xennet("vif online 1.0").succeeded();
+    assert_eq!(ovs.ports("br0").len(), 0);
+    assert_eq!(dom0.netns.link("vif1.0")["master"], "xenbr0");
+    unchanged(&dom0, "");
     dom0.boot(VifId { domid: 2, devid: 0 }, &[("bridge", "xenbr0.10")]);
     let refused = dom0.online(Script::Ours, VifId { domid: 2, devid: 0 });
     assert!(refused.stderr.contains("vlan 10p: xenbr0 is not VLAN-aware"), "{}", refused.stderr);

@@ -65,9 +65,17 @@ impl<'a> Apply<'a> {
         &mut self,
         changes: impl IntoIterator<Item = &'c Change>,
     ) -> Result<(), Error> {
+        self.all(changes, Self::make)
+    }
+
+    fn all<'c>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'c Change>,
+        mut make: impl FnMut(&mut Self, &Change) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut first = Ok(());
         for change in changes {
-            match self.make(change) {
+            match make(self, change) {
                 // What is gone needs no taking down.
                 Err(error) if !is_gone(&error) => {
                     first = first.and(Err(error));
@@ -85,7 +93,7 @@ impl<'a> Apply<'a> {
             .rev()
             .filter_map(|change| change.undo())
             .collect();
-        let mut all = self.run_all(&undone);
+        let mut all = self.all(&undone, Self::take_back);
         // Open vSwitch gives a device that it lets go of the flags that it last knew of it, and UP may be one of them.
         if undone.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
             let up =
@@ -140,7 +148,18 @@ impl<'a> Apply<'a> {
                 | Change::OvsPortDelete { .. }
         );
         if let Some(undo) = refused.undo().filter(|_| setting) {
-            let _ = self.make(&undo);
+            let _ = self.take_back(&undo);
+        }
+    }
+
+    /// Makes a change that takes another one back.
+    fn take_back(&mut self, undo: &Change) -> Result<(), Error> {
+        match undo {
+            Change::OvsPortAdd(port) => {
+                let deadline = self.deadline;
+                Ok(self.ovs()?.port_restore(port, deadline)?)
+            }
+            undo => self.make(undo),
         }
     }
 

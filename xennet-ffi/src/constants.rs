@@ -15,6 +15,8 @@ pub const XENNET_HAVE_VIF: u32 = 1;
 pub const XENNET_HAVE_BRIDGE: u32 = 1;
 /// There is xennet_vif_set_mode(), and vifs that are routed.
 pub const XENNET_HAVE_VIF_MODE: u32 = 1;
+/// There is xennet_vif_announce().
+pub const XENNET_HAVE_VIF_ANNOUNCE: u32 = 1;
 /// There is `xennet_guard_*()`.
 pub const XENNET_HAVE_GUARD: u32 = 1;
 /// There is `xennet_network_*()`.

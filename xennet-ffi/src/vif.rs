@@ -193,6 +193,24 @@ pub extern "C" fn xennet_vif_offline(
     })
 }
 
+/// Tells the bridge, and the switches behind it, that the guest is here now: for a guest that came from another host, has
+/// begun to run, and does not say so itself as Linux does. Nothing for a tap, and for a vif that is in no bridge. What was
+/// said is in `done_r`, which may be NULL.
+///
+/// Call it after the guest was unpaused; `announce = true` in xennet.toml does it in xennet_vif_online() already.
+#[unsafe(no_mangle)]
+pub extern "C" fn xennet_vif_announce(
+    net: Option<&mut Net>,
+    vif: Option<&Vif>,
+    done_r: Option<&mut MaybeUninit<Box<Plan>>>,
+    err_r: Option<&mut MaybeUninit<Box<Error>>>,
+) -> c_int {
+    call(err_r, || {
+        hand_over(done_r, given(vif, "vif")?.of(net)?.announce()?);
+        Ok(())
+    })
+}
+
 /// Says what xennet_vif_online() would do now. Touches nothing and waits for nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn xennet_vif_plan_online(
@@ -219,6 +237,21 @@ pub extern "C" fn xennet_vif_plan_offline(
     call(err_r, || {
         let plan_r = given(plan_r, "plan_r")?;
         hand_over(Some(plan_r), given(vif, "vif")?.of(net)?.plan_offline()?);
+        Ok(())
+    })
+}
+
+/// Says what xennet_vif_announce() would do now. Touches nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn xennet_vif_plan_announce(
+    net: Option<&mut Net>,
+    vif: Option<&Vif>,
+    plan_r: Option<&mut MaybeUninit<Box<Plan>>>,
+    err_r: Option<&mut MaybeUninit<Box<Error>>>,
+) -> c_int {
+    call(err_r, || {
+        let plan_r = given(plan_r, "plan_r")?;
+        hand_over(Some(plan_r), given(vif, "vif")?.of(net)?.plan_announce()?);
         Ok(())
     })
 }

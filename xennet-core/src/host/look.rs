@@ -43,9 +43,7 @@ pub(super) fn look(
         if let Some(index) = link.map(|link| link.index) {
             seen.ports.extend(kernel.port(index)?.map(|port| (index, port)));
         }
-        if vxlan.dev.is_none() {
-            seen.homes.extend(home(kernel, &seen.links, vxlan.local)?);
-        }
+        seen.homes.extend(home(kernel, &seen.links, vxlan.local)?);
     }
     let routes = kernel.routes(RouteFilter::default())?;
     seen.routes = routes

@@ -75,6 +75,13 @@ pub enum ErrorKind {
         /// The system's number for it.
         errno: i32,
     },
+    /// The bridge did not take what it was told over its OpenFlow socket.
+    OpenFlow {
+        /// What it said, or how it was lost.
+        what: String,
+        /// The errno that comes nearest.
+        errno: i32,
+    },
     /// The other side does not speak the protocol. The connection is given up.
     Protocol {
         /// What it said.
@@ -100,7 +107,9 @@ impl Error {
     /// The errno that comes nearest.
     pub fn errno(&self) -> i32 {
         match &self.kind {
-            ErrorKind::Absent { errno, .. } | ErrorKind::System { errno } => *errno,
+            ErrorKind::Absent { errno, .. }
+            | ErrorKind::System { errno }
+            | ErrorKind::OpenFlow { errno, .. } => *errno,
             ErrorKind::NoBridge { .. }
             | ErrorKind::NoDevice { .. }
             | ErrorKind::NoDatapath { .. } => libc::ENODEV,
@@ -190,6 +199,7 @@ impl fmt::Display for ErrorKind {
             }
             Self::Closed => f.write_str("the database closed the connection"),
             Self::System { errno } => f.write_str(&system(*errno)),
+            Self::OpenFlow { what, .. } => write!(f, "OpenFlow: {what}"),
             Self::Protocol { what } => write!(f, "that is not OVSDB: {what}"),
         }
     }

@@ -8,13 +8,15 @@ use serde_json::{Map, Value, json};
 use super::client::Ovsdb;
 use super::error::{Error, ErrorKind};
 use super::value::{elements, map, optional, set, texts};
-use crate::types::{IfName, Mtu, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing, VlanId};
+use crate::types::{
+    IfName, Mtu, OvsBridge, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing, VlanId,
+};
 
 /// How long `ovs-vswitchd` may take to carry out what the database has. It takes milliseconds, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the end of a port is waited for: one that is yet to be carried out does nobody harm.
-const PATIENCE_FOR_END: Duration = Duration::from_secs(3);
+/// How long is waited for what can come later: the end of a port that does nobody harm, or its return.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 const PORT: [&str; 6] = ["_uuid", "name", "tag", "trunks", "vlan_mode", "protected"];
 
@@ -30,13 +32,41 @@ const INTERFACE: [&str; 8] = [
 ];
 
 impl Ovsdb {
-    /// Which of these bridges there is, the first of them. `ovs-vsctl br-exists NAME`
-    pub fn bridge(&mut self, names: &[IfName]) -> Result<Option<IfName>, Error> {
-        let select = |name| select("Bridge", name, &["name"]);
-        let operations: Vec<Value> = names.iter().map(select).collect();
-        let results = self.transact("ovs-vsctl br-exists", &operations)?;
-        let there = names.iter().zip(&results).find(|(_, result)| row(result).is_some());
-        Ok(there.map(|(name, _)| name.clone()))
+    /// Which of these bridges there is, the first of them. `ovs-vsctl br-exists NAME -- br-to-parent NAME -- br-to-vlan NAME`
+    pub fn bridge(&mut self, names: &[IfName]) -> Result<Option<OvsBridge>, Error> {
+        const DOING: &str = "ovs-vsctl br-exists";
+        let both = |name: &IfName| {
+            let fake = json!([["name", "==", name.as_str()], ["fake_bridge", "==", true]]);
+            let columns = ["_uuid", "tag"];
+            let fake =
+                json!({ "op": "select", "table": "Port", "where": fake, "columns": columns });
+            [select("Bridge", name, &["name"]), fake]
+        };
+        let operations: Vec<Value> = names.iter().flat_map(both).collect();
+        let results = self.transact(DOING, &operations)?;
+        for (name, results) in names.iter().zip(results.chunks(2)) {
+            let [bridge, fake] = results else { continue };
+            if row(bridge).is_some() {
+                return Ok(Some(OvsBridge::new(name.clone())));
+            }
+            // One without a tag is no bridge to anybody.
+            let found = row(fake).and_then(|row| Some((row.get("_uuid")?, tag(row)?)));
+            let Some((uuid, vlan)) = found else { continue };
+            if let Some(parent) = self.bridge_of(DOING, uuid)? {
+                return Ok(Some(OvsBridge { name: name.clone(), fake: Some((parent, vlan)) }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bridge that has this port; none for one that is about to go.
+    fn bridge_of(&mut self, doing: &str, port: &Value) -> Result<Option<IfName>, Error> {
+        let holds = json!([["ports", "includes", port]]);
+        let select =
+            json!({ "op": "select", "table": "Bridge", "where": holds, "columns": ["name"] });
+        let bridges = self.transact(doing, &[select])?;
+        let bridge = bridges.first().and_then(row);
+        Ok(bridge.and_then(|row| row.get("name")?.as_str()?.parse().ok()))
     }
 
     /// The ports of these names. `ovs-vsctl list Port NAME -- list Interface NAME`
@@ -50,14 +80,7 @@ impl Ovsdb {
             let [port, interface] = results else { continue };
             let Some(port) = row(port) else { continue };
             let uuid = port.get("_uuid").cloned().unwrap_or_default();
-            let holds = json!([["ports", "includes", uuid]]);
-            let select =
-                json!({ "op": "select", "table": "Bridge", "where": holds, "columns": ["name"] });
-            let bridges = self.transact(DOING, &[select])?;
-            let bridge = bridges.first().and_then(row);
-            let bridge = bridge.and_then(|row| row.get("name")?.as_str()?.parse().ok());
-            // A port of no bridge is one that is about to go.
-            let Some(bridge) = bridge else { continue };
+            let Some(bridge) = self.bridge_of(DOING, &uuid)? else { continue };
             ports.push(read(name, bridge, port, row(interface)));
         }
         Ok(ports)
@@ -79,6 +102,24 @@ impl Ovsdb {
     /// Makes a port, and waits until the switch has it; one that the switch cannot have is deleted again.
     /// `ovs-vsctl add-port BRIDGE NAME ...`
     pub fn port_add(&mut self, port: &OvsPort, deadline: Instant) -> Result<(), Error> {
+        let patience = deadline.min(Instant::now() + PATIENCE);
+        self.port_insert(port, patience).inspect_err(|error| {
+            if error.follows_commit() {
+                // A switch that hangs is not waited for again: the database is told, and it will see.
+                let hangs = matches!(error.kind(), ErrorKind::NotApplied { .. });
+                let until = if hangs { Instant::now() } else { deadline };
+                let _ = self.port_delete(&port.name, until);
+            }
+        })
+    }
+
+    /// Makes a port again that was there before, and is to be there whatever comes: what the switch cannot carry out now,
+    /// the database has for later. `ovs-vsctl add-port BRIDGE NAME ...`
+    pub fn port_restore(&mut self, port: &OvsPort, deadline: Instant) -> Result<(), Error> {
+        self.port_insert(port, deadline.min(Instant::now() + SHORT_PATIENCE))
+    }
+
+    fn port_insert(&mut self, port: &OvsPort, deadline: Instant) -> Result<(), Error> {
         let OvsPort { bridge, name, .. } = port;
         let doing = format!("ovs-vsctl add-port {bridge} {name}");
         let (mut columns, mut interface) = (port_columns(port), interface_columns(port));
@@ -96,7 +137,7 @@ impl Ovsdb {
                 json!({ "op": "insert", "table": "Port", "uuid-name": "port", "row": columns }),
                 json!({ "op": "mutate", "table": "Bridge", "where": named(bridge), "mutations": add }),
             ],
-            deadline.min(Instant::now() + PATIENCE),
+            deadline,
         );
         match done {
             // That is how an operation `wait` says that it waits for something.
@@ -107,14 +148,7 @@ impl Ovsdb {
                 };
                 Err(Error::new(doing, kind))
             }
-            done => done.and_then(|()| self.check(&doing, port)).inspect_err(|error| {
-                if error.follows_commit() {
-                    // A switch that hangs is not waited for again: the database is told, and it will see.
-                    let hangs = matches!(error.kind(), ErrorKind::NotApplied { .. });
-                    let until = if hangs { Instant::now() } else { deadline };
-                    let _ = self.port_delete(name, until);
-                }
-            }),
+            done => done.and_then(|()| self.check(&doing, port)),
         }
     }
 
@@ -152,7 +186,7 @@ impl Ovsdb {
         self.change(
             &doing,
             &[json!({ "op": "mutate", "table": "Bridge", "where": holds, "mutations": delete })],
-            deadline.min(Instant::now() + PATIENCE_FOR_END),
+            deadline.min(Instant::now() + SHORT_PATIENCE),
         )
     }
 
@@ -278,10 +312,17 @@ fn column<'a>(row: &'a Value, name: &str) -> Option<&'a Value> {
     optional(row.get(name)?)
 }
 
+fn id(value: &Value) -> Option<VlanId> {
+    VlanId::new(u16::try_from(value.as_u64()?).ok()?).ok()
+}
+
+fn tag(port: &Value) -> Option<VlanId> {
+    column(port, "tag").and_then(id)
+}
+
 fn read(name: &IfName, bridge: IfName, port: &Value, interface: Option<&Value>) -> OvsPortNow {
     let empty = Value::Null;
     let interface = interface.unwrap_or(&empty);
-    let id = |value: &Value| VlanId::new(u16::try_from(value.as_u64()?).ok()?).ok();
     let number = |name| {
         let value = column(interface, name).and_then(Value::as_u64);
         value.and_then(|value| u32::try_from(value).ok())
@@ -298,11 +339,7 @@ fn read(name: &IfName, bridge: IfName, port: &Value, interface: Option<&Value>) 
         port: OvsPort {
             bridge,
             name: name.clone(),
-            vlans: OvsVlans {
-                tag: column(port, "tag").and_then(id),
-                trunks,
-                mode: mode.and_then(OvsVlanMode::of),
-            },
+            vlans: OvsVlans { tag: tag(port), trunks, mode: mode.and_then(OvsVlanMode::of) },
             protected: column(port, "protected").and_then(Value::as_bool).unwrap_or(false),
             mtu: number("mtu_request").and_then(|mtu| Mtu::new(mtu).ok()),
             policing: Policing {

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::types::{IfName, Mtu, NftFamily, ParseError};
+use crate::types::{IfName, Mtu, NftFamily, ParseError, VlanId};
 
 /// Why no plan leads from what there is to what is wanted. Says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,21 @@ pub enum PlanError {
     #[error("bridge: none is set; set bridge= to a bridge of Open vSwitch")]
     NoSwitches,
 
+    /// A fake bridge of Open vSwitch is one VLAN, and another one is asked for.
+    #[error(
+        "vlan {asked}: {bridge} is VLAN {vlan} of {parent} and no other (a fake bridge); set bridge={parent}, or drop vlan="
+    )]
+    FakeBridge {
+        /// The bridge.
+        bridge: IfName,
+        /// The bridge that has its ports.
+        parent: IfName,
+        /// Its VLAN.
+        vlan: VlanId,
+        /// The VLANs that were asked for.
+        asked: String,
+    },
+
     /// Something is asked for that there is not on Open vSwitch.
     #[error(
         "{vif}: {setting} cannot be kept on {bridge}: the frames of an Open vSwitch bridge pass neither the guard nor \
@@ -59,6 +74,18 @@ pub enum PlanError {
         setting: String,
         /// What to do instead.
         advice: &'static str,
+    },
+
+    /// The vif is a port of the kernel's datapath, and Open vSwitch has no port for it that is the vif's.
+    #[error(
+        "{link}: is a port of the datapath {datapath}, and of no port of its own in Open vSwitch; take it out with `ovs-vsctl \
+         del-port {link}`, or `ovs-dpctl del-if {datapath} {link}`"
+    )]
+    InDatapath {
+        /// The vif's interface.
+        link: IfName,
+        /// The datapath.
+        datapath: IfName,
     },
 
     /// Open vSwitch has a port of the vif's name that is no vif's.
@@ -404,7 +431,10 @@ impl PlanError {
             | Self::UplinkMissing { .. }
             | Self::NoWayOut { .. }
             | Self::NoGateway { .. } => libc::ENODEV,
-            Self::NotABridge { .. } | Self::ManyBridges { .. } | Self::NoMac { .. } => libc::EINVAL,
+            Self::NotABridge { .. }
+            | Self::ManyBridges { .. }
+            | Self::FakeBridge { .. }
+            | Self::NoMac { .. } => libc::EINVAL,
             Self::NameTaken { .. }
             | Self::PortTaken { .. }
             | Self::BridgeDiffers { .. }
@@ -422,6 +452,7 @@ impl PlanError {
             }
             Self::NotRecorded { .. } => libc::ENOENT,
             Self::HasPorts { .. }
+            | Self::InDatapath { .. }
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }
             | Self::UplinkChanged { .. }

@@ -22,6 +22,13 @@ pub enum Warning {
         /// Which filter.
         filter: ForeignFilter,
     },
+    /// The host has not the address that packets to other hosts are to come from.
+    NoVxlanLocal {
+        /// The bridge.
+        bridge: IfName,
+        /// The address, as configured.
+        local: IpAddr,
+    },
     /// Nobody can know how long a packet may be between hosts.
     UnderlayUnknown {
         /// The bridge.
@@ -173,6 +180,11 @@ impl fmt::Display for Warning {
             Self::NotProxied { prefix, uplink } => write!(
                 f,
                 "{prefix}: the host answers on {uplink} for single addresses only; have the network route it here"
+            ),
+            Self::NoVxlanLocal { bridge, local } => write!(
+                f,
+                "{bridge}: no interface has {local}, local of its vxlan, so no frame leaves for another host: add it (`ip address \
+                 add {local} dev lo`), or correct local in xennet.toml"
             ),
             Self::UnderlayUnknown { bridge, local, mtu } => write!(
                 f,

@@ -44,7 +44,7 @@ pub use nft::{
     NftFamily, NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule,
     NftSet, NftTable, NftValue, NftVerdict,
 };
-pub use ovs_port::{OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing};
+pub use ovs_port::{OvsBridge, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing};
 pub use parse_bytes::parse_bytes;
 pub use parse_error::ParseError;
 pub use port::{Port, PortFlags, PortSet, PortState};

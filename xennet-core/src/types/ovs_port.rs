@@ -3,6 +3,17 @@ use std::fmt;
 
 use super::{IfName, Mtu, ParseError, VlanId, VlanRange};
 
+/// A bridge of Open vSwitch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OvsBridge {
+    /// The name that it was asked for by.
+    pub name: IfName,
+    /// For a fake bridge (`ovs-vsctl add-br NAME PARENT VLAN`) the bridge that has its ports, and the one VLAN that they are
+    /// in, untagged.
+    pub fake: Option<(IfName, VlanId)>,
+}
+
 /// A port of an Open vSwitch bridge and its one interface, as the database shall have them.
 /// `ovs-vsctl add-port BRIDGE NAME ... -- set Interface NAME ...`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +85,13 @@ pub struct OvsPortNow {
     pub ofport: Option<i64>,
     /// Why it could not be opened.
     pub error: Option<String>,
+}
+
+impl OvsBridge {
+    /// A bridge of its own, which is no fake one.
+    pub fn new(name: IfName) -> Self {
+        Self { name, fake: None }
+    }
 }
 
 impl OvsVlans {
@@ -148,6 +166,11 @@ impl OvsPortNow {
     /// A port that the database has.
     pub fn new(port: OvsPort) -> Self {
         Self { port, kind: String::new(), ofport: None, error: None }
+    }
+
+    /// Whether it is for a network device of the host's.
+    pub fn is_device(&self) -> bool {
+        ["", "system"].contains(&self.kind.as_str())
     }
 
     /// Whether the switch passes frames through it.

@@ -144,7 +144,7 @@ impl Vif<'_> {
             seen.policy = self.guest()?.unwrap_or_default();
             seen.routed = Some(self.look_at_routes(config, seen.link.as_ref())?);
             seen.guard = self.look_at_guard(config, &seen)?;
-        } else if let Some(switch) = &seen.switch {
+        } else if let (Some(switch), Mode::OpenVswitch) = (&seen.switch, self.target.mode) {
             seen.policy = self.switch_policy(switch)?;
             seen.guard = self.look_at_guard(config, &seen)?;
         } else if let Ok(bridge) = self.target.choose_bridge(config, &seen) {

@@ -18,7 +18,7 @@ impl Vif<'_> {
     pub(super) fn switch_policy(&mut self, switch: &SwitchSnapshot) -> Result<PortPolicy, Error> {
         let guest = self.guest()?.unwrap_or_default();
         let config = &self.net.config;
-        let bridge = switch.bridge.as_ref().and_then(|bridge| {
+        let bridge = switch.bridge.as_ref().map(|bridge| &bridge.name).and_then(|bridge| {
             let switch = config.switch(bridge).map(|bridge| &bridge.port);
             // Described without its mode: what is said of its ports is meant all the same.
             switch.or_else(|| config.bridge(bridge).map(|bridge| &bridge.port))

@@ -1,16 +1,18 @@
-//! What there is of a vif in Open vSwitch. A vif on a Linux bridge costs no look at it.
+//! What there is of a vif in Open vSwitch. A vif that is in a Linux bridge costs no look at it.
 
 use super::Vif;
 use super::look::port_names;
 use super::policy::settled;
 use crate::config::VifConfig;
 use crate::ovsdb::{self, Ovsdb};
+use crate::plan::vif::is_datapath;
 use crate::plan::{SwitchSnapshot, VifSnapshot};
 use crate::types::{BridgeSpec, IfName, Link, Mode, Policing};
 use crate::{Error, apply};
 
 impl Vif<'_> {
-    /// What Open vSwitch has of the vif, and its bridge's own interface; without it, what was found of Linux bridges.
+    /// What Open vSwitch has of the vif, and its bridge's own interface; for one that is not for it, the ports that the vif
+    /// has there still, and what was found of Linux bridges.
     ///
     /// A vif that is for a Linux bridge turns out here to be one for Open vSwitch: when that has a bridge of the name, and
     /// the kernel has not.
@@ -33,7 +35,7 @@ impl Vif<'_> {
                 Err(error) if is_absent(&error) => return Ok((None, bridges)),
                 Err(error) => return Err(error.into()),
             },
-            _ => return Ok((None, bridges)),
+            _ => return Ok((self.look_at_left(config, link, &bridges)?, bridges)),
         };
         self.target.mode = Mode::OpenVswitch;
         let ports = port_names(&self.target, config, link);
@@ -41,8 +43,8 @@ impl Vif<'_> {
         self.look_at_guest(&mut switch)?;
         let mut device = Vec::new();
         if let Some(bridge) = &bridge {
-            device.extend(self.net.kernel.link(bridge)?);
-            let policy = self.net.config.switch(bridge);
+            device.extend(self.net.kernel.link(&bridge.name)?);
+            let policy = self.net.config.switch(&bridge.name);
             switch.wait_ovn = policy.and_then(|policy| policy.wait_ovn);
             let policing = policy.and_then(|policy| policy.policing);
             let guests = self.guests()?;
@@ -52,6 +54,35 @@ impl Vif<'_> {
         }
         switch.bridge = bridge;
         Ok((Some(switch), device))
+    }
+
+    /// The ports of a vif that is for something else than Open vSwitch; none for one that is new, or a port of a Linux bridge
+    /// already, and where there is no Open vSwitch.
+    fn look_at_left(
+        &mut self,
+        config: &VifConfig,
+        link: Option<&Link>,
+        bridges: &[Link],
+    ) -> Result<Option<SwitchSnapshot>, Error> {
+        let Some(link) = link else { return Ok(None) };
+        let datapath = match link.master {
+            // The usual case costs nothing.
+            Some(master) if bridges.iter().any(|bridge| bridge.index == master) => false,
+            Some(master) => self.net.kernel.link_at(master)?.is_some_and(|link| is_datapath(&link)),
+            None => false,
+        };
+        // A datapath in user space is nobody's master. But who is plugged in anywhere is up.
+        let may_be = link.master.is_none() && link.up && self.net.ovs_socket().exists();
+        if !datapath && !may_be {
+            return Ok(None);
+        }
+        let names = port_names(&self.target, config, Some(link));
+        match self.ovs().and_then(|ovs| ovs.ports(&names)) {
+            Ok(ports) => Ok(Some(SwitchSnapshot { ports, ..SwitchSnapshot::default() })),
+            // Its own datapath it has to leave. Else what is wrong with Open vSwitch is nothing to this vif.
+            Err(error) if datapath => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The vif's ports, as far as there are any to be seen, for a vif that goes: whatever it was plugged into by

@@ -48,7 +48,7 @@ pub struct NetworkSnapshot {
     pub filters: FilterSnapshot,
     /// What the VXLAN ports that are in a bridge already are set to, by index.
     pub ports: BTreeMap<u32, Port>,
-    /// Which interface has the address that a VXLAN port sends from; only looked at where no `dev` is set.
+    /// Which interface has the address that a VXLAN port sends from.
     pub homes: BTreeMap<IpAddr, IfName>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,

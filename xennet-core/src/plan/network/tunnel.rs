@@ -14,6 +14,8 @@ pub(super) struct Tunnel<'a> {
     spec: VxlanSpec,
     /// The interface underneath and its MTU; none where nobody can know it, as for an address on the loopback.
     underlay: Option<(&'a IfName, u32)>,
+    /// Whether the host has the address that packets are to come from, or gets it.
+    has_local: bool,
     /// The port that is there.
     link: Option<&'a Link>,
     made: bool,
@@ -51,6 +53,7 @@ impl<'a> Tunnel<'a> {
             bridge: &policy.name,
             spec: vxlan.spec(dev),
             underlay: underlay(vxlan, config, seen),
+            has_local: home(vxlan, config, seen).is_some(),
             link: seen.link(&name),
             made: known.is_some_and(|known| known.made),
             name,
@@ -71,6 +74,10 @@ impl<'a> Tunnel<'a> {
         mtu: Mtu,
     ) -> Result<(), PlanError> {
         self.fits(mtu)?;
+        if !self.has_local {
+            let (bridge, local) = (self.bridge.clone(), self.spec.local);
+            plan.warnings.push(Warning::NoVxlanLocal { bridge, local });
+        }
         let wanted = self.flags();
         let Some(link) = self.link else {
             self.make(plan, bridge, mtu, wanted);
@@ -108,7 +115,7 @@ impl<'a> Tunnel<'a> {
         plan.set(true, &link, LinkSet::Master(Some(bridge.clone())), LinkSet::Master(None));
         flags(plan, link.clone(), wanted, NEW);
         plan.set(true, &link, LinkSet::Up(true), LinkSet::Up(false));
-        if self.underlay.is_none() {
+        if self.underlay.is_none() && self.has_local {
             let (bridge, local) = (self.bridge.clone(), self.spec.local);
             plan.warnings.push(Warning::UnderlayUnknown { bridge, local, mtu });
         }
@@ -177,18 +184,27 @@ fn flags(plan: &mut Plan, link: LinkRef, wanted: PortFlags, is: PortFlags) {
     }
 }
 
+/// The interface that has the address that the packets come from, or gets it.
+fn home<'a>(
+    vxlan: &VxlanPolicy,
+    config: &'a NetworkConfig,
+    seen: &'a NetworkSnapshot,
+) -> Option<&'a IfName> {
+    let is_given = |policy: &&BridgePolicy| match &policy.addresses {
+        Some(HostAddresses::Static(all)) => all.iter().any(|net| net.addr() == vxlan.local),
+        _ => false,
+    };
+    let given = || config.bridges.iter().find(is_given).map(|policy| &policy.name);
+    seen.homes.get(&vxlan.local).or_else(given)
+}
+
 /// The interface that the packets leave by, and the MTU that it has or gets.
 fn underlay<'a>(
     vxlan: &'a VxlanPolicy,
     config: &'a NetworkConfig,
     seen: &'a NetworkSnapshot,
 ) -> Option<(&'a IfName, u32)> {
-    let is_given = |policy: &&BridgePolicy| match &policy.addresses {
-        Some(HostAddresses::Static(all)) => all.iter().any(|net| net.addr() == vxlan.local),
-        _ => false,
-    };
-    let given = || config.bridges.iter().find(is_given).map(|policy| &policy.name);
-    let name = vxlan.dev.as_ref().or_else(|| seen.homes.get(&vxlan.local)).or_else(given)?;
+    let name = vxlan.dev.as_ref().or_else(|| home(vxlan, config, seen))?;
     let of_bridge =
         |policy: &&BridgePolicy| policy.name == *name || policy.uplink.as_ref() == Some(name);
     // One of those that the same plan makes or changes.

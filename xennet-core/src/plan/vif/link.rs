@@ -1,4 +1,4 @@
-use super::{VifSnapshot, VifTarget};
+use super::{VifSnapshot, VifTarget, is_datapath};
 use crate::plan::{Change, Plan};
 use crate::types::{AddrGenMode, Address, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu};
 
@@ -89,7 +89,8 @@ impl LinkShape<'_> {
         if let Some((set, was)) = addr_gen_mode.filter(|_| grows).map(stop) {
             to.set(true, set, was);
         }
-        let was = seen.master.as_ref().map(Link::reference);
+        // The kernel's datapath is nobody's to set: its port was deleted before, and takes its master along when it comes back.
+        let was = seen.master.as_ref().filter(|master| !is_datapath(master)).map(Link::reference);
         to.set(master, LinkSet::Master(self.master.map(Link::reference)), LinkSet::Master(was));
         for wanted in self.addresses {
             let there =

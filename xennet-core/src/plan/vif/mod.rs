@@ -122,6 +122,9 @@ impl VifTarget {
         }
 
         let mut plan = Plan::default();
+        if self.mode != Mode::OpenVswitch {
+            self.leave_switch(&mut plan, seen)?;
+        }
         match &wanted.way {
             Way::Bridge(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
             Way::Routed(routed) => routed.plan(&mut plan, self, &wanted, link, seen)?,

@@ -6,14 +6,16 @@ use super::link::{LinkShape, Setter};
 use super::{VifSnapshot, VifTarget, Wanted};
 use crate::config::{GuardLevel, VifConfig};
 use crate::plan::{Change, Plan, PlanError, Warning};
-use crate::types::{Device, IfName, Link, LinkSet, OvsPort, OvsPortNow, OvsVlans, Policing};
+use crate::types::{
+    Device, IfName, Link, LinkSet, OvsBridge, OvsPort, OvsPortNow, OvsVlans, Policing, VlanRange,
+};
 
 /// What there is of Open vSwitch, as far as it concerns one vif.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SwitchSnapshot {
     /// The bridge that is meant; none when Open vSwitch has none of that name.
-    pub bridge: Option<IfName>,
+    pub bridge: Option<OvsBridge>,
     /// The ports of the names that the vif has, shall have, or came with.
     pub ports: Vec<OvsPortNow>,
     /// The guest's name.
@@ -51,7 +53,7 @@ impl VifTarget {
         let bridge = Self::switch_bridge(config, switch)?;
         let refused = |setting: String, advice| PlanError::NotOnSwitch {
             vif: self.name.clone(),
-            bridge: bridge.clone(),
+            bridge: bridge.name.clone(),
             setting,
             advice,
         };
@@ -66,12 +68,13 @@ impl VifTarget {
         if seen.policy.iptables == Some(true) {
             return Err(refused("firewall = \"iptables\"".to_owned(), "leave it out"));
         }
-        let vlans = config.vlans_on(bridge)?.unwrap_or_default();
+        let vlans = switch_vlans(config, bridge)?;
+        let real = bridge.fake.as_ref().map_or(&bridge.name, |(parent, _)| parent);
         Ok(SwitchPort {
             switch,
             unguarded: seen.policy.guard.is_none() && !config.ip.is_empty(),
             port: OvsPort {
-                bridge: bridge.clone(),
+                bridge: real.clone(),
                 name: name.clone(),
                 vlans: OvsVlans::of(&vlans)?,
                 protected: seen.policy.isolated.unwrap_or(false),
@@ -86,7 +89,7 @@ impl VifTarget {
     fn switch_bridge<'a>(
         config: &VifConfig,
         switch: &'a SwitchSnapshot,
-    ) -> Result<&'a IfName, PlanError> {
+    ) -> Result<&'a OvsBridge, PlanError> {
         let Some(spec) = &config.bridge else { return Err(PlanError::NoSwitches) };
         switch
             .bridge
@@ -134,12 +137,52 @@ impl VifTarget {
             || marked == Some(self.name.as_str())
     }
 
+    /// What makes a vif leave Open vSwitch for something else. The port that works comes back when that fails.
+    pub(super) fn leave_switch(
+        &self,
+        plan: &mut Plan,
+        seen: &VifSnapshot,
+    ) -> Result<(), PlanError> {
+        let ports = seen.switch.iter().flat_map(|switch| &switch.ports);
+        // A name that the vif has, or that is its own, can be another kind of port all the same.
+        let own =
+            |now: &&OvsPortNow| self.owns_port(&now.port, seen.link.as_ref()) && now.is_device();
+        let before = plan.changes().len();
+        for now in ports.filter(own) {
+            let was = now.works().then(|| now.port.clone());
+            plan.push(Change::OvsPortDelete { name: now.port.name.clone(), was });
+        }
+        match (&seen.link, &seen.master) {
+            (Some(link), Some(master)) if is_datapath(master) && plan.changes().len() == before => {
+                let (link, datapath) = (link.name.clone(), master.name.clone());
+                Err(PlanError::InDatapath { link, datapath })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What takes the vif's ports out of Open vSwitch.
     pub(super) fn unswitch(&self, plan: &mut Plan, seen: &VifSnapshot) {
         let ports = seen.switch.iter().flat_map(|switch| &switch.ports);
         for now in ports.filter(|now| self.owns_port(&now.port, seen.link.as_ref())) {
             plan.push(Change::OvsPortDelete { name: now.port.name.clone(), was: None });
         }
+    }
+}
+
+/// The VLANs that the port shall be in: on a fake bridge the one that the bridge is.
+fn switch_vlans(config: &VifConfig, bridge: &OvsBridge) -> Result<Vec<VlanRange>, PlanError> {
+    let asked = config.vlans_on(&bridge.name)?;
+    let Some((parent, vlan)) = &bridge.fake else { return Ok(asked.unwrap_or_default()) };
+    let own = vec![VlanRange::new(*vlan, true, true)];
+    match asked.filter(|asked| *asked != own) {
+        None => Ok(own),
+        Some(asked) => Err(PlanError::FakeBridge {
+            bridge: bridge.name.clone(),
+            parent: parent.clone(),
+            vlan: *vlan,
+            asked: asked.iter().map(ToString::to_string).collect::<Vec<_>>().join("/"),
+        }),
     }
 }
 
@@ -163,7 +206,7 @@ impl SwitchPort<'_> {
             // A name that a guest's configuration chooses must not cost the host a port of its own.
             let vifs =
                 target.owns_port(&now.port, Some(link)) || now.port.external_ids.contains_key(MARK);
-            if !vifs || !["", "system"].contains(&now.kind.as_str()) {
+            if !vifs || !now.is_device() {
                 return Err(PlanError::PortTaken {
                     name: now.port.name.clone(),
                     bridge: now.port.bridge.clone(),

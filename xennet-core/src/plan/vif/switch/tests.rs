@@ -1,7 +1,7 @@
 use super::super::tests::{bridge, config, fresh, lines, link, target};
 use super::*;
 use crate::config::PortPolicy;
-use crate::types::Mode;
+use crate::types::{Mode, VlanId};
 
 const UUID: &str = "6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e";
 
@@ -16,7 +16,7 @@ fn unplugged() -> VifSnapshot {
     VifSnapshot {
         bridges: vec![link(2, "br0")],
         switch: Some(SwitchSnapshot {
-            bridge: Some("br0".parse().unwrap()),
+            bridge: Some(OvsBridge::new("br0".parse().unwrap())),
             guest_name: Some("a \"b\"".to_owned()),
             guest_uuid: Some(UUID.to_owned()),
             ..SwitchSnapshot::default()
@@ -95,7 +95,7 @@ fn a_port_of_a_device_that_is_gone_goes_first_and_does_not_come_back() {
     assert!(lines(&again)[2].starts_with("ovs-vsctl add-port br0 vif3.0"));
     // One that works, in another bridge, comes back when the move fails.
     let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
-    seen.switch.as_mut().unwrap().bridge = Some("br1".parse().unwrap());
+    seen.switch.as_mut().unwrap().bridge = Some(OvsBridge::new("br1".parse().unwrap()));
     let moved = plan(&seen, &[("bridge", "br1")]);
     assert_eq!(lines(&moved)[0], "ovs-vsctl del-port vif3.0");
     assert!(moved.changes()[0].undo().unwrap().to_string().contains("add-port br0 vif3.0"));
@@ -112,7 +112,29 @@ fn the_datapath_of_the_kernel_is_no_master_to_be_set() {
     assert!(plan(&seen, &keys).is_empty());
     let gone = port_target().offline(&config(&keys), &seen);
     assert_eq!(lines(&gone), ["link set dev vif3.0 down", "ovs-vsctl del-port vif3.0"]);
-    // But a Linux bridge is left.
+    // For a Linux bridge it is left, and what takes that back says nothing of the datapath either.
+    let mut to_linux = port_target();
+    to_linux.mode = Mode::Bridge;
+    let mut leaving = VifSnapshot { bridges: vec![bridge(5, "xenbr0")], ..seen.clone() };
+    leaving.switch.as_mut().unwrap().bridge = None;
+    let keys = config(&[("bridge", "xenbr0")]);
+    let moved = to_linux.online(&keys, &leaving).unwrap();
+    let wanted = [
+        "ovs-vsctl del-port vif3.0",
+        "link set dev vif3.0 down",
+        "link set dev vif3.0 master xenbr0",
+    ];
+    assert_eq!(lines(&moved)[..3], wanted);
+    let back: Vec<String> =
+        moved.changes().iter().rev().filter_map(Change::undo).map(|c| c.to_string()).collect();
+    let end = back.len() - 3;
+    assert_eq!(back[end..end + 2], ["link set dev vif3.0 nomaster", "link set dev vif3.0 up"]);
+    assert!(back[end + 2].starts_with("ovs-vsctl add-port br0 vif3.0"), "{back:?}");
+    leaving.switch = None;
+    let foreign = to_linux.online(&keys, &leaving).unwrap_err();
+    assert!(matches!(foreign, PlanError::InDatapath { .. }), "{foreign}");
+    let keys = [("bridge", "br0")];
+    // And a Linux bridge is left.
     seen.link.as_mut().unwrap().master = Some(5);
     seen.master = Some(bridge(5, "xenbr0"));
     assert!(lines(&plan(&seen, &keys)).contains(&"link set dev vif3.0 nomaster".to_owned()));
@@ -175,4 +197,23 @@ fn somebody_elses_port_is_left_alone() {
             .kernel()
             .all(|c| !matches!(c, Change::OvsPortDelete { .. }))
     );
+}
+
+#[test]
+fn a_fake_bridge_is_one_vlan_of_another_bridge() {
+    let mut seen = unplugged();
+    seen.switch.as_mut().unwrap().bridge = Some(OvsBridge {
+        name: "br0v77".parse().unwrap(),
+        fake: Some(("br0".parse().unwrap(), VlanId::new(77).unwrap())),
+    });
+    for keys in [&[("bridge", "br0v77")][..], &[("bridge", "br0v77"), ("vlan", "77")]] {
+        let plan = plan(&seen, keys);
+        assert!(lines(&plan)[1].starts_with("ovs-vsctl add-port br0 vif3.0 tag=77 -- set"));
+    }
+    for (bridge, vlan) in
+        [("br0v77.10", ""), ("br0v77", "10"), ("br0v77:20", ""), ("br0v77", "77p/20")]
+    {
+        let refused = port_target().online(&config(&[("bridge", bridge), ("vlan", vlan)]), &seen);
+        assert!(matches!(refused, Err(PlanError::FakeBridge { .. })), "{refused:?}");
+    }
 }
