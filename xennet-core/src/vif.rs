@@ -391,6 +391,10 @@ fn look_again(
         seen.guard =
             Some(guard::look_again(apply.nft()?, family, entry.as_ref(), before, target.owner())?);
     }
+    for (family, guard) in &mut seen.other_guards {
+        let before = std::mem::take(guard);
+        *guard = guard::look_again(apply.nft()?, *family, None, before, target.owner())?;
+    }
     Ok(seen)
 }
 

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::kernel::Nftables;
 use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs};
-use crate::types::{IfName, NftElement, NftFamily, NftSet, VifId};
+use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, VifId};
 
 /// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
 /// `owner` is the vif whose addresses go with them; none for a tap, which has none of its own.
@@ -54,6 +54,7 @@ fn look_once(
         seen.chains = nft.chains(family, GuardLayout::TABLE)?;
         seen.rules = nft.rules(family, GuardLayout::TABLE)?;
     }
+    seen.entrances = entrances(nft, family, entry.is_some().then_some(&seen.chains), ports)?;
     if let Some(entry) = entry {
         seen = entry.compare(seen);
     }
@@ -85,7 +86,8 @@ pub(crate) fn look_again(
 ) -> Result<GuardSnapshot, Error> {
     let Some(entry) = entry else {
         let present = find(nft, family, before.present)?;
-        return Ok(GuardSnapshot { present, ..before });
+        let entrances = entrances(nft, family, None, &before.entrances)?;
+        return Ok(GuardSnapshot { present, entrances, ..before });
     };
     if !entry.is_laid_out(&before)? {
         return look(nft, family, Some(entry), std::slice::from_ref(&entry.port), owner);
@@ -94,6 +96,24 @@ pub(crate) fn look_again(
     let questions = before.present.iter().cloned().chain(entry.elements(&layout)).collect();
     let present = find(nft, family, questions)?;
     Ok(GuardSnapshot { present, ..before })
+}
+
+/// Which of these ports have a chain of their own, as they have in one family.
+fn entrances(
+    nft: &mut Nftables,
+    family: NftFamily,
+    chains: Option<&Vec<NftChain>>,
+    ports: &[IfName],
+) -> Result<Vec<IfName>, Error> {
+    if family != NftFamily::Netdev || ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let chains = match chains {
+        Some(chains) => chains,
+        None => &nft.chains(family, GuardLayout::TABLE)?,
+    };
+    let has = |port: &&IfName| chains.iter().any(|chain| GuardLayout::is_entrance(chain, port));
+    Ok(ports.iter().filter(has).cloned().collect())
 }
 
 /// Those of these elements that there are, as they are, each once.

@@ -42,6 +42,7 @@ impl Vif<'_> {
         let mut device = Vec::new();
         if let Some(bridge) = &bridge {
             device.extend(self.net.kernel.link(bridge)?);
+            switch.passes_ingress = self.ovs()?.passes_ingress(bridge)?;
             let policy = self.net.config.switch(bridge);
             switch.wait_ovn = policy.and_then(|policy| policy.wait_ovn);
             let policing = policy.and_then(|policy| policy.policing);

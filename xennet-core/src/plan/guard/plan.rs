@@ -3,8 +3,8 @@ use super::{GuardEntry, GuardLayout};
 use crate::config::GuardLevel;
 use crate::plan::{Change, PlanError};
 use crate::types::{
-    IfName, NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftRule, NftSet,
-    NftTable, NftValue, VifId,
+    IfName, NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftHook, NftRule,
+    NftSet, NftTable, NftValue, VifId,
 };
 
 /// What there is of the guard's table in one family, and of one port in it.
@@ -26,6 +26,8 @@ pub struct GuardSnapshot {
     pub whole: Option<GuardLayout>,
     /// Whether the kernel knows `meta ibrname`; only a new table asks.
     pub bridge_names: bool,
+    /// Those of the ports in question that have a chain of their own there.
+    pub entrances: Vec<IfName>,
     /// The elements that there are of those that are wanted, and of those that the port's old record (or that of its
     /// old name) speaks of.
     pub present: Vec<(NftSet, NftElement)>,
@@ -54,7 +56,7 @@ impl GuardEntry {
             return Ok(remove(self.family(), self.owner, false, seen));
         }
         let layout = self.layout(seen.layout(self.family())?);
-        let commands = structure(&layout, seen);
+        let commands = structure(&layout, seen, &self.port);
         // A set of another shape is made anew, and what was in it is gone.
         let sets = layout.sets();
         let present: Vec<_> = seen
@@ -66,7 +68,8 @@ impl GuardEntry {
         let same = |a: &(NftSet, NftElement), b: &(NftSet, NftElement)| {
             a.0.name == b.0.name && a.1.key == b.1.key
         };
-        let mut edit = Edit::default();
+        let old = seen.entrances.iter().filter(|port| **port != self.port);
+        let mut edit = Edit { closed: old.cloned().collect(), ..Edit::default() };
         for old in &present {
             match wanted.iter().find(|new| same(old, new)) {
                 Some(new) if new.1.comment == old.1.comment => {}
@@ -83,14 +86,14 @@ impl GuardEntry {
                 edit.add.push(new);
             }
         }
-        Ok(edit.change(layout.family, seen.generation, commands))
+        Ok(edit.change(&layout, seen.generation, commands))
     }
 
     /// Whether the table is there for it, with all sets, chains and rules: then [`install`](Self::install) only changes
     /// elements.
     pub fn is_laid_out(&self, seen: &GuardSnapshot) -> Result<bool, PlanError> {
         let layout = self.layout(seen.layout(self.family())?);
-        Ok(structure(&layout, seen).is_empty())
+        Ok(structure(&layout, seen, &self.port).is_empty())
     }
 
     /// Notes whether the table [is laid out](Self::is_laid_out) for it, so that all that follows need not compare again.
@@ -98,7 +101,7 @@ impl GuardEntry {
     pub fn compare(&self, mut seen: GuardSnapshot) -> GuardSnapshot {
         if let Ok(layout) = seen.layout(self.family()) {
             let layout = self.layout(layout);
-            seen.whole = structure(&layout, &seen).is_empty().then_some(layout);
+            seen.whole = structure(&layout, &seen, &self.port).is_empty().then_some(layout);
         }
         seen
     }
@@ -112,7 +115,7 @@ pub fn remove(
     reserve: bool,
     seen: &GuardSnapshot,
 ) -> Option<Change> {
-    let mut edit = Edit::default();
+    let mut edit = Edit { closed: seen.entrances.clone(), ..Edit::default() };
     for (set, element) in &seen.present {
         let delete = (set.clone(), element.clone());
         if !is_owned(set) {
@@ -128,7 +131,7 @@ pub fn remove(
             }
         }
     }
-    edit.change(family, seen.generation, Vec::new())
+    edit.change(&GuardLayout::new(family, false), seen.generation, Vec::new())
 }
 
 /// Whether an element is one of these ports', or an address of that vif's: for who has to look through whole sets,
@@ -160,9 +163,10 @@ fn is_of(element: &NftElement, owner: VifId) -> bool {
     element.comment == Some(owned_by(owner)) || element.comment == Some(reserved_for(owner))
 }
 
-/// Elements to take away, and elements to put in.
+/// Elements to take away, and elements to put in; and ports that lose the chain that is theirs.
 #[derive(Default)]
 struct Edit {
+    closed: Vec<IfName>,
     delete: Vec<(NftSet, NftElement)>,
     add: Vec<(NftSet, NftElement)>,
 }
@@ -170,7 +174,7 @@ struct Edit {
 impl Edit {
     fn change(
         self,
-        family: NftFamily,
+        layout: &GuardLayout,
         generation: u32,
         mut commands: Vec<NftCommand>,
     ) -> Option<Change> {
@@ -178,19 +182,27 @@ impl Edit {
         let for_this_ruleset =
             !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
         let generation = for_this_ruleset.then_some(generation);
+        // A port's own chain goes with it, as far as it is there.
+        let mut back: Vec<_> = commands.iter().filter_map(entrance).flat_map(close).collect();
+        for port in &self.closed {
+            commands.extend(close(&GuardLayout::entrance_name(port)));
+        }
+        for (chain, rule) in self.closed.iter().filter_map(|port| layout.entrance(port)) {
+            back.extend([NftCommand::ChainAdd(chain), NftCommand::RuleAdd(rule)]);
+        }
         commands.extend(self.commands());
         if commands.is_empty() {
             return None;
         }
-        let back = Self { delete: self.add, add: self.delete };
+        back.extend(Self { delete: self.add, add: self.delete, ..Self::default() }.commands());
         let batch = |generation, commands| NftBatch {
-            family,
+            family: layout.family,
             table: GuardLayout::TABLE.to_owned(),
             generation,
             commands,
         };
-        // Sets, chains and rules stay: they hold for all ports alike.
-        Some(Change::Nft { batch: batch(generation, commands), undo: batch(None, back.commands()) })
+        // All other sets, chains and rules stay: they hold for all ports alike.
+        Some(Change::Nft { batch: batch(generation, commands), undo: batch(None, back) })
     }
 
     /// First what goes: an element whose comment changes is in both.
@@ -219,36 +231,64 @@ fn by_set(elements: &[(NftSet, NftElement)]) -> Vec<(NftSet, Vec<NftElement>)> {
 
 /// What makes table, sets, chains and rules as they should be; nothing when they are. Elements stay, but for those of a
 /// set that has another shape.
-fn structure(layout: &GuardLayout, seen: &GuardSnapshot) -> Vec<NftCommand> {
+fn structure(layout: &GuardLayout, seen: &GuardSnapshot, port: &IfName) -> Vec<NftCommand> {
     if seen.whole.as_ref() == Some(layout) {
         return Vec::new();
     }
-    let (sets, rules) = (layout.sets(), layout.rules());
-    let chains = layout.chains_of(&rules);
+    let (sets, mut rules) = (layout.sets(), layout.rules());
+    let mut chains = layout.chains_of(&rules);
+    if let Some((chain, rule)) = layout.entrance(port) {
+        chains.push(chain);
+        rules.push(rule);
+    }
+    let there: Vec<_> = seen.chains.iter().filter(|chain| !is_of_another(chain, port)).collect();
     let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
     if awake
         && sets.iter().all(|set| seen.sets.contains(set))
-        && chains.len() == seen.chains.len()
+        && chains.len() == there.len()
         && chains
             .iter()
-            .all(|chain| seen.chains.contains(chain) && same_rules(chain, &rules, &seen.rules))
+            .all(|chain| there.contains(&chain) && same_rules(chain, &rules, &seen.rules))
     {
         return Vec::new();
     }
     let mut commands = vec![NftCommand::TableAdd { comment: Some(layout.comment()) }];
-    let flush = |chain: &NftChain| NftCommand::ChainFlush { chain: chain.name.clone() };
-    commands.extend(seen.chains.iter().map(flush));
-    let gone = seen.chains.iter().filter(|chain| !chains.contains(chain));
+    let flush = |chain: &&NftChain| NftCommand::ChainFlush { chain: chain.name.clone() };
+    commands.extend(there.iter().map(flush));
+    let gone = there.iter().filter(|chain| !chains.contains(chain));
     commands.extend(gone.map(|chain| NftCommand::ChainDelete { chain: chain.name.clone() }));
     let differs = |set: &&NftSet| sets.iter().any(|new| new.name == set.name && new != *set);
     let gone = seen.sets.iter().filter(differs);
     commands.extend(gone.map(|set| NftCommand::SetDelete { set: set.name.clone() }));
     let new = sets.into_iter().filter(|set| !seen.sets.contains(set));
     commands.extend(new.map(NftCommand::SetAdd));
-    let new = chains.into_iter().filter(|chain| !seen.chains.contains(chain));
+    let new = chains.into_iter().filter(|chain| !there.contains(&chain));
     commands.extend(new.map(NftCommand::ChainAdd));
     commands.extend(rules.into_iter().map(NftCommand::RuleAdd));
     commands
+}
+
+/// Whether a chain is another port's own: one of a device that is gone may be left without it, and is nobody's.
+fn is_of_another(chain: &NftChain, port: &IfName) -> bool {
+    let device = chain.hook.as_ref().and_then(|hook| hook.device.as_ref());
+    device.is_some_and(|of| of != port && chain.name == GuardLayout::entrance_name(of))
+}
+
+/// The chain that a command makes, if it is a port's own.
+fn entrance(command: &NftCommand) -> Option<&str> {
+    match command {
+        NftCommand::ChainAdd(NftChain { name, hook: Some(NftHook { device: Some(_), .. }) }) => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// What deletes a port's own chain, which may have gone with its device by then.
+fn close(chain: &str) -> [NftCommand; 2] {
+    let chain = chain.to_owned();
+    let add = NftChain { name: chain.clone(), hook: None };
+    [NftCommand::ChainAdd(add), NftCommand::ChainDelete { chain }]
 }
 
 /// Whether a chain has the same rules in both lists, whatever they have counted.
