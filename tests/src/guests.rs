@@ -13,7 +13,7 @@ use xennet_core::config::{GuardLevel, GuardPolicy};
 use xennet_core::kernel::Nftables;
 use xennet_core::plan::Change;
 use xennet_core::plan::guard::{
-    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, explain,
+    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, belongs, explain,
 };
 use xennet_core::types::{
     IfName, MacAddr, NftChain, NftElement, NftFamily, NftRule, NftSet, VifId,
@@ -118,18 +118,10 @@ impl Guests {
                 6 => continue,
                 _ => GuardLevel::Strict,
             };
+            let mut entry = guarded_at_ingress(domid, ip);
             let (dhcp_server, router) = (domid == 5, domid == 5);
-            let owner = VifId { domid, devid: 0 };
-            install(&GuardEntry {
-                port: format!("vif{owner}").parse().expect("a name"),
-                owner,
-                claims: true,
-                bridge: Some("ovsbr0".parse().expect("a name")),
-                switch: true,
-                mac: MacAddr::from_octets(mac(domid)).expect("no group's"),
-                ip: ip.parse().expect("addresses"),
-                policy: GuardPolicy { level, dhcp_server, router, ..GuardPolicy::default() },
-            });
+            entry.policy = GuardPolicy { level, dhcp_server, router, ..entry.policy };
+            install(&entry);
         }
         guests
     }
@@ -341,11 +333,33 @@ impl Table {
     }
 }
 
-/// Guards a port that nothing is known of yet.
+/// What guards `vifDOMID.0` strictly at its ingress hook.
+pub fn guarded_at_ingress(domid: u16, ip: &str) -> GuardEntry {
+    let owner = VifId { domid, devid: 0 };
+    GuardEntry {
+        port: format!("vif{owner}").parse().expect("a name"),
+        owner,
+        claims: true,
+        bridge: Some("ovsbr0".parse().expect("a name")),
+        switch: true,
+        mac: MacAddr::from_octets(mac(domid)).expect("no group's"),
+        ip: ip.parse().expect("addresses"),
+        policy: GuardPolicy { level: GuardLevel::Strict, ..GuardPolicy::default() },
+    }
+}
+
+/// Guards a port, and sees that there is nothing left to do.
 pub fn install(entry: &GuardEntry) {
     let mut nft = Nftables::open().expect("this kernel has nf_tables");
+    if let Some(Change::Nft { batch, .. }) = planned(&mut nft, entry) {
+        nft.apply(&batch).expect("the kernel takes it");
+    }
+    assert_eq!(planned(&mut nft, entry), None);
+}
+
+fn planned(nft: &mut Nftables, entry: &GuardEntry) -> Option<Change> {
     let (family, name) = (entry.family(), GuardLayout::TABLE);
-    let seen = GuardSnapshot {
+    let mut seen = GuardSnapshot {
         generation: nft.generation().expect("a number"),
         table: nft.table(family, name).expect("a table, or none"),
         sets: nft.sets(family, name).expect("sets"),
@@ -353,10 +367,13 @@ pub fn install(entry: &GuardEntry) {
         rules: nft.rules(family, name).expect("rules"),
         ..GuardSnapshot::default()
     };
-    match entry.install(&seen) {
-        Ok(Some(Change::Nft { batch, .. })) => nft.apply(&batch).expect("the kernel takes it"),
-        other => panic!("{entry:?}: {other:?}"),
+    for set in &seen.sets {
+        let mut of_set = nft.elements(family, name, set).expect("elements");
+        let ports = std::slice::from_ref(&entry.port);
+        of_set.retain(|element| belongs(set, element, ports, Some(entry.owner)));
+        seen.present.extend(of_set.into_iter().map(|element| (set.clone(), element)));
     }
+    entry.install(&seen).expect("a table of the guard's, or none")
 }
 
 /// An element as text, behind its set's name and without its comment.

@@ -19,6 +19,7 @@ pub use entry::GuardEntry;
 pub use explain::{Explanation, explain};
 pub use frame::{Ethernet, Frame, Packet, Payload};
 pub use layout::GuardLayout;
+pub(super) use plan::in_turn;
 pub use plan::{GuardSnapshot, belongs, only_owners, remove};
 
 #[cfg(test)]

@@ -134,6 +134,19 @@ pub fn remove(
     edit.change(&GuardLayout::new(family, false), seen.generation, Vec::new())
 }
 
+/// Changes of tables of several families, one right after the other: each begins a generation of the ruleset, and the
+/// next one is for that.
+pub(in crate::plan) fn in_turn(
+    changes: impl Iterator<Item = Change>,
+) -> impl Iterator<Item = Change> {
+    changes.zip(0..).map(|(mut change, before)| {
+        if let Change::Nft { batch, .. } = &mut change {
+            batch.generation = batch.generation.map(|seen| seen.wrapping_add(before));
+        }
+        change
+    })
+}
+
 /// Whether an element is one of these ports', or an address of that vif's: for who has to look through whole sets,
 /// because a record was cut.
 pub fn belongs(set: &NftSet, element: &NftElement, ports: &[IfName], owner: Option<VifId>) -> bool {

@@ -183,9 +183,8 @@ impl VifTarget {
         let reserve = seen.policy.reserve.unwrap_or(false);
         let own = seen.guard.iter().map(|guard| (self.family(), guard));
         let others = seen.other_guards.iter().map(|(family, guard)| (*family, guard));
-        for (family, guard) in own.chain(others) {
-            plan.changes.extend(guard::remove(family, self.id, reserve, guard));
-        }
+        let remove = |(family, guard)| guard::remove(family, self.id, reserve, guard);
+        plan.changes.extend(guard::in_turn(own.chain(others).filter_map(remove)));
         plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
@@ -293,7 +292,7 @@ impl Wanted<'_> {
         };
         let others = seen.other_guards.iter();
         let others = others.map(|(family, seen)| guard::remove(*family, target.id, false, seen));
-        Ok([own].into_iter().chain(others).flatten().collect())
+        Ok(guard::in_turn([own].into_iter().chain(others).flatten()).collect())
     }
 }
 

@@ -62,13 +62,14 @@ impl VifTarget {
             None | Some(GuardLevel::Off) => {}
             Some(_) if switch.passes_ingress => {}
             Some(level) => {
-                let advice = "frames pass nftables only with the datapath in the kernel and without hw-offload; let \
-                     OVN (port security) or OpenFlow rules do it, and set guard = \"off\"";
+                let advice = "its frames pass nftables only with the datapath in the kernel and without hw-offload; \
+                     let OVN (port security) or OpenFlow rules do it, and set guard = \"off\"";
                 return Err(refused(format!("guard = \"{level}\""), advice));
             }
         }
         if seen.policy.iptables == Some(true) {
-            return Err(refused("firewall = \"iptables\"".to_owned(), "leave it out"));
+            let advice = "its frames do not pass iptables; leave it out";
+            return Err(refused("firewall = \"iptables\"".to_owned(), advice));
         }
         let vlans = config.vlans_on(bridge)?.unwrap_or_default();
         Ok(SwitchPort {
