@@ -84,13 +84,12 @@ fn whoever_comes_back_finds_its_chain_or_gets_it_anew() {
             "add chain netdev xennet mine { type filter hook ingress device vif1.0 priority -400; }",
         ),
     ] {
-        match damage {
-            Some(damage) => guests.dom0.netns.nft(damage),
-            None => {
-                guests.unplug("vif1.0");
-                guests.port("vif1.0");
-                guests.dom0.netns.ip("link set vif1.0 master xenbr0 up");
-            }
+        if let Some(damage) = damage {
+            guests.dom0.netns.nft(damage);
+        } else {
+            guests.unplug("vif1.0");
+            guests.port("vif1.0");
+            guests.dom0.netns.ip("link set vif1.0 master xenbr0 up");
         }
         install(&guarded_at_ingress(1, "10.0.0.5"));
         assert!(own(&guests) && !stolen(&guests), "{damage:?}");

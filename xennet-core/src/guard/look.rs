@@ -87,7 +87,7 @@ pub(crate) fn look_again(
     let Some(entry) = entry else {
         let present = find(nft, family, before.present)?;
         let entrances = entrances(nft, family, None, &before.entrances)?;
-        return Ok(GuardSnapshot { present, entrances, ..before });
+        return Ok(GuardSnapshot { entrances, present, ..before });
     };
     if !entry.is_laid_out(&before)? {
         return look(nft, family, Some(entry), std::slice::from_ref(&entry.port), owner);

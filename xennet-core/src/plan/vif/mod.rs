@@ -213,9 +213,10 @@ impl VifTarget {
             let unsaid = seen.bridges.first().map_or(ETHERNET, |link| link.mtu);
             let mtu = config.mtu.map_or_else(|| Mtu::new(unsaid), Ok)?;
             let at = Some((&port.port.bridge, port.separates()));
-            let guard = match switch.passes_ingress {
-                true => self.guard_entry(config, at, &name, &seen.policy)?,
-                false => None,
+            let guard = if switch.passes_ingress {
+                self.guard_entry(config, at, &name, &seen.policy)?
+            } else {
+                None
             };
             return Ok(Wanted { name, mtu, guard, way: Way::Switch(port) });
         } else {
