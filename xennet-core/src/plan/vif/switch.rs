@@ -214,7 +214,8 @@ impl SwitchPort<'_> {
         Ok(())
     }
 
-    /// Whether other ports of the bridge may rightly have the same addresses: in another VLAN, or in another of OVN's networks.
+    /// Whether other ports of the bridge may rightly have the same addresses: in another VLAN, or in another network of
+    /// OVN's.
     pub(super) fn separates(&self) -> bool {
         self.port.vlans != OvsVlans::default() || self.switch.wait_ovn.is_some()
     }
