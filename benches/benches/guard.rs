@@ -71,6 +71,7 @@ fn entry(n: u16) -> Result<GuardEntry, Box<dyn Error>> {
         owner: VifId { domid: n, devid: 0 },
         claims: true,
         bridge: Some("xenbr0".parse()?),
+        switch: false,
         mac: format!("00:16:3e:00:{high:02x}:{low:02x}").parse()?,
         ip,
         policy: GuardPolicy { level: GuardLevel::Strict, ..GuardPolicy::default() },

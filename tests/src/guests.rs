@@ -9,9 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
+use xennet_core::config::{GuardLevel, GuardPolicy};
 use xennet_core::kernel::Nftables;
-use xennet_core::plan::guard::{Explanation, Frame, GuardLayout, explain};
-use xennet_core::types::{IfName, NftChain, NftElement, NftFamily, NftRule, NftSet, VifId};
+use xennet_core::plan::Change;
+use xennet_core::plan::guard::{
+    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, belongs, explain,
+};
+use xennet_core::types::{
+    IfName, MacAddr, NftChain, NftElement, NftFamily, NftRule, NftSet, VifId,
+};
 
 use crate::hotplug::{Dom0, Script};
 use crate::tap::Tap;
@@ -23,8 +29,21 @@ use crate::tap::Tap;
 pub struct Guests {
     /// All but the ports.
     pub dom0: Dom0,
+    /// The family whose table guards them.
+    pub family: NftFamily,
     taps: BTreeMap<IfName, Tap>,
 }
+
+/// The domains of guests of each kind, and their addresses.
+const OF_EACH_KIND: [(u16, &str); 6] = [
+    // The third and the last have host bits: they are single addresses.
+    (1, "10.0.0.5 10.0.1.0/24 10.0.2.9/24 2001:db8::5 2001:db8:1::/64 2001:db8:9::9/64"),
+    (2, "10.0.0.6 10.0.1.6 2001:db8::6 2001:db8:1::6 2001:db8:2::/64"),
+    (3, "10.0.0.30 2001:db8::30"),
+    (4, "10.0.0.40 2001:db8::40"),
+    (5, "10.0.0.50 2001:db8::50"),
+    (6, ""),
+];
 
 /// The guard's table as the kernel has it.
 #[derive(Debug)]
@@ -56,7 +75,7 @@ impl Guests {
         bridge_netfilter(false);
         dom0.netns.ip("link set xenbr0 up");
         fs::write(dom0.dir().join("xennet.toml"), config).expect("our own directory");
-        let mut guests = Self { dom0, taps: BTreeMap::new() };
+        let mut guests = Self { dom0, family: NftFamily::Bridge, taps: BTreeMap::new() };
         guests.port("eth0");
         guests.dom0.netns.ip("link set eth0 master xenbr0 up");
         guests
@@ -79,16 +98,30 @@ impl Guests {
             let key = format!("/local/domain/{domid}/{key}");
             guests.dom0.store.tool("xenstore-write", &[&key, value]);
         }
-        for (domid, ip) in [
-            // The third and the last have host bits: they are single addresses.
-            (1, "10.0.0.5 10.0.1.0/24 10.0.2.9/24 2001:db8::5 2001:db8:1::/64 2001:db8:9::9/64"),
-            (2, "10.0.0.6 10.0.1.6 2001:db8::6 2001:db8:1::6 2001:db8:2::/64"),
-            (3, "10.0.0.30 2001:db8::30"),
-            (4, "10.0.0.40 2001:db8::40"),
-            (5, "10.0.0.50 2001:db8::50"),
-            (6, ""),
-        ] {
+        for (domid, ip) in OF_EACH_KIND {
             guests.guest(domid, &[("ip", ip)]);
+        }
+        guests
+    }
+
+    /// The same guests, guarded at the ingress hooks of their interfaces, as on a bridge of Open vSwitch. That comes
+    /// before a bridge of Linux as well, so they stay on that one.
+    pub fn of_each_kind_at_ingress() -> Self {
+        let mut guests = Self { family: NftFamily::Netdev, ..Self::new("") };
+        for (domid, _) in OF_EACH_KIND {
+            guests.guest(domid, &[]);
+        }
+        for (domid, ip) in OF_EACH_KIND {
+            let level = match domid {
+                3 => GuardLevel::Ip,
+                4 => GuardLevel::Mac,
+                6 => continue,
+                _ => GuardLevel::Strict,
+            };
+            let mut entry = guarded_at_ingress(domid, ip);
+            let (dhcp_server, router) = (domid == 5, domid == 5);
+            entry.policy = GuardPolicy { level, dhcp_server, router, ..entry.policy };
+            install(&entry);
         }
         guests
     }
@@ -215,7 +248,7 @@ impl Guests {
     /// What was counted until now.
     pub fn counted(&self) -> Counted {
         let mut counted = Counted::default();
-        for object in self.dom0.netns.nft_json("list table bridge xennet") {
+        for object in self.dom0.netns.nft_json(&format!("list table {} xennet", self.family)) {
             let rule = &object["rule"];
             if let (Some(comment), Some(packets)) = (rule["comment"].as_str(), packets(rule)) {
                 let chain = rule["chain"].as_str().expect("a rule is in a chain").to_owned();
@@ -235,7 +268,7 @@ impl Guests {
 
     /// The guard's table as the kernel has it.
     pub fn table(&self) -> Table {
-        Table::read()
+        Table::of(self.family)
     }
 }
 
@@ -259,9 +292,14 @@ fn grown<K: Ord + Clone>(before: &BTreeMap<K, u64>, after: &BTreeMap<K, u64>) ->
 }
 
 impl Table {
-    /// That of the calling thread's namespace. Panics when there is none.
+    /// That of the calling thread's namespace, of family bridge. Panics when there is none.
     pub fn read() -> Self {
-        let (family, name) = (NftFamily::Bridge, GuardLayout::TABLE);
+        Self::of(NftFamily::Bridge)
+    }
+
+    /// That of this family.
+    pub fn of(family: NftFamily) -> Self {
+        let name = GuardLayout::TABLE;
         let mut nft = Nftables::open().expect("this kernel has nf_tables");
         let sets = nft.sets(family, name).expect("sets");
         assert!(!sets.is_empty(), "there is no table");
@@ -293,6 +331,49 @@ impl Table {
     pub fn explain(&self, frame: &Frame) -> Explanation {
         explain(&self.chains, &self.rules, &self.elements, frame)
     }
+}
+
+/// What guards `vifDOMID.0` strictly at its ingress hook.
+pub fn guarded_at_ingress(domid: u16, ip: &str) -> GuardEntry {
+    let owner = VifId { domid, devid: 0 };
+    GuardEntry {
+        port: format!("vif{owner}").parse().expect("a name"),
+        owner,
+        claims: true,
+        bridge: Some("ovsbr0".parse().expect("a name")),
+        switch: true,
+        mac: MacAddr::from_octets(mac(domid)).expect("no group's"),
+        ip: ip.parse().expect("addresses"),
+        policy: GuardPolicy { level: GuardLevel::Strict, ..GuardPolicy::default() },
+    }
+}
+
+/// Guards a port, and sees that there is nothing left to do.
+pub fn install(entry: &GuardEntry) {
+    let mut nft = Nftables::open().expect("this kernel has nf_tables");
+    if let Some(Change::Nft { batch, .. }) = planned(&mut nft, entry) {
+        nft.apply(&batch).expect("the kernel takes it");
+    }
+    assert_eq!(planned(&mut nft, entry), None);
+}
+
+fn planned(nft: &mut Nftables, entry: &GuardEntry) -> Option<Change> {
+    let (family, name) = (entry.family(), GuardLayout::TABLE);
+    let mut seen = GuardSnapshot {
+        generation: nft.generation().expect("a number"),
+        table: nft.table(family, name).expect("a table, or none"),
+        sets: nft.sets(family, name).expect("sets"),
+        chains: nft.chains(family, name).expect("chains"),
+        rules: nft.rules(family, name).expect("rules"),
+        ..GuardSnapshot::default()
+    };
+    for set in &seen.sets {
+        let mut of_set = nft.elements(family, name, set).expect("elements");
+        let ports = std::slice::from_ref(&entry.port);
+        of_set.retain(|element| belongs(set, element, ports, Some(entry.owner)));
+        seen.present.extend(of_set.into_iter().map(|element| (set.clone(), element)));
+    }
+    entry.install(&seen).expect("a table of the guard's, or none")
 }
 
 /// An element as text, behind its set's name and without its comment.

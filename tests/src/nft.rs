@@ -49,7 +49,7 @@ pub fn base_chain(
     priority: i32,
     policy: NftPolicy,
 ) -> NftCommand {
-    let hook = NftHook { kind: kind.to_owned(), point, priority, policy };
+    let hook = NftHook { kind: kind.to_owned(), point, device: None, priority, policy };
     NftCommand::ChainAdd(NftChain { name: name.to_owned(), hook: Some(hook) })
 }
 

@@ -27,6 +27,7 @@ fn entry(level: GuardLevel) -> GuardEntry {
         owner: VifId { domid: 1, devid: 0 },
         claims: true,
         bridge: Some("xenbr0".parse().unwrap()),
+        switch: false,
         mac: MacAddr::from_octets(MINE).unwrap(),
         ip: "10.0.0.5 10.0.1.0/24 2001:db8::5 2001:db8:1::/64".parse().unwrap(),
         policy: GuardPolicy { level, ..GuardPolicy::default() },

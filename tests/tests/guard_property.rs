@@ -76,6 +76,7 @@ impl Model {
             owner: VifId { domid, devid: 0 },
             claims: true,
             bridge: Some("xenbr0".parse().unwrap()),
+            switch: false,
             mac: MacAddr::from_octets(mac(domid)).unwrap(),
             ip: self.ip(domid).parse().unwrap(),
             policy: GuardPolicy {

@@ -175,6 +175,45 @@ fn a_name_that_a_guest_chooses_costs_the_host_no_port() {
     }
 }
 
+/// What is done to the guard's table before the port is made, where the database says that frames will pass it.
+#[test]
+fn the_datapath_decides_whether_a_vif_can_be_guarded() {
+    let (dom0, ovs) = dom0(&["br0"]);
+    ovs.vsctl(
+        &"--no-wait add-br br1 -- set bridge br1 datapath_type=system"
+            .split(' ')
+            .collect::<Vec<_>>(),
+    );
+    ovs.vsctl(&["--no-wait", "add-br", "br2"]);
+    dom0.boot(VIF, &[("ip", "10.0.0.5")]);
+    let plan = |bridge: &str| {
+        let plan = dom0.xennet(&format!("vif online 1.0 bridge={bridge} --dry-run"));
+        plan.succeeded();
+        let at = |words: &str| plan.stdout.find(words);
+        (at("add element netdev xennet ports"), at("ovs-vsctl add-port"), plan.stderr)
+    };
+    let unguarded = |bridge: &str| {
+        let (guard, port, warning) = plan(bridge);
+        assert!(port.is_some() && warning.contains("nothing holds it to its ip="), "{warning}");
+        guard.is_none()
+    };
+    assert!(unguarded("br0"));
+    for bridge in ["br1", "br2"] {
+        let (guard, port, warning) = plan(bridge);
+        assert!(guard.is_some() && guard < port && warning.is_empty(), "{bridge}: {warning}");
+    }
+    ovs.vsctl(&["--no-wait", "set", "open_vswitch", ".", "other_config:hw-offload=true"]);
+    assert!(unguarded("br1"), "tc comes before the hook");
+    ovs.vsctl(&["--no-wait", "set", "open_vswitch", ".", "other_config:hw-offload=false"]);
+    assert!(plan("br1").0.is_some());
+
+    // This kernel has no datapath of Open vSwitch, so the port cannot be made; then the guard is taken back as well.
+    dom0.store.tool("xenstore-write", &[&format!("{}/bridge", dom0.backend(VIF)), "br1"]);
+    refused(&dom0, "add-port br1 vif1.0: bridge br1 has no working datapath");
+    let table = dom0.netns.nft_text("list table netdev xennet");
+    assert!(table.contains("chain ingress") && !table.contains("vif1.0"), "{table}");
+}
+
 #[test]
 fn what_open_vswitch_cannot_keep_is_no_secret() {
     let (dom0, ovs) = dom0(&["br0"]);
@@ -186,9 +225,9 @@ fn what_open_vswitch_cannot_keep_is_no_secret() {
     // Also where nothing says that the bridge is one of Open vSwitch.
     let undescribed = "[[bridge]]\nname = \"br0\"\nguard = \"strict\"\n";
     fs::write(dom0.dir().join("xennet.toml"), undescribed).unwrap();
-    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0: the frames of an Open");
+    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0, a bridge of Open vSwitch:");
     toml("guard = \"strict\"");
-    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0: the frames of an Open");
+    refused(&dom0, "vif1.0: guard = \"strict\" cannot be kept on br0, a bridge of Open vSwitch:");
     assert_eq!(ovs.ports("br0").len(), 0);
     toml("");
     let outcome = dom0.online(Script::OursOpenVswitch, VIF);

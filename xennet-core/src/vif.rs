@@ -363,9 +363,8 @@ fn look_again(
     }
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
-    if let Some(guard) = &mut seen.guard {
-        guard.settled = true;
-    }
+    let others = seen.other_guards.iter_mut().map(|(_, guard)| guard);
+    seen.guard.iter_mut().chain(others).for_each(|guard| guard.settled = true);
     let bridge = link.master;
     seen.routed = match seen.routed.take() {
         Some(before) => Some(routed::look_again(kernel, target, config, Some(&link), before)?),

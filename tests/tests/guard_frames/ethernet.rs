@@ -115,14 +115,14 @@ fn levels() -> Vec<Case> {
 }
 
 /// What a bridge takes for itself, and forwards to nobody: who listens behind it hears nothing of a guarded guest.
-pub(crate) fn link_group(guests: &Guests) {
+pub(crate) fn link_group(guests: &Guests, chain: &str) {
     // 802.1X: a guest that asks to be let in.
     let eapol = |port: &str, source| {
         let packet = Packet::Other { protocol: 0x888e, bytes: vec![0; 46] };
         to([1, 0x80, 0xc2, 0, 0, 3], frame(port, source, &[], &packet))
     };
     let listener = Listener::new(0x888e);
-    let rule = ("input".to_owned(), BRIDGES.to_owned());
+    let rule = (chain.to_owned(), BRIDGES.to_owned());
     for (port, domid, heard) in
         [("vif1.0", 1, 0), ("vif3.0", 3, 0), ("vif4.0", 4, 0), ("vif6.0", 6, 1), ("eth0", 9, 1)]
     {

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::kernel::Nftables;
 use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs};
-use crate::types::{IfName, NftElement, NftFamily, NftSet, VifId};
+use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, VifId};
 
 /// Elements, each with its set.
 type Elements = Vec<(NftSet, NftElement)>;
@@ -60,9 +60,12 @@ fn look_once(
     if !sealed && (entry.is_some() || !seen.present.is_empty()) {
         seen.sets = nft.sets(family, GuardLayout::TABLE)?;
     }
-    if let Some(entry) = entry.filter(|_| !sealed) {
+    if entry.is_some() && !sealed {
         seen.chains = nft.chains(family, GuardLayout::TABLE)?;
         seen.rules = nft.rules(family, GuardLayout::TABLE)?;
+    }
+    seen.entrances = entrances(nft, family, entry.is_some().then_some(&seen.chains), ports)?;
+    if let Some(entry) = entry.filter(|_| !sealed) {
         seen = entry.compare(seen);
     }
     let mut old = Vec::new();
@@ -84,6 +87,24 @@ fn look_once(
         seen.present.extend(find(nft, family, old)?);
     }
     Ok((seen, at_once))
+}
+
+/// Which of these ports have a chain of their own, as they have in one family.
+fn entrances(
+    nft: &mut Nftables,
+    family: NftFamily,
+    chains: Option<&Vec<NftChain>>,
+    ports: &[IfName],
+) -> Result<Vec<IfName>, Error> {
+    if family != NftFamily::Netdev || ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let chains = match chains {
+        Some(chains) => chains,
+        None => &nft.chains(family, GuardLayout::TABLE)?,
+    };
+    let has = |port: &&IfName| chains.iter().any(|chain| GuardLayout::is_entrance(chain, port));
+    Ok(ports.iter().filter(has).cloned().collect())
 }
 
 /// Those of these elements that there are, as they are, each once.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::apply::{self, Apply, again_while_overtaken};
 use crate::kernel::Nftables;
 use crate::plan::guard::{Explanation, Frame, GuardEntry, GuardLayout, explain, remove};
+use crate::plan::vif::is_datapath;
 use crate::plan::{Change, Plan, PlanError};
 use crate::types::{
     Device, IfName, NftBatch, NftChain, NftCommand, NftCounter, NftElement, NftFamily, NftRule,
@@ -28,7 +29,7 @@ pub struct Guard<'n> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GuardTable {
-    /// Its family: `bridge` for vifs on a bridge, `inet` for those that are routed.
+    /// Its family: `bridge` for vifs on a bridge, `netdev` if that is Open vSwitch's, `inet` for those that are routed.
     pub family: NftFamily,
     /// What it says of itself, its version among it.
     pub comment: String,
@@ -66,7 +67,7 @@ pub struct GuardFault {
     pub repair: Result<Plan, Error>,
 }
 
-const FAMILIES: [NftFamily; 2] = [NftFamily::Bridge, NftFamily::Inet];
+const FAMILIES: [NftFamily; 3] = [NftFamily::Bridge, NftFamily::Inet, NftFamily::Netdev];
 
 impl<'n> Guard<'n> {
     pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
@@ -173,7 +174,13 @@ impl<'n> Guard<'n> {
     ///
     /// An error when the kernel does not answer.
     pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
-        let family = if frame.bridge.is_some() { NftFamily::Bridge } else { NftFamily::Inet };
+        let family = match &frame.bridge {
+            None => NftFamily::Inet,
+            Some(name) if self.net.kernel.link(name)?.as_ref().is_some_and(is_datapath) => {
+                NftFamily::Netdev
+            }
+            Some(_) => NftFamily::Bridge,
+        };
         let tables = self.tables()?;
         let table = tables.iter().find(|table| table.family == family);
         Ok(match table {

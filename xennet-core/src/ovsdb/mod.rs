@@ -3,6 +3,7 @@
 //! One blocking connection, and a deadline for each request. A change is done when `ovs-vswitchd` has carried it out, not
 //! when the database has it.
 
+mod bridge;
 mod client;
 mod error;
 mod framing;

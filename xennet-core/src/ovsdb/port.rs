@@ -263,7 +263,7 @@ fn named(name: &IfName) -> Value {
     json!([["name", "==", name.as_str()]])
 }
 
-fn select(table: &str, name: &IfName, columns: &[&str]) -> Value {
+pub(super) fn select(table: &str, name: &IfName, columns: &[&str]) -> Value {
     json!({ "op": "select", "table": table, "where": named(name), "columns": columns })
 }
 
@@ -304,7 +304,7 @@ fn rows(result: &Value) -> &[Value] {
     result.get("rows").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn row(result: &Value) -> Option<&Value> {
+pub(super) fn row(result: &Value) -> Option<&Value> {
     rows(result).first()
 }
 

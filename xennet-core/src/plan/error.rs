@@ -61,10 +61,7 @@ pub enum PlanError {
     },
 
     /// Something is asked for that there is not on Open vSwitch.
-    #[error(
-        "{vif}: {setting} cannot be kept on {bridge}: the frames of an Open vSwitch bridge pass neither the guard nor \
-         iptables; {advice}"
-    )]
+    #[error("{vif}: {setting} cannot be kept on {bridge}, a bridge of Open vSwitch: {advice}")]
     NotOnSwitch {
         /// The vif.
         vif: IfName,
@@ -72,7 +69,7 @@ pub enum PlanError {
         bridge: IfName,
         /// What was asked for.
         setting: String,
-        /// What to do instead.
+        /// Why, and what to do instead.
         advice: &'static str,
     },
 

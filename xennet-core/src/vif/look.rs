@@ -13,7 +13,7 @@ use crate::kernel::{Kernel, LinkFilter};
 use crate::plan::guard::GuardSnapshot;
 use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
-use crate::types::{IfName, Link, Mode, Port, PortFlags, VlanRange};
+use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
 
@@ -157,6 +157,9 @@ impl Vif<'_> {
                 seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
             }
         }
+        if self.target.family() != NftFamily::Netdev {
+            seen.other_guards = self.look_at_guards([NftFamily::Netdev], config, &seen);
+        }
         seen.taken = self.taken(config)?;
         seen.dhcp = self.look_at_dhcp(false)?;
         Ok(seen)
@@ -178,6 +181,21 @@ impl Vif<'_> {
             Err(_) if entry.is_none() => Ok(None),
             looked => looked.map(Some),
         }
+    }
+
+    /// What of these families is left of what it was plugged into otherwise.
+    fn look_at_guards(
+        &mut self,
+        families: impl IntoIterator<Item = NftFamily>,
+        config: &VifConfig,
+        seen: &VifSnapshot,
+    ) -> Vec<(NftFamily, GuardSnapshot)> {
+        let ports = port_names(&self.target, config, seen.link.as_ref());
+        let owner = self.target.owner();
+        // A kernel without nftables will do.
+        let Ok(nft) = apply::nft(&mut self.net.nft) else { return Vec::new() };
+        let look = |family| Some((family, guard::look(nft, family, None, &ports, owner).ok()?));
+        families.into_iter().filter_map(look).collect()
     }
 
     /// Other people's filters that the vif's frames pass: none of what Open vSwitch forwards.
@@ -240,13 +258,10 @@ impl Vif<'_> {
         }
         seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         seen.switch = self.look_for_ports(&config, &seen);
-        let ports = port_names(&self.target, &config, seen.link.as_ref());
-        if let Ok(nft) = apply::nft(&mut self.net.nft) {
-            let mut look =
-                |family| guard::look(nft, family, None, &ports, self.target.owner()).ok();
-            seen.guard = look(self.target.family());
-            seen.other_guard = look(self.target.other_family());
-        }
+        let own = self.look_at_guards([self.target.family()], &config, &seen).pop();
+        seen.guard = own.map(|(_, guard)| guard);
+        let others = self.target.other_families();
+        seen.other_guards = self.look_at_guards(others, &config, &seen);
         seen.dhcp = self.look_at_dhcp(true).ok().flatten();
         if seen.link.is_none() || seen.routed.is_some() {
             let _ = look_at_going(&mut self.net.kernel, &mut seen);

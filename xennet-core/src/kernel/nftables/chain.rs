@@ -28,6 +28,9 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, chain:
     message.nest(NFTA_CHAIN_HOOK, |message| {
         message.number(NFTA_HOOK_HOOKNUM, number);
         message.number(NFTA_HOOK_PRIORITY, hook.priority.cast_unsigned());
+        if let Some(device) = &hook.device {
+            message.text(NFTA_HOOK_DEV, device.as_str());
+        }
     });
 }
 
@@ -61,6 +64,8 @@ pub(super) fn decode(body: &[u8]) -> Option<(NftFamily, String, NftChain)> {
             Some(NftHook {
                 kind: text(find(attributes, NFTA_CHAIN_TYPE)?),
                 point: NftHookPoint::from_number(number, family)?,
+                // Not there where there are several devices, or none any more.
+                device: find(hook, NFTA_HOOK_DEV).and_then(|name| text(name).parse().ok()),
                 priority: be32(find(hook, NFTA_HOOK_PRIORITY)?)?.cast_signed(),
                 policy: match be32(find(attributes, NFTA_CHAIN_POLICY)?)? {
                     NF_DROP => NftPolicy::Drop,
@@ -80,5 +85,6 @@ const NFTA_CHAIN_POLICY: u16 = 5;
 const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;
+const NFTA_HOOK_DEV: u16 = 3;
 const NF_DROP: u32 = 0;
 const NF_ACCEPT: u32 = 1;

@@ -176,14 +176,15 @@ fn why(batch: &NftBatch, command: &NftCommand, errno: i32, place: Option<Place>)
 
 fn why_chain(family: NftFamily, chain: &NftChain, errno: i32) -> Option<String> {
     let hook = chain.hook.as_ref()?;
-    Some(match errno {
-        libc::ENOENT if hook.kind == "filter" => lacks_family(family),
-        libc::ENOENT => {
+    Some(match (errno, &hook.device) {
+        (libc::ENOENT, Some(device)) => format!("there is no interface {device}"),
+        (libc::ENOENT, None) if hook.kind == "filter" => lacks_family(family),
+        (libc::ENOENT, None) => {
             format!("this kernel has no chains of type {} in the {family} family", hook.kind)
         }
-        libc::EEXIST => "a chain of this name is there already, at another hook".into(),
+        (libc::EEXIST, _) => "a chain of this name is there already, at another hook".into(),
         // Linux 6.18 says so of both.
-        libc::EOPNOTSUPP => format!(
+        (libc::EOPNOTSUPP, _) => format!(
             "a chain of this name is there already, at another hook; or {family} chains of type {} \
              have no such hook and priority",
             hook.kind

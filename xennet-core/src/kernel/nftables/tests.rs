@@ -51,6 +51,7 @@ fn commands() {
             NftCommand::ChainAdd(chain(Some(NftHook {
                 kind: "filter".to_owned(),
                 point: NftHookPoint::Prerouting,
+                device: None,
                 priority: -300,
                 policy: NftPolicy::Accept,
             }))),

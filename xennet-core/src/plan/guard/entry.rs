@@ -23,6 +23,8 @@ pub struct GuardEntry {
     pub claims: bool,
     /// The bridge that it is a port of; none when it is routed.
     pub bridge: Option<IfName>,
+    /// Whether that bridge is one of Open vSwitch.
+    pub switch: bool,
     /// The guest's Ethernet address.
     pub mac: MacAddr,
     /// The guest's addresses. One with host bits (`10.0.0.5/24`) is itself alone; one without (`10.0.0.0/24`) is the
@@ -35,7 +37,11 @@ pub struct GuardEntry {
 impl GuardEntry {
     /// The family whose table guards it.
     pub fn family(&self) -> NftFamily {
-        if self.bridge.is_some() { NftFamily::Bridge } else { NftFamily::Inet }
+        match self.bridge {
+            Some(_) if self.switch => NftFamily::Netdev,
+            Some(_) => NftFamily::Bridge,
+            None => NftFamily::Inet,
+        }
     }
 
     /// The layout that it needs: `layout`, with the lengths of its prefixes.
@@ -58,7 +64,8 @@ impl GuardEntry {
     pub fn record(&self) -> String {
         let mut words =
             vec![self.policy.level.to_string(), format!("vif{}", self.owner), self.mac.to_string()];
-        words.extend(self.bridge.iter().map(|bridge| format!("{BRIDGE} {bridge}")));
+        let of = if self.switch { SWITCH } else { BRIDGE };
+        words.extend(self.bridge.iter().map(|bridge| format!("{of} {bridge}")));
         let GuardPolicy { dhcp_server, router, reserve, level: _ } = self.policy;
         for (word, set) in [
             (SHARED, !self.claims),
@@ -96,8 +103,9 @@ impl GuardEntry {
         let vif = words.next().and_then(|word| VifId::from_if_name(word).ok());
         let (owner, _) = vif.ok_or_else(|| wrong(whole))?;
         let mac = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
-        let mut bridge = None;
-        if words.next_if_eq(&BRIDGE).is_some() {
+        let (mut bridge, mut switch) = (None, false);
+        if let Some(of) = words.next_if(|word| [BRIDGE, SWITCH].contains(word)) {
+            switch = of == SWITCH;
             let name = words.next().and_then(|word| word.parse().ok());
             bridge = Some(name.ok_or_else(|| wrong(whole))?);
         }
@@ -114,7 +122,7 @@ impl GuardEntry {
             return Err(wrong("a record that was not cut"));
         }
         let ip = rest.join(" ").parse().map_err(|_| wrong(whole))?;
-        Ok(Self { port, owner, claims, bridge, mac, ip, policy })
+        Ok(Self { port, owner, claims, bridge, switch, mac, ip, policy })
     }
 
     /// Whose vif a record is about, and whether its addresses shall stay reserved; a record that was cut will do.
@@ -185,6 +193,7 @@ pub(super) fn reserved_for(owner: VifId) -> String {
 }
 
 const BRIDGE: &str = "bridge";
+const SWITCH: &str = "openvswitch";
 const SHARED: &str = "shared";
 const DHCP_SERVER: &str = "dhcp-server";
 const ROUTER: &str = "router";

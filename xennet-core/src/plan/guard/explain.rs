@@ -3,8 +3,8 @@ use std::collections::{HashMap, HashSet};
 use super::Frame;
 use super::packet::Packet;
 use crate::types::{
-    IfName, NftChain, NftCmp, NftElement, NftExpr, NftHookPoint, NftMeta, NftPolicy, NftRegister,
-    NftRule, NftSet, NftValue, NftVerdict,
+    IfName, NftChain, NftCmp, NftElement, NftExpr, NftHook, NftHookPoint, NftMeta, NftPolicy,
+    NftRegister, NftRule, NftSet, NftValue, NftVerdict,
 };
 
 /// What becomes of a frame, and why. `xennet guard explain`
@@ -49,12 +49,16 @@ pub fn explain(
     };
     let link_group = frame.bytes.starts_with(&[0x01, 0x80, 0xc2, 0, 0])
         && frame.bytes.get(5).is_some_and(|last| *last < 16);
-    let mut points = vec![NftHookPoint::Prerouting];
+    let mut points = vec![NftHookPoint::Ingress, NftHookPoint::Prerouting];
     points.extend(link_group.then_some(NftHookPoint::Input));
     let mut decided = false;
     for point in points {
-        let hooked =
-            |chain: &&NftChain| chain.hook.as_ref().is_some_and(|hook| hook.point == point);
+        let hooked = |chain: &&NftChain| {
+            let of_port = |device: &IfName| *device == frame.port;
+            let here =
+                |hook: &NftHook| hook.point == point && hook.device.as_ref().is_none_or(of_port);
+            chain.hook.as_ref().is_some_and(here)
+        };
         let mut here: Vec<&NftChain> = chains.iter().filter(hooked).collect();
         here.sort_by_key(|chain| chain.hook.as_ref().map(|hook| hook.priority));
         for chain in here {

@@ -10,7 +10,8 @@ use crate::types::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever plans a change makes one")]
 pub struct GuardLayout {
-    /// [`NftFamily::Bridge`] for vifs on a bridge, [`NftFamily::Inet`] for routed ones.
+    /// [`NftFamily::Bridge`] for vifs on a bridge, [`NftFamily::Inet`] for routed ones, [`NftFamily::Netdev`] for those on a
+    /// bridge of Open vSwitch: what that takes from an interface passes the interface's own hook and no other.
     pub family: NftFamily,
     /// Whether an address has an owner in each bridge, rather than in the whole host: in family bridge, and where the
     /// kernel knows `meta ibrname`.
@@ -22,7 +23,7 @@ pub struct GuardLayout {
 }
 
 impl GuardLayout {
-    /// The table's name, in either family.
+    /// The table's name, in each family.
     pub const TABLE: &'static str = "xennet";
 
     /// The layout without any prefixes shorter than an address.
@@ -84,23 +85,18 @@ impl GuardLayout {
         sets
     }
 
-    /// All its chains.
+    /// All its chains, but for those that are a port's own.
     pub fn chains(&self) -> Vec<NftChain> {
         self.chains_of(&self.rules())
     }
 
     /// The same, for who has its rules already: to write them down takes longer than all else here.
     pub(super) fn chains_of(&self, rules: &[NftRule]) -> Vec<NftChain> {
-        let base = |name: &str, point| NftChain {
-            name: name.to_owned(),
-            hook: Some(NftHook {
-                kind: "filter".to_owned(),
-                point,
-                priority: PRIORITY,
-                policy: NftPolicy::Accept,
-            }),
+        let base = |name: &str, point| base(name.to_owned(), point, None);
+        let mut chains = match self.family {
+            NftFamily::Netdev => Vec::new(),
+            _ => vec![base("prerouting", NftHookPoint::Prerouting)],
         };
-        let mut chains = vec![base("prerouting", NftHookPoint::Prerouting)];
         if self.family == NftFamily::Bridge {
             chains.push(base("input", NftHookPoint::Input));
         }
@@ -117,6 +113,27 @@ impl GuardLayout {
         rules::rules(self)
     }
 
+    /// A port's own chain, by which its frames enter the table, and that chain's rule; none in a family that sees the
+    /// frames of all ports.
+    ///
+    /// One chain of all ports would do as well, but not all kernels can add a device to a chain (Linux 6.1 cannot).
+    pub fn entrance(&self, port: &IfName) -> Option<(NftChain, NftRule)> {
+        let name = Self::entrance_name(port);
+        let rule = rules::entrance(&name);
+        (self.family == NftFamily::Netdev)
+            .then(|| (base(name, NftHookPoint::Ingress, Some(port.clone())), rule))
+    }
+
+    /// Whether a chain is a port's own, whatever became of its hook.
+    pub(crate) fn is_entrance(chain: &NftChain, port: &IfName) -> bool {
+        chain.name == Self::entrance_name(port)
+    }
+
+    /// What a port's own chain is called: with more than the port's name, which may be a word of nft's.
+    pub(super) fn entrance_name(port: &IfName) -> String {
+        format!("port_{port}")
+    }
+
     /// The element that says what was set up for a port, in its comment; that is its [`GuardEntry::record`].
     ///
     /// [`GuardEntry::record`]: super::GuardEntry::record
@@ -127,8 +144,12 @@ impl GuardLayout {
     /// The element that says of a table that it has all that this layout has, and as it should be. It is true while the
     /// ruleset has this generation, for whoever changes anything changes that too.
     ///
-    /// None when it has more lengths of prefixes than there is room for.
+    /// None when it has more lengths of prefixes than there is room for; and where each port has a chain of its own, which
+    /// goes with its device, and no generation begins.
     pub(super) fn seal(&self, generation: u32) -> Option<(NftSet, NftElement)> {
+        if self.family == NftFamily::Netdev {
+            return None;
+        }
         let (set, mut element) = Self::seal_at(generation);
         let count4 = u8::try_from(self.lengths4.len()).ok()?;
         element.note = vec![VERSION, self.bridge_names.into(), count4];
@@ -184,7 +205,14 @@ impl GuardLayout {
     }
 }
 
-/// Before all others: what the guard drops shall reach nobody, and `br_netfilter` (0) may have rewritten it by then.
+fn base(name: String, point: NftHookPoint, device: Option<IfName>) -> NftChain {
+    let (kind, policy) = ("filter".to_owned(), NftPolicy::Accept);
+    let hook = NftHook { kind, point, device, priority: PRIORITY, policy };
+    NftChain { name, hook: Some(hook) }
+}
+
+/// Before all others: what the guard drops shall reach nobody, and `br_netfilter` (0) may have rewritten it by then. At
+/// ingress, a flowtable (0, as a rule) would take a packet of a known connection past every chain behind it.
 const PRIORITY: i32 = -300;
 
 const COMMENT: &str = "xennet guard 1";

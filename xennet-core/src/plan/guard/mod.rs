@@ -1,8 +1,9 @@
 //! The guard: no guest speaks with another's address.
 //!
 //! An nftables table of its own, `xennet`, whose rules are the same for all vifs: family bridge for those on a bridge,
-//! family inet for those that are routed. A vif is a handful of elements of its sets, keyed by its interface, so that
-//! adding one costs the same at any number of them, and a packet a few look-ups.
+//! family inet for those that are routed, and family netdev for those on a bridge of Open vSwitch. A vif is a handful
+//! of elements of its sets, keyed by its interface, so that adding one costs the same at any number of them, and a
+//! packet a few look-ups.
 //!
 //! A rule that cannot read what it looks for ends without an effect; so the rules are laid out such that whatever
 //! cannot be read ends in a drop.
@@ -19,6 +20,7 @@ pub use entry::GuardEntry;
 pub use explain::{Explanation, explain};
 pub use frame::{Ethernet, Frame, Packet, Payload};
 pub use layout::GuardLayout;
+pub(super) use plan::in_turn;
 pub use plan::{GuardSnapshot, belongs, remove};
 
 #[cfg(test)]

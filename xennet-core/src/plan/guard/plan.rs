@@ -3,8 +3,8 @@ use super::{GuardEntry, GuardLayout, layout};
 use crate::config::GuardLevel;
 use crate::plan::{Change, PlanError};
 use crate::types::{
-    IfName, NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftRule, NftSet,
-    NftTable, NftValue, VifId,
+    IfName, NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftHook, NftRule,
+    NftSet, NftTable, NftValue, VifId,
 };
 
 /// What there is of the guard's table in one family, and of one port in it.
@@ -26,6 +26,8 @@ pub struct GuardSnapshot {
     pub whole: Option<GuardLayout>,
     /// Whether the kernel knows `meta ibrname`; only a new table asks.
     pub bridge_names: bool,
+    /// Those of the ports in question that have a chain of their own there.
+    pub entrances: Vec<IfName>,
     /// The elements that there are of those that are wanted, and of those that the port's old record (or that of its
     /// old name) speaks of.
     pub present: Vec<(NftSet, NftElement)>,
@@ -63,7 +65,7 @@ impl GuardEntry {
             return Ok(remove(self.family(), self.owner, false, seen));
         }
         let layout = self.layout(seen.layout(self.family())?);
-        let commands = structure(&layout, seen);
+        let commands = structure(&layout, seen, &self.port);
         // A set of another shape is made anew, and what was in it is gone.
         let kept = |set: &NftSet| {
             seen.whole.is_some() || seen.sets.contains(set) && layout.sets().contains(set)
@@ -73,7 +75,8 @@ impl GuardEntry {
         let same = |a: &(NftSet, NftElement), b: &(NftSet, NftElement)| {
             a.0.name == b.0.name && a.1.key == b.1.key
         };
-        let mut edit = Edit::default();
+        let old = seen.entrances.iter().filter(|port| **port != self.port);
+        let mut edit = Edit { closed: old.cloned().collect(), ..Edit::default() };
         for old in &present {
             match wanted.iter().find(|new| same(old, new)) {
                 Some(new) if new.1.comment == old.1.comment => {}
@@ -93,7 +96,7 @@ impl GuardEntry {
         // Not without those that have become untrue: who deletes an element waits for it (some 10 ms, when he closes his
         // socket), and whoever unplugs a vif deletes some anyway.
         let seal = layout.seal(next(seen.generation)).into_iter().map(add).collect();
-        Ok(edit.change(layout.family, seen.generation, commands, seal))
+        Ok(edit.change(&layout, seen.generation, commands, seal))
     }
 
     /// Notes whether the table is there for it, with all sets, chains and rules: then [`install`](Self::install) only
@@ -102,7 +105,7 @@ impl GuardEntry {
     pub fn compare(&self, mut seen: GuardSnapshot) -> GuardSnapshot {
         if let Ok(layout) = seen.layout(self.family()) {
             let layout = self.layout(layout);
-            seen.whole = structure(&layout, &seen).is_empty().then_some(layout);
+            seen.whole = structure(&layout, &seen, &self.port).is_empty().then_some(layout);
         }
         seen
     }
@@ -119,7 +122,7 @@ pub fn remove(
     if seen.settled {
         return None;
     }
-    let mut edit = Edit::default();
+    let mut edit = Edit { closed: seen.entrances.clone(), ..Edit::default() };
     for (set, element) in &seen.present {
         let delete = (set.clone(), element.clone());
         if !is_owned(set) {
@@ -136,12 +139,26 @@ pub fn remove(
         }
     }
     let mut seals = Vec::new();
-    if seen.whole.is_some() || seen.sets.contains(&layout::seals()) {
+    if family != NftFamily::Netdev && (seen.whole.is_some() || seen.sets.contains(&layout::seals()))
+    {
         seals.push(NftCommand::SetFlush { set: layout::seals().name });
         let seal = seen.whole.as_ref().and_then(|whole| whole.seal(next(seen.generation)));
         seals.extend(seal.map(add));
     }
-    edit.change(family, seen.generation, Vec::new(), seals)
+    edit.change(&GuardLayout::new(family, false), seen.generation, Vec::new(), seals)
+}
+
+/// Changes of tables of several families, one right after the other: each begins a generation of the ruleset, and the
+/// next one is for that.
+pub(in crate::plan) fn in_turn(
+    changes: impl Iterator<Item = Change>,
+) -> impl Iterator<Item = Change> {
+    changes.zip(0..).map(|(mut change, before)| {
+        if let Change::Nft { batch, .. } = &mut change {
+            batch.generation = batch.generation.map(|seen| seen.wrapping_add(before));
+        }
+        change
+    })
 }
 
 /// The generation that the ruleset has after the next batch: only in a batch that is the next one does a seal of it
@@ -173,9 +190,10 @@ fn is_of(element: &NftElement, owner: VifId) -> bool {
     element.comment == Some(owned_by(owner)) || element.comment == Some(reserved_for(owner))
 }
 
-/// Elements to take away, and elements to put in.
+/// Elements to take away, and elements to put in; and ports that lose the chain that is theirs.
 #[derive(Default)]
 struct Edit {
+    closed: Vec<IfName>,
     delete: Vec<(NftSet, NftElement)>,
     add: Vec<(NftSet, NftElement)>,
 }
@@ -183,7 +201,7 @@ struct Edit {
 impl Edit {
     fn change(
         self,
-        family: NftFamily,
+        layout: &GuardLayout,
         generation: u32,
         mut commands: Vec<NftCommand>,
         seals: Vec<NftCommand>,
@@ -192,20 +210,29 @@ impl Edit {
         let for_this_ruleset =
             !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
         let generation = for_this_ruleset.then_some(generation);
-        let back = Self { delete: self.add.clone(), add: self.delete.clone() };
+        // A port's own chain goes with it, as far as it is there.
+        let mut back: Vec<_> = commands.iter().filter_map(entrance).flat_map(close).collect();
+        for port in &self.closed {
+            commands.extend(close(&GuardLayout::entrance_name(port)));
+        }
+        for (chain, rule) in self.closed.iter().filter_map(|port| layout.entrance(port)) {
+            back.extend([NftCommand::ChainAdd(chain), NftCommand::RuleAdd(rule)]);
+        }
+        let undo = Self { delete: self.add.clone(), add: self.delete.clone(), ..Self::default() };
         commands.extend(self.commands());
         if commands.is_empty() {
             return None;
         }
         commands.extend(seals);
+        back.extend(undo.commands());
         let batch = |generation, commands| NftBatch {
-            family,
+            family: layout.family,
             table: GuardLayout::TABLE.to_owned(),
             generation,
             commands,
         };
-        // Sets, chains and rules stay: they hold for all ports alike.
-        Some(Change::Nft { batch: batch(generation, commands), undo: batch(None, back.commands()) })
+        // All other sets, chains and rules stay: they hold for all ports alike.
+        Some(Change::Nft { batch: batch(generation, commands), undo: batch(None, back) })
     }
 
     /// First what goes: an element whose comment changes is in both.
@@ -234,36 +261,64 @@ fn by_set(elements: Vec<(NftSet, NftElement)>) -> Vec<(NftSet, Vec<NftElement>)>
 
 /// What makes table, sets, chains and rules as they should be; nothing when they are. Elements stay, but for those of a
 /// set that has another shape.
-fn structure(layout: &GuardLayout, seen: &GuardSnapshot) -> Vec<NftCommand> {
+fn structure(layout: &GuardLayout, seen: &GuardSnapshot, port: &IfName) -> Vec<NftCommand> {
     if seen.whole.as_ref() == Some(layout) {
         return Vec::new();
     }
-    let (sets, rules) = (layout.sets(), layout.rules());
-    let chains = layout.chains_of(&rules);
+    let (sets, mut rules) = (layout.sets(), layout.rules());
+    let mut chains = layout.chains_of(&rules);
+    if let Some((chain, rule)) = layout.entrance(port) {
+        chains.push(chain);
+        rules.push(rule);
+    }
+    let there: Vec<_> = seen.chains.iter().filter(|chain| !is_of_another(chain, port)).collect();
     let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
     if awake
         && sets.iter().all(|set| seen.sets.contains(set))
-        && chains.len() == seen.chains.len()
+        && chains.len() == there.len()
         && chains
             .iter()
-            .all(|chain| seen.chains.contains(chain) && same_rules(chain, &rules, &seen.rules))
+            .all(|chain| there.contains(&chain) && same_rules(chain, &rules, &seen.rules))
     {
         return Vec::new();
     }
     let mut commands = vec![NftCommand::TableAdd { comment: Some(layout.comment()) }];
-    let flush = |chain: &NftChain| NftCommand::ChainFlush { chain: chain.name.clone() };
-    commands.extend(seen.chains.iter().map(flush));
-    let gone = seen.chains.iter().filter(|chain| !chains.contains(chain));
+    let flush = |chain: &&NftChain| NftCommand::ChainFlush { chain: chain.name.clone() };
+    commands.extend(there.iter().map(flush));
+    let gone = there.iter().filter(|chain| !chains.contains(chain));
     commands.extend(gone.map(|chain| NftCommand::ChainDelete { chain: chain.name.clone() }));
     let differs = |set: &&NftSet| sets.iter().any(|new| new.name == set.name && new != *set);
     let gone = seen.sets.iter().filter(differs);
     commands.extend(gone.map(|set| NftCommand::SetDelete { set: set.name.clone() }));
     let new = sets.into_iter().filter(|set| !seen.sets.contains(set));
     commands.extend(new.map(NftCommand::SetAdd));
-    let new = chains.into_iter().filter(|chain| !seen.chains.contains(chain));
+    let new = chains.into_iter().filter(|chain| !there.contains(&chain));
     commands.extend(new.map(NftCommand::ChainAdd));
     commands.extend(rules.into_iter().map(NftCommand::RuleAdd));
     commands
+}
+
+/// Whether a chain is another port's own: one of a device that is gone may be left without it, and is nobody's.
+fn is_of_another(chain: &NftChain, port: &IfName) -> bool {
+    let device = chain.hook.as_ref().and_then(|hook| hook.device.as_ref());
+    device.is_some_and(|of| of != port && chain.name == GuardLayout::entrance_name(of))
+}
+
+/// The chain that a command makes, if it is a port's own.
+fn entrance(command: &NftCommand) -> Option<&str> {
+    match command {
+        NftCommand::ChainAdd(NftChain { name, hook: Some(NftHook { device: Some(_), .. }) }) => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// What deletes a port's own chain, which may have gone with its device by then.
+fn close(chain: &str) -> [NftCommand; 2] {
+    let chain = chain.to_owned();
+    let add = NftChain { name: chain.clone(), hook: None };
+    [NftCommand::ChainAdd(add), NftCommand::ChainDelete { chain }]
 }
 
 /// Whether a chain has the same rules in both lists, whatever they have counted.

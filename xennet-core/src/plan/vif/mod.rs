@@ -23,7 +23,9 @@ use std::path::PathBuf;
 use super::guard::{self, GuardEntry, GuardSnapshot};
 use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
-use crate::types::{Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, Port, VlanRange};
+use crate::types::{
+    Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, NftFamily, Port, VlanRange,
+};
 use link::Setter;
 use port::BridgePort;
 use routed::Routed;
@@ -57,9 +59,9 @@ pub struct VifSnapshot {
     pub outlets: Vec<Outlet>,
     /// What the guard has for it; none where there is no guard.
     pub guard: Option<GuardSnapshot>,
-    /// The same of the other family of nftables: what is left when it is plugged into something else than it was. Only
-    /// looked at for one that is unplugged.
-    pub other_guard: Option<GuardSnapshot>,
+    /// The same of other families of nftables: what is left when it is plugged into something else than it was. Of all of
+    /// them for one that is unplugged, else of `netdev` alone, whose chains see a frame wherever it goes.
+    pub other_guards: Vec<(NftFamily, GuardSnapshot)>,
     /// What there is for a vif that is routed; only looked at for one.
     pub routed: Option<RoutedSnapshot>,
     /// Proxy entries of xennet's own that are left of vifs whose routes are gone, or go with this one's. Only looked at for
@@ -182,11 +184,10 @@ impl VifTarget {
             dhcp.offline(&mut plan, self);
         }
         let reserve = seen.policy.reserve.unwrap_or(false);
-        let guards = [(self.family(), &seen.guard), (self.other_family(), &seen.other_guard)];
-        for (family, guard) in guards {
-            let remove = |seen| guard::remove(family, self.id, reserve, seen);
-            plan.changes.extend(guard.as_ref().and_then(remove));
-        }
+        let own = seen.guard.iter().map(|guard| (self.family(), guard));
+        let others = seen.other_guards.iter().map(|(family, guard)| (*family, guard));
+        let remove = |(family, guard)| guard::remove(family, self.id, reserve, guard);
+        plan.changes.extend(guard::in_turn(own.chain(others).filter_map(remove)));
         plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
         plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
@@ -206,14 +207,21 @@ impl VifTarget {
         let (way, mtu, bridge) = if self.mode == Mode::Bridge {
             let port = self.port(config, seen)?;
             let (bridge, mtu) = (port.bridge, Mtu::new(port.bridge.mtu));
-            (Way::Bridge(port), config.mtu.map_or(mtu, Ok)?, Some(bridge))
+            let vlans = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
+            (Way::Bridge(port), config.mtu.map_or(mtu, Ok)?, Some((&bridge.name, vlans)))
         } else if self.mode == Mode::OpenVswitch {
             let switch = seen.switch.as_ref().ok_or(PlanError::NoSwitches)?;
             let port = self.switch_port(config, seen, switch, &name)?;
             // The bridge's own interface has what its other ports can carry.
             let unsaid = seen.bridges.first().map_or(ETHERNET, |link| link.mtu);
             let mtu = config.mtu.map_or_else(|| Mtu::new(unsaid), Ok)?;
-            return Ok(Wanted { name, mtu, guard: None, way: Way::Switch(port) });
+            let at = Some((&port.port.bridge, port.separates()));
+            let guard = if switch.passes_ingress {
+                self.guard_entry(config, at, &name, &seen.policy)?
+            } else {
+                None
+            };
+            return Ok(Wanted { name, mtu, guard, way: Way::Switch(port) });
         } else {
             // netback's own. What is too long for a link on the way is known to its sender: that is a router's work.
             let mtu = config.mtu.map_or_else(|| Mtu::new(ETHERNET), Ok)?;
@@ -223,10 +231,11 @@ impl VifTarget {
         Ok(Wanted { name, mtu, guard, way })
     }
 
+    /// `bridge` is its name, and whether it separates VLANs.
     fn guard_entry(
         &self,
         config: &VifConfig,
-        bridge: Option<&Link>,
+        bridge: Option<(&IfName, bool)>,
         name: &IfName,
         policy: &PortPolicy,
     ) -> Result<Option<GuardEntry>, PlanError> {
@@ -234,14 +243,14 @@ impl VifTarget {
         if policy.level == GuardLevel::Off {
             return Ok(None);
         }
-        let info = bridge.and_then(|bridge| bridge.bridge.as_ref());
-        let vlans = info.is_some_and(|bridge| bridge.vlan_filtering);
+        let vlans = bridge.is_some_and(|(_, vlans)| vlans);
         Ok(Some(GuardEntry {
             port: name.clone(),
             owner: self.id,
             // In another VLAN of the bridge the same address may be somebody else's, and rightly so.
             claims: self.device == Device::Vif && !vlans,
-            bridge: bridge.map(|bridge| bridge.name.clone()),
+            bridge: bridge.map(|(name, _)| name.clone()),
+            switch: self.mode == Mode::OpenVswitch,
             mac: config.mac.ok_or_else(|| PlanError::NoMac { vif: self.name.clone() })?,
             ip: config.ip.clone(),
             policy,
@@ -278,13 +287,16 @@ impl Wanted<'_> {
     }
 
     /// What makes the guard hold the port to what it shall, and to no more.
-    fn guarded(&self, target: &VifTarget, seen: &VifSnapshot) -> Result<Option<Change>, PlanError> {
-        match (&self.guard, &seen.guard) {
-            (Some(entry), Some(seen)) => entry.install(seen),
-            (Some(entry), None) => entry.install(&GuardSnapshot::default()),
-            (None, Some(seen)) => Ok(guard::remove(target.family(), target.id, false, seen)),
-            (None, None) => Ok(None),
-        }
+    fn guarded(&self, target: &VifTarget, seen: &VifSnapshot) -> Result<Vec<Change>, PlanError> {
+        let own = match (&self.guard, &seen.guard) {
+            (Some(entry), Some(seen)) => entry.install(seen)?,
+            (Some(entry), None) => entry.install(&GuardSnapshot::default())?,
+            (None, Some(seen)) => guard::remove(target.family(), target.id, false, seen),
+            (None, None) => None,
+        };
+        let others = seen.other_guards.iter();
+        let others = others.map(|(family, seen)| guard::remove(*family, target.id, false, seen));
+        Ok(guard::in_turn([own].into_iter().chain(others).flatten()).collect())
     }
 }
 

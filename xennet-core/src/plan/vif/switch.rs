@@ -28,6 +28,9 @@ pub struct SwitchSnapshot {
     pub policing: Policing,
     /// How many seconds to wait for OVN to install the port; none does not wait.
     pub wait_ovn: Option<u32>,
+    /// Whether all that the bridge takes from an interface passes the interface's ingress hook: not with the datapath in
+    /// user space, nor where flows are offloaded.
+    pub passes_ingress: bool,
 }
 
 /// The key of an interface's `external_ids` that says which vif's port it is, and of which network device: one that went
@@ -36,7 +39,7 @@ pub(crate) const MARK: &str = "xennet-vif";
 
 /// What the configuration comes to for a port of Open vSwitch.
 pub(super) struct SwitchPort<'a> {
-    port: OvsPort,
+    pub(super) port: OvsPort,
     switch: &'a SwitchSnapshot,
     /// Whether it has addresses, and nobody has decided that it need not be held to them.
     unguarded: bool,
@@ -59,20 +62,24 @@ impl VifTarget {
         };
         match seen.policy.guard {
             None | Some(GuardLevel::Off) => {}
+            Some(_) if switch.passes_ingress => {}
             Some(level) => {
-                let advice =
-                    "let OVN (port security) or OpenFlow rules do it, and set guard = \"off\"";
+                let advice = "its frames pass nftables only with the datapath in the kernel and without hw-offload; \
+                     let OVN (port security) or OpenFlow rules do it, and set guard = \"off\"";
                 return Err(refused(format!("guard = \"{level}\""), advice));
             }
         }
         if seen.policy.iptables == Some(true) {
-            return Err(refused("firewall = \"iptables\"".to_owned(), "leave it out"));
+            let advice = "its frames do not pass iptables; leave it out";
+            return Err(refused("firewall = \"iptables\"".to_owned(), advice));
         }
         let vlans = switch_vlans(config, bridge)?;
         let real = bridge.fake.as_ref().map_or(&bridge.name, |(parent, _)| parent);
         Ok(SwitchPort {
             switch,
-            unguarded: seen.policy.guard.is_none() && !config.ip.is_empty(),
+            unguarded: !switch.passes_ingress
+                && seen.policy.guard.is_none()
+                && !config.ip.is_empty(),
             port: OvsPort {
                 bridge: real.clone(),
                 name: name.clone(),
@@ -223,6 +230,8 @@ impl SwitchPort<'_> {
         let shape = LinkShape { name: &wanted.name, mtu: wanted.mtu, master, addresses: &[] };
         let mut to = Setter { plan, link: link.reference() };
         let up = shape.make(&mut to, target, link, seen);
+        // Before it is a port of anything.
+        to.plan.changes.extend(wanted.guarded(target, seen)?);
         match there {
             None => to.plan.push(Change::OvsPortAdd(self.port.clone())),
             Some(now) if self.differs(&now.port) => {
@@ -232,7 +241,6 @@ impl SwitchPort<'_> {
             }
             Some(_) => {}
         }
-        to.plan.changes.extend(wanted.guarded(target, seen)?);
         to.set(up, LinkSet::Up(true), LinkSet::Up(false));
         let installed = |now: &OvsPortNow| {
             now.port.external_ids.get("ovn-installed").is_some_and(|installed| installed == "true")
@@ -247,6 +255,12 @@ impl SwitchPort<'_> {
             plan.warnings.push(Warning::Unguarded { link, bridge });
         }
         Ok(())
+    }
+
+    /// Whether other ports of the bridge may rightly have the same addresses: in another VLAN, or in another network of
+    /// OVN's.
+    pub(super) fn separates(&self) -> bool {
+        self.port.vlans != OvsVlans::default() || self.switch.wait_ovn.is_some()
     }
 
     /// Whether a port can stay, at most with other settings: it is in this bridge, and of this very device.

@@ -29,12 +29,18 @@ impl VifTarget {
 
     /// The family of nftables that sees its packets.
     pub fn family(&self) -> NftFamily {
-        if self.mode.is_routed() { NftFamily::Inet } else { NftFamily::Bridge }
+        match self.mode {
+            Mode::Bridge => NftFamily::Bridge,
+            Mode::OpenVswitch => NftFamily::Netdev,
+            _ => NftFamily::Inet,
+        }
     }
 
-    /// The family of nftables that would see its packets if it were plugged into something else.
-    pub(crate) fn other_family(&self) -> NftFamily {
-        if self.mode == Mode::Bridge { NftFamily::Inet } else { NftFamily::Bridge }
+    /// The families of nftables that would see its packets if it were plugged into something else.
+    pub(crate) fn other_families(&self) -> Vec<NftFamily> {
+        let mut families = vec![NftFamily::Bridge, NftFamily::Inet, NftFamily::Netdev];
+        families.retain(|family| *family != self.family());
+        families
     }
 
     /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.

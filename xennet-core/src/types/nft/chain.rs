@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::{NftExpr, NftFamily};
+use crate::types::IfName;
 
 /// A chain of rules. `nft list chains`
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -20,6 +21,8 @@ pub struct NftHook {
     pub kind: String,
     /// On their way from where to where.
     pub point: NftHookPoint,
+    /// Of which device, at ingress and egress: the one that has this name. None at all other places.
+    pub device: Option<IfName>,
     /// Chains of a lower number see a packet first.
     pub priority: i32,
     /// What becomes of a packet that no rule decides on.

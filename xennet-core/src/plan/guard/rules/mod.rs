@@ -18,13 +18,13 @@ use address::Address;
 use rule::{Field, Rule};
 
 use super::GuardLayout;
-use crate::types::{NftCmp, NftFamily, NftRule, NftVerdict};
+use crate::types::{NftCmp, NftExpr, NftFamily, NftRule, NftVerdict};
 
 /// All rules, in the order of their chains.
 ///
 /// No chain is called by a word of nft's own, such as `ip6`: it would list such a ruleset, and then not read it back.
 pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
-    let bridged = layout.family == NftFamily::Bridge;
+    let bridged = layout.family != NftFamily::Inet;
     let mut rules = entry(layout.family);
     rules.extend(bound(layout.family));
     rules.extend(ip4::rules(layout));
@@ -38,6 +38,14 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     rules
 }
 
+/// What a port's own chain says: it leads to those of all ports.
+pub(super) fn entrance(chain: &str) -> NftRule {
+    let verdict = NftExpr::Verdict(NftVerdict::Goto(INGRESS.to_owned()));
+    NftRule { chain: chain.to_owned(), expressions: vec![verdict], comment: None }
+}
+
+/// Where the chains of the ports lead, in the family in which each has one.
+const INGRESS: &str = "ingress";
 /// The chain that ends in a drop, and counts it for the port.
 const REFUSED: &str = "refused";
 const OTHERS: &str = "others";
@@ -62,12 +70,15 @@ fn entry(family: NftFamily) -> Vec<NftRule> {
             &[0x01, 0x80, 0xc2, 0, 0, 0],
         )
     };
+    let first = if family == NftFamily::Netdev { INGRESS } else { "prerouting" };
     let mut rules = vec![
-        rule("prerouting").port_in("ports").goto("guarded", "a guarded port"),
-        rule("prerouting").goto(OTHERS, "a port without a guard"),
+        rule(first).port_in("ports").goto("guarded", "a guarded port"),
+        rule(first).goto(OTHERS, "a port without a guard"),
     ];
     if family == NftFamily::Bridge {
         rules.push(link_group(rule("input")).port_in("ports").refuse(LINK_GROUP));
+    }
+    if family != NftFamily::Inet {
         rules.push(link_group(rule("guarded")).refuse(LINK_GROUP));
     }
     rules.extend([
@@ -87,7 +98,7 @@ fn bound(family: NftFamily) -> Vec<NftRule> {
         rule().ip4().goto("ipv4", "IPv4"),
         rule().ip6().goto("ipv6", "IPv6"),
     ];
-    if family == NftFamily::Bridge {
+    if family != NftFamily::Inet {
         const TAG: &str = "a VLAN tag behind a VLAN tag";
         rules.extend([
             rule().arp().goto("arp_header", "ARP"),

@@ -10,7 +10,7 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
         rule(OTHERS).ip4().goto("others_ip4", "IPv4"),
         rule(OTHERS).ip6().goto("others_ip6", "IPv6"),
     ];
-    if layout.family == NftFamily::Bridge {
+    if layout.family != NftFamily::Inet {
         rules.push(rule(OTHERS).arp().goto("others_arp", "ARP"));
         rules.extend(arp::ADDRESS.not_owned(layout, || rule("others_arp").arp()));
     }

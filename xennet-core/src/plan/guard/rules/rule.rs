@@ -139,10 +139,11 @@ impl Rule {
     }
 
     /// `FIELD & MASK OP BYTES`
-    pub(super) fn masked(mut self, field: Field, mask: &[u8], op: NftCmp, bytes: &[u8]) -> Self {
-        self.push(field.load(FIRST));
-        self.mask(FIRST, mask);
-        self.cmp(op, bytes)
+    pub(super) fn masked(self, field: Field, mask: &[u8], op: NftCmp, bytes: &[u8]) -> Self {
+        let mut rule = self.of_ether(field);
+        rule.push(field.load(FIRST));
+        rule.mask(FIRST, mask);
+        rule.cmp(op, bytes)
     }
 
     /// `FIELD FIRST-LAST`
@@ -237,17 +238,23 @@ impl Rule {
         self.lookup(set, inverted)
     }
 
-    fn name_with(mut self, name: NftMeta, field: Field, mask: Option<&[u8]>, set: &str) -> Self {
-        if field.base == NftBase::Link && self.family == NftFamily::Inet {
+    /// What `nft` puts before anything of Ethernet, where there may be something else.
+    fn of_ether(self, field: Field) -> Self {
+        if field.base == NftBase::Link && self.family != NftFamily::Bridge {
             // ARPHRD_ETHER: nothing else has such a header.
-            self = self.meta(NftMeta::IifType, &1_u16.to_ne_bytes());
+            return self.meta(NftMeta::IifType, &1_u16.to_ne_bytes());
         }
-        self.push(NftExpr::Meta { key: name, register: FIRST });
-        self.push(field.load(SECOND));
+        self
+    }
+
+    fn name_with(self, name: NftMeta, field: Field, mask: Option<&[u8]>, set: &str) -> Self {
+        let mut rule = self.of_ether(field);
+        rule.push(NftExpr::Meta { key: name, register: FIRST });
+        rule.push(field.load(SECOND));
         if let Some(mask) = mask {
-            self.mask(SECOND, mask);
+            rule.mask(SECOND, mask);
         }
-        self.lookup(set, false)
+        rule.lookup(set, false)
     }
 
     fn lookup(mut self, set: &str, inverted: bool) -> Self {

@@ -20,6 +20,7 @@ pub(super) fn entry(level: GuardLevel) -> GuardEntry {
         owner: VifId { domid: 1, devid: 0 },
         claims: true,
         bridge: Some("xenbr0".parse().unwrap()),
+        switch: false,
         mac: mac(MINE),
         ip: IP.parse().unwrap(),
         policy: GuardPolicy { level, ..GuardPolicy::default() },

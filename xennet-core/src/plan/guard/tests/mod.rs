@@ -1,4 +1,5 @@
 mod bypass;
+mod entrance;
 mod entry;
 mod fixture;
 mod others;

@@ -18,7 +18,13 @@ use crate::types::{
 pub(super) fn chains(rules: &[NftRule]) -> Vec<NftChain> {
     let base = |name: &str, point, priority| NftChain {
         name: name.to_owned(),
-        hook: Some(NftHook { kind: "nat".to_owned(), point, priority, policy: NftPolicy::Accept }),
+        hook: Some(NftHook {
+            kind: "nat".to_owned(),
+            point,
+            device: None,
+            priority,
+            policy: NftPolicy::Accept,
+        }),
     };
     let all = [
         NftChain { name: PORTS.to_owned(), hook: None },

@@ -1,8 +1,10 @@
 use super::super::tests::{bridge, config, fresh, lines, link, target};
 use super::*;
 use crate::config::PortPolicy;
+use crate::plan::guard::GuardSnapshot;
 use crate::types::{Mode, VlanId};
 
+const MAC: &str = "00:16:3e:00:00:03";
 const UUID: &str = "6a5b8e1c-0f3d-4c55-9d3e-2b1f0a9c8d7e";
 
 fn port_target() -> VifTarget {
@@ -168,7 +170,10 @@ fn what_cannot_be_kept_is_refused_or_said() {
     assert_eq!(with(PortPolicy::default(), "10.0.0.5"), Ok(1));
     assert_eq!(with(guard(GuardLevel::Off), "10.0.0.5"), Ok(0));
     let error = with(guard(GuardLevel::Mac), "").unwrap_err();
-    assert!(error.starts_with("vif3.0: guard = \"mac\" cannot be kept on br0:"), "{error}");
+    assert!(
+        error.starts_with("vif3.0: guard = \"mac\" cannot be kept on br0, a bridge of Open"),
+        "{error}"
+    );
     let iptables = PortPolicy { iptables: Some(true), ..PortPolicy::default() };
     assert!(with(iptables, "").unwrap_err().contains("firewall = \"iptables\" cannot be kept"));
 }
@@ -216,4 +221,53 @@ fn a_fake_bridge_is_one_vlan_of_another_bridge() {
         let refused = port_target().online(&config(&[("bridge", bridge), ("vlan", vlan)]), &seen);
         assert!(matches!(refused, Err(PlanError::FakeBridge { .. })), "{refused:?}");
     }
+}
+
+#[test]
+fn with_the_datapath_in_the_kernel_the_guard_comes_before_the_port_and_goes_after_it() {
+    let mut seen = unplugged();
+    seen.switch.as_mut().unwrap().passes_ingress = true;
+    let keys = [("bridge", "br0"), ("ip", "10.0.0.5"), ("mac", MAC)];
+    let first = plan(&seen, &keys);
+    let at = |lines: &[String], words: &str| lines.iter().position(|line| line.contains(words));
+    let lines_of_first = lines(&first);
+    let guard = at(&lines_of_first, "add chain netdev xennet port_vif3.0").unwrap();
+    assert!(guard < at(&lines_of_first, "ovs-vsctl add-port").unwrap(), "{lines_of_first:?}");
+    assert!(guard < at(&lines_of_first, "link set dev vif3.0 up").unwrap());
+    assert!(first.warnings().is_empty());
+    for level in [GuardLevel::Strict, GuardLevel::Ip, GuardLevel::Mac, GuardLevel::Off] {
+        let policy = PortPolicy { guard: Some(level), ..PortPolicy::default() };
+        let seen = VifSnapshot { policy, ..seen.clone() };
+        let guarded = at(&lines(&plan(&seen, &keys)), "netdev xennet").is_some();
+        assert_eq!(guarded, level != GuardLevel::Off, "{level}");
+    }
+    // Without a word on the guard, who has no addresses is held to nothing.
+    assert_eq!(at(&lines(&plan(&seen, &[("bridge", "br0")])), "nft"), None);
+
+    let mut seen = after(unplugged(), &plan(&unplugged(), &[("bridge", "br0")]));
+    let entrances = vec!["vif3.0".parse().unwrap()];
+    seen.guard = Some(GuardSnapshot { entrances, ..GuardSnapshot::default() });
+    let gone = lines(&port_target().offline(&config(&keys), &seen));
+    assert_eq!(
+        gone,
+        [
+            "link set dev vif3.0 down",
+            "ovs-vsctl del-port vif3.0",
+            "nft add chain netdev xennet port_vif3.0; delete chain netdev xennet port_vif3.0",
+        ]
+    );
+}
+
+#[test]
+fn others_may_rightly_have_the_addresses_of_a_port_in_a_network_of_its_own() {
+    let claims = |bridge: &str, wait_ovn| {
+        let mut seen = unplugged();
+        let switch = seen.switch.as_mut().unwrap();
+        (switch.passes_ingress, switch.wait_ovn) = (true, wait_ovn);
+        let config = config(&[("bridge", bridge), ("ip", "10.0.0.5"), ("mac", MAC)]);
+        port_target().guard(&config, &seen).unwrap().claims
+    };
+    assert!(claims("br0", None));
+    assert!(!claims("br0.10", None));
+    assert!(!claims("br0", Some(5)));
 }
