@@ -14,6 +14,9 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::error::ErrorKind;
 use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
 
+/// How much is read at once.
+const ROOM: usize = 1024;
+
 /// Packets to and from whatever serves XenStore here.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -138,8 +141,8 @@ impl Connection {
 
     /// Reads once what there is; false when the socket's timeout passed with nothing.
     pub(super) fn fill(&mut self) -> Result<bool, ErrorKind> {
-        // Room for one packet: a vif's keys are a few hundred bytes, and to clear more costs more than to read it.
-        let mut buffer = [0; HEADER + PAYLOAD_MAX];
+        // A vif's keys are a few hundred bytes, and to clear more room than that costs more than to read them.
+        let mut buffer = [0; ROOM];
         let read = match &mut self.stream {
             Stream::Socket(socket) => socket.read(&mut buffer),
             Stream::Device(device) => device.read(&mut buffer),
