@@ -87,8 +87,9 @@ impl Nftables {
         let socket = &mut self.connection.socket;
         socket.send(request.bytes()?)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut answers = Answers { first, found: Vec::new(), missing: count };
-        answers.found.resize_with(count, || None);
+        let mut found = Vec::new();
+        found.resize_with(count, || None);
+        let mut answers = Answers { first, found, answered: vec![false; count], missing: count };
         while answers.missing > 0 {
             // None of them is long: the longest is an element, with a key of 64 bytes and 256 of words.
             let taken = socket.receive_several(deadline, |datagram| answers.take(datagram, decode));
@@ -97,7 +98,7 @@ impl Nftables {
                 return Err(error);
             }
         }
-        answers.found.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()
+        Ok(answers.found)
     }
 }
 
@@ -110,7 +111,8 @@ const AT_ONCE: usize = 64;
 /// What is known so far of the answers to some questions.
 struct Answers<T> {
     first: u32,
-    found: Vec<Option<Result<Option<T>, Error>>>,
+    found: Vec<Option<T>>,
+    answered: Vec<bool>,
     missing: usize,
 }
 
@@ -121,20 +123,26 @@ impl<T> Answers<T> {
             let position = message.sequence.checked_sub(self.first);
             let position = position.and_then(|position| usize::try_from(position).ok());
             let Some(position) = position else { continue };
-            let Some(place @ None) = self.found.get_mut(position) else { continue };
-            *place = Some(if message.kind == NLMSG_ERROR {
+            let (Some(place), Some(answered @ false)) =
+                (self.found.get_mut(position), self.answered.get_mut(position))
+            else {
+                continue;
+            };
+            *place = if message.kind == NLMSG_ERROR {
                 let errno = attributes::u32(message.body).ok_or_else(malformed)?;
                 match errno.cast_signed().wrapping_neg() {
-                    libc::ENOENT => Ok(None),
+                    libc::ENOENT => None,
+                    // Who may not ask is told so once, and the other questions have no answer.
                     errno => {
                         let words = extended_ack(&message).and_then(kernel_words);
-                        Err(Error::refused(errno, words))
+                        return Err(Error::refused(errno, words));
                     }
                 }
             } else {
                 let found = decode(position, message.kind ^ nf_tables(0), message.body);
-                found.map(Some).ok_or_else(malformed)
-            });
+                Some(found.ok_or_else(malformed)?)
+            };
+            *answered = true;
             self.missing -= 1;
         }
         Ok(())
