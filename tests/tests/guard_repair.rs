@@ -6,7 +6,7 @@ use xennet_tests::guests::{Guests, without_seals};
 use xennet_tests::hotplug::{Outcome, Script};
 
 /// What is done to the table, and what of the guard is then no longer so.
-const DAMAGE: [&str; 11] = [
+const DAMAGE: [&str; 13] = [
     "flush ruleset",
     "flush table bridge xennet",
     "delete table bridge xennet",
@@ -18,6 +18,8 @@ const DAMAGE: [&str; 11] = [
     "add chain bridge xennet mine { type filter hook forward priority 0; policy drop; }",
     "flush set bridge xennet macs; flush set bridge xennet ip4_32",
     "add table bridge xennet { flags dormant; }",
+    "delete set bridge xennet whole; add set bridge xennet whole { type ipv6_addr; }",
+    "delete set bridge xennet whole; add set bridge xennet whole { type mark; flags interval; }",
 ];
 
 fn stolen() -> xennet_core::plan::guard::Frame {

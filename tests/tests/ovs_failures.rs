@@ -198,12 +198,19 @@ fn the_datapath_decides_whether_a_vif_can_be_guarded() {
         guard.is_none()
     };
     assert!(unguarded("br0"));
-    for bridge in ["br1", "br2"] {
+    // One VLAN of br1, and of br0.
+    ovs.vsctl(&["--no-wait", "add-br", "br1v7", "br1", "7"]);
+    ovs.vsctl(&["--no-wait", "add-br", "br0v7", "br0", "7"]);
+    assert!(unguarded("br0v7"));
+    for bridge in ["br1", "br2", "br1v7"] {
         let (guard, port, warning) = plan(bridge);
         assert!(guard.is_some() && guard < port && warning.is_empty(), "{bridge}: {warning}");
     }
-    ovs.vsctl(&["--no-wait", "set", "open_vswitch", ".", "other_config:hw-offload=true"]);
-    assert!(unguarded("br1"), "tc comes before the hook");
+    for word in ["true", "True"] {
+        let value = format!("other_config:hw-offload={word}");
+        ovs.vsctl(&["--no-wait", "set", "open_vswitch", ".", &value]);
+        assert!(unguarded("br1"), "tc comes before the hook");
+    }
     ovs.vsctl(&["--no-wait", "set", "open_vswitch", ".", "other_config:hw-offload=false"]);
     assert!(plan("br1").0.is_some());
 

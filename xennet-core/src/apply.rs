@@ -93,7 +93,16 @@ impl<'a> Apply<'a> {
             .rev()
             .filter_map(|change| change.undo())
             .collect();
-        let mut all = self.all(&undone, Self::take_back);
+        let mut unguarded = false;
+        let mut all = self.all(&undone, |this, change| {
+            // What could not be held again to what it was held to does not come up again either.
+            if unguarded && matches!(change, Change::LinkSet { set: LinkSet::Up(true), .. }) {
+                return Ok(());
+            }
+            let done = this.take_back(change);
+            unguarded |= done.is_err() && matches!(change, Change::Nft { .. });
+            done
+        });
         // Open vSwitch gives a device that it lets go of the flags that it last knew of it, and UP may be one of them.
         if undone.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
             let up =

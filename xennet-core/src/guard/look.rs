@@ -51,11 +51,21 @@ fn look_once(
     let Ok(layout) = seen.layout(family) else { return Ok((seen, false)) };
     let fits =
         |whole: &GuardLayout| entry.is_none_or(|entry| entry.layout(whole.clone()) == *whole);
-    let mut asked = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
-    asked.extend(ports.iter().map(GuardLayout::port));
-    let (found, seal) = find_sealed(nft, family, asked, seen.generation)?;
+    let asked = || {
+        let mut asked = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
+        asked.extend(ports.iter().map(GuardLayout::port));
+        asked
+    };
+    let (found, seal) = match find_sealed(nft, family, asked(), seen.generation) {
+        // Somebody has made the set for seals another one.
+        Err(error) if error.errno() == libc::EINVAL => (find(nft, family, asked())?, None),
+        found => found?,
+    };
     seen.present = found;
-    seen.whole = seal.and_then(|seal| GuardLayout::of_seal(family, &seal)).filter(fits);
+    // To be awake is no part of what a seal says: a batch that comes to nothing shows a table awake that is not.
+    let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
+    let layout_of = |seal| GuardLayout::of_seal(family, &seal);
+    seen.whole = seal.filter(|_| awake).and_then(layout_of).filter(fits);
     let sealed = seen.whole.is_some();
     if !sealed && (entry.is_some() || !seen.present.is_empty()) {
         seen.sets = nft.sets(family, GuardLayout::TABLE)?;
@@ -127,7 +137,11 @@ fn find_sealed(
     let questions: Vec<_> = elements.iter().map(|(set, element)| (set, element)).collect();
     let (mut found, then) = nft.find_and_date(family, GuardLayout::TABLE, &questions)?;
     // The last that was asked for: if it was found, it was the last that was found.
-    let seal = found.pop().flatten().filter(|_| then.map(u32::from) == Some(generation & 0xffff));
+    let (_, asked) = GuardLayout::seal_at(generation);
+    let seal = found
+        .pop()
+        .flatten()
+        .filter(|seal| seal.key == asked.key && then.map(u32::from) == Some(generation & 0xffff));
     Ok((present(elements, found), seal))
 }
 

@@ -22,7 +22,7 @@ impl Ovsdb {
         let datapath = rows.next().flatten().and_then(|row| row.get("datapath_type")?.as_str());
         let config = rows.next().flatten().and_then(|row| row.get("other_config")).map(texts);
         let offloads = |config: &std::collections::BTreeMap<String, String>| {
-            config.get("hw-offload").is_some_and(|value| value == "true")
+            config.get("hw-offload").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         };
         // Of what is not said, nothing is known.
         let in_kernel = datapath.is_some_and(|kind| ["", "system"].contains(&kind));

@@ -44,7 +44,8 @@ impl Vif<'_> {
         let mut device = Vec::new();
         if let Some(bridge) = &bridge {
             device.extend(self.net.kernel.link(&bridge.name)?);
-            switch.passes_ingress = self.ovs()?.passes_ingress(&bridge.name)?;
+            let real = bridge.fake.as_ref().map_or(&bridge.name, |(parent, _)| parent);
+            switch.passes_ingress = self.ovs()?.passes_ingress(real)?;
             let policy = self.net.config.switch(&bridge.name);
             switch.wait_ovn = policy.and_then(|policy| policy.wait_ovn);
             let policing = policy.and_then(|policy| policy.policing);

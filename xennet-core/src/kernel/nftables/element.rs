@@ -79,6 +79,7 @@ fn key(message: &mut Messages, set: &NftSet, values: &[NftValue]) -> Vec<u8> {
             NftValue::EtherAddr(octets) => bytes.extend(octets),
             NftValue::Ipv4Addr(addr) => bytes.extend(addr.octets()),
             NftValue::Ipv6Addr(addr) => bytes.extend(addr.octets()),
+            NftValue::Mark(mark) => bytes.extend(mark.to_ne_bytes()),
             NftValue::Other(other) => bytes.extend(other),
         }
         if values.len() > 1 {
@@ -92,6 +93,7 @@ fn key(message: &mut Messages, set: &NftSet, values: &[NftValue]) -> Vec<u8> {
                 | (NftValue::EtherAddr(_), NftKey::EtherAddr)
                 | (NftValue::Ipv4Addr(_), NftKey::Ipv4Addr)
                 | (NftValue::Ipv6Addr(_), NftKey::Ipv6Addr)
+                | (NftValue::Mark(_), NftKey::Mark)
                 | (NftValue::Other(_), _)
         )
     };
@@ -150,6 +152,7 @@ fn typed(value: &[u8], key: NftKey) -> Option<NftValue> {
         NftKey::EtherAddr => NftValue::EtherAddr(value.try_into().ok()?),
         NftKey::Ipv4Addr => NftValue::Ipv4Addr(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?)),
         NftKey::Ipv6Addr => NftValue::Ipv6Addr(Ipv6Addr::from(<[u8; 16]>::try_from(value).ok()?)),
+        NftKey::Mark => NftValue::Mark(u32::from_ne_bytes(value.try_into().ok()?)),
         NftKey::Other { .. } => return None,
     })
 }

@@ -80,6 +80,7 @@ fn type_of(key: NftKey) -> u32 {
         NftKey::Ipv4Addr => 7,
         NftKey::Ipv6Addr => 8,
         NftKey::EtherAddr => 9,
+        NftKey::Mark => 19,
         NftKey::IfName => 41,
         NftKey::Other { kind, .. } => kind,
     }
@@ -87,8 +88,8 @@ fn type_of(key: NftKey) -> u32 {
 
 /// The parts of a key by nft's number, if they are ours and have this length.
 fn keys(kind: u32, length: u32) -> Option<Vec<NftKey>> {
-    const OURS: [NftKey; 4] =
-        [NftKey::IfName, NftKey::EtherAddr, NftKey::Ipv4Addr, NftKey::Ipv6Addr];
+    const OURS: [NftKey; 5] =
+        [NftKey::IfName, NftKey::EtherAddr, NftKey::Ipv4Addr, NftKey::Ipv6Addr, NftKey::Mark];
     let mut rest = kind;
     let mut key = Vec::new();
     while rest != 0 {
@@ -111,7 +112,7 @@ fn key_length(key: &[NftKey]) -> u32 {
 /// nft asks the set how its keys are to be read; without an answer it shows a name as "".
 fn byte_order(key: &[NftKey]) -> u32 {
     match key {
-        [NftKey::IfName] => HOST,
+        [NftKey::IfName | NftKey::Mark] => HOST,
         [_] => NETWORK,
         _ => UNSAID,
     }

@@ -252,6 +252,7 @@ fn bytes(value: &NftValue) -> Vec<u8> {
         NftValue::EtherAddr(octets) => whole(octets),
         NftValue::Ipv4Addr(address) => address.octets().to_vec(),
         NftValue::Ipv6Addr(address) => address.octets().to_vec(),
+        NftValue::Mark(mark) => mark.to_ne_bytes().to_vec(),
         NftValue::Other(bytes) => whole(bytes),
     }
 }

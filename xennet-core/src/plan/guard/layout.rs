@@ -159,8 +159,7 @@ impl GuardLayout {
 
     /// The same as a question: its key is the generation alone.
     pub(crate) fn seal_at(generation: u32) -> (NftSet, NftElement) {
-        let key = NftValue::Other(generation.to_be_bytes().into());
-        (seals(), NftElement::new([key]))
+        (seals(), NftElement::new([NftValue::Mark(generation)]))
     }
 
     /// The layout that a seal was set for; none when it is of another version's, or a copy of one: what it says is in a
@@ -265,11 +264,8 @@ pub(super) fn macs() -> NftSet {
 
 /// The generations of the ruleset at which the table was known to be whole.
 pub(super) fn seals() -> NftSet {
-    set("whole", [NftKey::Other { kind: TYPE_MARK, length: 4 }])
+    set("whole", [NftKey::Mark])
 }
-
-/// nft's number for `type mark`.
-const TYPE_MARK: u32 = 19;
 
 fn set<const N: usize>(name: &str, key: [NftKey; N]) -> NftSet {
     NftSet { name: name.to_owned(), key: key.into(), counter: false }

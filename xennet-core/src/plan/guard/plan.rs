@@ -76,7 +76,9 @@ impl GuardEntry {
             a.0.name == b.0.name && a.1.key == b.1.key
         };
         let old = seen.entrances.iter().filter(|port| **port != self.port);
-        let mut edit = Edit { closed: old.cloned().collect(), ..Edit::default() };
+        // Where all of it is added, it does not matter what others have changed since it was looked at.
+        let (relies, closed) = (!present.is_empty(), old.cloned().collect());
+        let mut edit = Edit { relies, closed, ..Edit::default() };
         for old in &present {
             match wanted.iter().find(|new| same(old, new)) {
                 Some(new) if new.1.comment == old.1.comment => {}
@@ -193,6 +195,8 @@ fn is_of(element: &NftElement, owner: VifId) -> bool {
 /// Elements to take away, and elements to put in; and ports that lose the chain that is theirs.
 #[derive(Default)]
 struct Edit {
+    /// Whether it is right only as long as what was seen is still there.
+    relies: bool,
     closed: Vec<IfName>,
     delete: Vec<(NftSet, NftElement)>,
     add: Vec<(NftSet, NftElement)>,
@@ -208,7 +212,7 @@ impl Edit {
     ) -> Option<Change> {
         // An address that was ours may be another's by then; and elements are deleted by their key, whoever's they are.
         let for_this_ruleset =
-            !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
+            self.relies || !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
         let generation = for_this_ruleset.then_some(generation);
         // A port's own chain goes with it, as far as it is there.
         let mut back: Vec<_> = commands.iter().filter_map(entrance).flat_map(close).collect();

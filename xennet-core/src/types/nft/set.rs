@@ -28,6 +28,8 @@ pub enum NftKey {
     Ipv4Addr,
     /// An IPv6 address.
     Ipv6Addr,
+    /// A packet's mark, or another number of 32 bits.
+    Mark,
     /// Something that xennet's own sets do not have; or the whole key of a set that is more than a set: a map, one of
     /// intervals, one whose elements expire, one that packets add to.
     Other {
@@ -65,6 +67,8 @@ pub enum NftValue {
     Ipv4Addr(Ipv4Addr),
     /// An IPv6 address.
     Ipv6Addr(Ipv6Addr),
+    /// A packet's mark, or another number.
+    Mark(u32),
     /// Bytes that are none of these; a name that no interface can have, too.
     Other(Vec<u8>),
 }
@@ -89,7 +93,7 @@ impl NftKey {
         match self {
             Self::IfName | Self::Ipv6Addr => 16,
             Self::EtherAddr => 6,
-            Self::Ipv4Addr => 4,
+            Self::Ipv4Addr | Self::Mark => 4,
             Self::Other { length, .. } => length,
         }
     }
@@ -120,6 +124,7 @@ impl fmt::Display for NftValue {
             }
             Self::Ipv4Addr(addr) => addr.fmt(f),
             Self::Ipv6Addr(addr) => addr.fmt(f),
+            Self::Mark(mark) => write!(f, "{mark:#010x}"),
             Self::Other(bytes) => {
                 write!(f, "0x")?;
                 bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
