@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::process::Command;
-use std::{fmt, fs};
+use std::time::Duration;
+use std::{fmt, fs, thread};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -177,6 +178,10 @@ impl Scene {
     fn assert_filtered(&self, port: &Port, filter: Filter, wanted: bool) -> Result<()> {
         if !self.setting.guard {
             return Ok(());
+        }
+        if filter == Filter::Guard && !wanted {
+            // What the guard takes away it tells to end in 10 ms.
+            thread::sleep(Duration::from_millis(20));
         }
         let netns = &self.dom0.netns;
         let named = match filter {

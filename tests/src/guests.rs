@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use xennet_core::config::{GuardLevel, GuardPolicy};
@@ -297,10 +299,22 @@ impl Table {
         Self::of(NftFamily::Bridge)
     }
 
-    /// That of this family.
+    /// That of this family, once what was told to end has ended.
     pub fn of(family: NftFamily) -> Self {
-        let name = GuardLayout::TABLE;
         let mut nft = Nftables::open().expect("this kernel has nf_tables");
+        let began = Instant::now();
+        loop {
+            let table = Self::read_once(&mut nft, family);
+            if table.elements.iter().all(|(_, element)| element.timeout.is_none()) {
+                return table;
+            }
+            assert!(began.elapsed() < Duration::from_secs(5), "it does not end: {table:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn read_once(nft: &mut Nftables, family: NftFamily) -> Self {
+        let name = GuardLayout::TABLE;
         let sets = nft.sets(family, name).expect("sets");
         assert!(!sets.is_empty(), "there is no table");
         let mut elements = Vec::new();

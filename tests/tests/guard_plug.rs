@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use xennet_tests::frames::*;
 use xennet_tests::guests::{Guests, key, mac, text};
@@ -180,6 +182,21 @@ fn a_renamed_vif_is_known_by_its_new_name_only() {
     assert!(!named.iter().any(|key| key.contains("vif1.0")), "{named:#?}");
     guests.dom0.offline(Script::Ours, id).succeeded();
     assert_eq!(guests.table().texts(), BTreeSet::new());
+}
+
+#[test]
+fn a_vif_that_is_plugged_again_at_once_is_guarded_for_good() {
+    let mut guests = Guests::new("");
+    let id = guests.guest(1, &[("ip", "10.0.0.5 fd00::5")]);
+    let before = guests.table().texts();
+    for pause in 0..16 {
+        guests.dom0.offline(Script::Ours, id).succeeded();
+        // What an unplugged vif had takes some milliseconds to end: before, while and after it does.
+        thread::sleep(Duration::from_millis(pause));
+        guests.dom0.online(Script::Ours, id).succeeded();
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(guests.table().texts(), before, "{pause} ms later");
+    }
 }
 
 #[test]

@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use xennet_core::kernel::Nftables;
 use xennet_core::types::{
     NftBatch, NftCommand, NftCounter, NftElement, NftExpr, NftFamily, NftHookPoint, NftKey,
-    NftMeta, NftPolicy, NftValue,
+    NftMeta, NftPolicy, NftSet, NftValue,
 };
 use xennet_tests::netns::Netns;
 use xennet_tests::nft::{add, base_chain, batch, counting, load, lookup, name, rule, set};
@@ -38,6 +40,53 @@ fn a_batch_is_done_together_or_not_at_all() {
     let nothing = NftCommand::ElementsDelete { set: ports.clone(), elements: vec![] };
     nft.apply(&NftBatch { commands: vec![nothing], ..good }).unwrap();
     assert_eq!(nft.elements(BRIDGE, "xennet", &ports).unwrap().len(), 1, "not all of them");
+}
+
+#[test]
+fn an_element_that_is_there_is_told_to_end() {
+    let _netns = Netns::new();
+    let ports = NftSet { timeout: true, ..counting("ports", &[NftKey::IfName]) };
+    let of = |n: u32| NftElement::new([name(&format!("vif{n}.0"))]).comment(format!("guest {n}"));
+    let commands = vec![
+        NftCommand::TableAdd { comment: None },
+        NftCommand::SetAdd(ports.clone()),
+        NftCommand::ElementsAdd { set: ports.clone(), elements: (1..=3).map(of).collect() },
+    ];
+    let mut nft = Nftables::open().unwrap();
+    nft.apply(&batch(INET, "xennet", commands)).unwrap();
+    assert_eq!(nft.sets(INET, "xennet").unwrap(), [ports.clone()]);
+    let end = |n, ms| {
+        let timeout = Some(Duration::from_millis(ms));
+        add(&ports, NftElement { timeout, comment: None, ..of(n) })
+    };
+    nft.apply(&batch(INET, "xennet", vec![end(1, 10), end(2, 3_600_000)])).unwrap();
+    let there = |nft: &mut Nftables| {
+        let asked: Vec<_> = (1..=3).map(of).collect();
+        let questions: Vec<_> = asked.iter().map(|element| (&ports, element)).collect();
+        nft.find(INET, "xennet", &questions).unwrap()
+    };
+    if !Nftables::ends() {
+        let left = there(&mut nft);
+        assert!(left.iter().flatten().all(|element| element.timeout.is_none()), "{left:?}");
+        assert_eq!(left.iter().flatten().count(), 3, "an older kernel lets them be");
+        return;
+    }
+    let began = Instant::now();
+    while there(&mut nft)[0].is_some() {
+        assert!(began.elapsed() < Duration::from_secs(5), "it does not end");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let left = there(&mut nft);
+    let hour = left[1].as_ref().unwrap();
+    assert!(hour.timeout.unwrap() > Duration::from_mins(50), "{hour:?}");
+    assert_eq!(hour.comment.as_deref(), Some("guest 2"), "its first one stays");
+    assert_eq!(left[2].as_ref().unwrap().timeout, None);
+    // Though the kernel may not have looked for it yet, its place is free.
+    nft.apply(&batch(INET, "xennet", vec![add(&ports, of(1).comment("another"))])).unwrap();
+    assert_eq!(there(&mut nft)[0].as_ref().unwrap().comment.as_deref(), Some("another"));
+    // And what was to end is taken back.
+    nft.apply(&batch(INET, "xennet", vec![add(&ports, of(2))])).unwrap();
+    assert_eq!(there(&mut nft)[1].as_ref().unwrap().timeout, None);
 }
 
 #[test]

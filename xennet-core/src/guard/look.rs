@@ -1,8 +1,11 @@
 //! What there is of the guard, as much of it as the plan for one port depends on.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use crate::Error;
 use crate::kernel::Nftables;
-use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, belongs};
+use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs};
 use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, VifId};
 
 /// Elements, each with its set.
@@ -24,12 +27,24 @@ pub(crate) fn look(
     // and the kernel says so.
     const ATTEMPTS: u32 = 100;
     for _ in 1..ATTEMPTS {
-        let (seen, at_once) = look_once(nft, family, entry, ports, owner)?;
-        if entry.is_none() || at_once || nft.generation()? == seen.generation {
+        let (mut seen, at_once) = look_once(nft, family, entry, ports, owner)?;
+        if entry.is_none() {
+            seen.present.retain(|(_, element)| ending(element).is_none());
+            return Ok(seen);
+        }
+        // Of a vif that was unplugged just now. To take it back would be a race with the kernel, which may be freeing it.
+        if let Some(left) = seen.present.iter().filter_map(|(_, element)| ending(element)).max() {
+            sleep(left);
+        } else if at_once || nft.generation()? == seen.generation {
             return Ok(seen);
         }
     }
     Ok(look_once(nft, family, entry, ports, owner)?.0)
+}
+
+/// How long an element still has that [was told to end](GuardSnapshot::ends).
+pub(super) fn ending(element: &NftElement) -> Option<Duration> {
+    element.timeout.filter(|left| *left <= SOON).map(|left| left.max(Duration::from_millis(1)))
 }
 
 /// And whether it is known that nobody changed the ruleset meanwhile.

@@ -278,7 +278,8 @@ fn elements(nft: &mut Nftables, family: NftFamily) -> Result<Vec<(NftSet, NftEle
     let mut all = Vec::new();
     for set in nft.sets(family, GuardLayout::TABLE)? {
         let elements = nft.elements(family, GuardLayout::TABLE, &set)?;
-        all.extend(elements.into_iter().map(|element| (set.clone(), element)));
+        let elements = elements.into_iter().filter(|element| look::ending(element).is_none());
+        all.extend(elements.map(|element| (set.clone(), element)));
     }
     Ok(all)
 }

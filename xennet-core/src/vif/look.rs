@@ -9,7 +9,7 @@ use super::routed::look_at_going;
 use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
-use crate::kernel::{Kernel, LinkFilter};
+use crate::kernel::{Kernel, LinkFilter, Nftables};
 use crate::plan::guard::GuardSnapshot;
 use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
@@ -262,6 +262,12 @@ impl Vif<'_> {
         seen.guard = own.map(|(_, guard)| guard);
         let others = self.target.other_families();
         seen.other_guards = self.look_at_guards(others, &config, &seen);
+        // The kernel's version need be known only where something is to go.
+        let guards =
+            seen.guard.iter_mut().chain(seen.other_guards.iter_mut().map(|(_, guard)| guard));
+        for guard in guards.filter(|guard| !guard.present.is_empty()) {
+            guard.ends = Nftables::ends();
+        }
         seen.dhcp = self.look_at_dhcp(true).ok().flatten();
         if seen.link.is_none() || seen.routed.is_some() {
             let _ = look_at_going(&mut self.net.kernel, &mut seen);

@@ -106,7 +106,6 @@ impl Request {
             NftCommand::TableDelete => table::delete(to, family, at),
             NftCommand::SetAdd(set) => set::add(to, family, at, set),
             NftCommand::SetDelete { set } => set::delete(to, family, at, set),
-            NftCommand::SetFlush { set } => set::flush(to, family, at, set),
             NftCommand::ChainAdd(chain) => chain::add(to, family, at, chain),
             NftCommand::ChainFlush { chain } => chain::flush(to, family, at, chain),
             NftCommand::ChainDelete { chain } => chain::delete(to, family, at, chain),

@@ -1,9 +1,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use super::message::Messages;
 use super::table::split;
 use super::{expr, userdata};
-use crate::kernel::attributes::{attributes, be32, c_str, find};
+use crate::kernel::attributes::{attributes, be32, be64, c_str, find};
 use crate::types::{IfName, NftElement, NftExpr, NftFamily, NftKey, NftSet, NftValue};
 
 pub(super) const NFT_MSG_NEWSETELEM: u16 = 12;
@@ -30,6 +31,10 @@ pub(super) fn list(
             message.nest(NFTA_LIST_ELEM, |message| {
                 put_key(message, set, element);
                 if kind == NFT_MSG_NEWSETELEM {
+                    if let Some(timeout) = element.timeout {
+                        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                        message.put(NFTA_SET_ELEM_TIMEOUT, &ms.to_be_bytes());
+                    }
                     let (comment, note) = (element.comment.as_deref(), &element.note);
                     userdata::put(message, NFTA_SET_ELEM_USERDATA, comment, note);
                 }
@@ -121,7 +126,8 @@ fn one(element: &[u8], set: &NftSet) -> Option<NftElement> {
         });
     let userdata = find(element, NFTA_SET_ELEM_USERDATA).unwrap_or_default();
     let (comment, note) = (userdata::comment(userdata), userdata::note(userdata));
-    Some(NftElement { key, comment, note, counter })
+    let timeout = find(element, NFTA_SET_ELEM_EXPIRATION).and_then(be64).map(Duration::from_millis);
+    Some(NftElement { key, comment, note, counter, timeout })
 }
 
 /// A key's parts; bytes that do not suit the set's type stay bytes.
@@ -167,6 +173,8 @@ pub(super) const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 const NFTA_LIST_ELEM: u16 = 1;
 const NFTA_SET_ELEM_KEY: u16 = 1;
 const NFTA_SET_ELEM_FLAGS: u16 = 3;
+const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
+const NFTA_SET_ELEM_EXPIRATION: u16 = 5;
 const NFTA_SET_ELEM_USERDATA: u16 = 6;
 const NFTA_SET_ELEM_EXPR: u16 = 7;
 const NFTA_SET_ELEM_EXPRESSIONS: u16 = 11;

@@ -148,7 +148,6 @@ fn why(batch: &NftBatch, command: &NftCommand, errno: i32, place: Option<Place>)
         }
         (
             NftCommand::SetDelete { .. }
-            | NftCommand::SetFlush { .. }
             | NftCommand::ElementsAdd { .. }
             | NftCommand::ElementsDelete { .. },
             libc::ENOENT,

@@ -1,6 +1,5 @@
 use netlink_packet_core::NLM_F_CREATE;
 
-use super::element::NFT_MSG_DELSETELEM;
 use super::expr;
 use super::message::Messages;
 use super::table::split;
@@ -15,9 +14,12 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, set: &
     message.begin(NFT_MSG_NEWSET, NLM_F_CREATE, family);
     message.text(NFTA_SET_TABLE, table);
     message.text(NFTA_SET_NAME, &set.name);
-    message.number(NFTA_SET_FLAGS, 0);
+    message.number(NFTA_SET_FLAGS, if set.timeout { NFT_SET_TIMEOUT } else { 0 });
     message.number(NFTA_SET_KEY_TYPE, key_type(&set.key));
     message.number(NFTA_SET_KEY_LEN, key_length(&set.key));
+    if set.timeout {
+        message.number(NFTA_SET_GC_INTERVAL, GC_INTERVAL);
+    }
     // The kernel wants a number for those who fill a set before it has its name; the name serves here.
     message.number(NFTA_SET_ID, u32::try_from(message.count()).unwrap_or(u32::MAX));
     let [kind, length] = UDATA_KEYBYTEORDER;
@@ -31,13 +33,6 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, set: &
 
 pub(super) fn delete(message: &mut Messages, family: NftFamily, table: &str, set: &str) {
     message.begin(NFT_MSG_DELSET, 0, family);
-    message.text(NFTA_SET_TABLE, table);
-    message.text(NFTA_SET_NAME, set);
-}
-
-/// Without a list of them, all elements are meant.
-pub(super) fn flush(message: &mut Messages, family: NftFamily, table: &str, set: &str) {
-    message.begin(NFT_MSG_DELSETELEM, 0, family);
     message.text(NFTA_SET_TABLE, table);
     message.text(NFTA_SET_NAME, set);
 }
@@ -60,13 +55,17 @@ pub(super) fn decode(body: &[u8]) -> Option<NftSet> {
         .map(expr::decode)
         .collect();
     let counter = matches!(expressions.as_slice(), [NftExpr::Counter(_)]);
-    // An element that does more than to be there, and to count, is none of ours.
-    let plain = number(NFTA_SET_FLAGS) & !NFT_SET_EXPR == 0 && (counter || expressions.is_empty());
+    let flags = number(NFTA_SET_FLAGS);
+    // An element that does more than to be there, to count, and to end when it is told to, is none of ours.
+    let plain = flags & !(NFT_SET_EXPR | NFT_SET_TIMEOUT) == 0
+        && find(parts, NFTA_SET_TIMEOUT).is_none()
+        && (counter || expressions.is_empty());
     let key = if plain { keys(kind, length) } else { None };
     Some(NftSet {
         name: text(find(parts, NFTA_SET_NAME)?),
         key: key.unwrap_or_else(|| vec![NftKey::Other { kind, length }]),
         counter,
+        timeout: flags & NFT_SET_TIMEOUT != 0,
     })
 }
 
@@ -125,7 +124,12 @@ const NETWORK: u32 = 2;
 const TYPE_BITS: u32 = 6;
 /// A type and a length, as all that nft keeps.
 const UDATA_KEYBYTEORDER: [u8; 2] = [0, 4];
+const NFT_SET_TIMEOUT: u32 = 0x10;
 const NFT_SET_EXPR: u32 = 0x100;
+
+/// How often the kernel looks through a set for elements whose end has come, in milliseconds. They are as good as gone
+/// before it does, and looking takes longer the more there are; its own default is a second.
+const GC_INTERVAL: u32 = 10_000;
 
 const NFTA_SET_TABLE: u16 = 1;
 const NFTA_SET_NAME: u16 = 2;
@@ -133,6 +137,8 @@ const NFTA_SET_FLAGS: u16 = 3;
 const NFTA_SET_KEY_TYPE: u16 = 4;
 const NFTA_SET_KEY_LEN: u16 = 5;
 const NFTA_SET_ID: u16 = 10;
+const NFTA_SET_TIMEOUT: u16 = 11;
+const NFTA_SET_GC_INTERVAL: u16 = 12;
 const NFTA_SET_USERDATA: u16 = 13;
 const NFTA_SET_EXPR: u16 = 17;
 const NFTA_SET_EXPRESSIONS: u16 = 18;

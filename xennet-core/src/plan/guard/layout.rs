@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::rules;
 use crate::types::{
@@ -151,6 +152,7 @@ impl GuardLayout {
             return None;
         }
         let (set, mut element) = Self::seal_at(generation);
+        element.timeout = Some(SEALED);
         let count4 = u8::try_from(self.lengths4.len()).ok()?;
         element.note = vec![VERSION, self.bridge_names.into(), count4];
         element.note.extend(self.lengths4.iter().chain(&self.lengths6));
@@ -217,7 +219,10 @@ const PRIORITY: i32 = -300;
 const COMMENT: &str = "xennet guard 1";
 
 /// Of sets, chains and rules as they follow from the rest of a layout. A seal bears it.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// How long a seal holds: those of generations that are over would pile up, and one plug an hour can read all rules.
+const SEALED: Duration = Duration::from_hours(1);
 
 const HOST_WIDE: &str = ", addresses owned host-wide";
 
@@ -254,7 +259,7 @@ impl Version {
 
 /// A set of ports.
 pub(super) fn by_port(name: &str, counter: bool) -> NftSet {
-    NftSet { name: name.to_owned(), key: vec![NftKey::IfName], counter }
+    NftSet { counter, ..set(name, [NftKey::IfName]) }
 }
 
 /// The Ethernet addresses of each port.
@@ -268,5 +273,5 @@ pub(super) fn seals() -> NftSet {
 }
 
 fn set<const N: usize>(name: &str, key: [NftKey; N]) -> NftSet {
-    NftSet { name: name.to_owned(), key: key.into(), counter: false }
+    NftSet { name: name.to_owned(), key: key.into(), counter: false, timeout: true }
 }

@@ -20,6 +20,7 @@ pub use entry::GuardEntry;
 pub use explain::{Explanation, explain};
 pub use frame::{Ethernet, Frame, Packet, Payload};
 pub use layout::GuardLayout;
+pub(crate) use plan::SOON;
 pub(super) use plan::in_turn;
 pub use plan::{GuardSnapshot, belongs, remove};
 

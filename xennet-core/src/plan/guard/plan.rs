@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use super::entry::{owned_by, reserved_for};
-use super::{GuardEntry, GuardLayout, layout};
+use super::{GuardEntry, GuardLayout};
 use crate::config::GuardLevel;
 use crate::plan::{Change, PlanError};
 use crate::types::{
@@ -26,6 +28,11 @@ pub struct GuardSnapshot {
     pub whole: Option<GuardLayout>,
     /// Whether the kernel knows `meta ibrname`; only a new table asks.
     pub bridge_names: bool,
+    /// Whether what shall go may be told to end by itself, some milliseconds later, rather than be deleted: the kernel
+    /// does that to an element that is there ([`Nftables::ends`]), and nobody is about to put anything in its place.
+    ///
+    /// [`Nftables::ends`]: crate::kernel::Nftables::ends
+    pub ends: bool,
     /// Those of the ports in question that have a chain of their own there.
     pub entrances: Vec<IfName>,
     /// The elements that there are of those that are wanted, and of those that the port's old record (or that of its
@@ -91,12 +98,14 @@ impl GuardEntry {
             }
         }
         for new in wanted {
-            if !present.iter().any(|old| same(old, &new) && old.1.comment == new.1.comment) {
+            let is_there = |old: &&(NftSet, NftElement)| {
+                same(old, &new) && old.1.comment == new.1.comment && old.1.timeout.is_none()
+            };
+            if !present.iter().any(|old| is_there(&old)) {
                 edit.add.push(new);
             }
         }
-        // Not without those that have become untrue: who deletes an element waits for it (some 10 ms, when he closes his
-        // socket), and whoever unplugs a vif deletes some anyway.
+        // Those that have become untrue are left to their end.
         let seal = layout.seal(next(seen.generation)).into_iter().map(add).collect();
         Ok(edit.change(&layout, seen.generation, commands, seal))
     }
@@ -128,25 +137,21 @@ pub fn remove(
     for (set, element) in &seen.present {
         let delete = (set.clone(), element.clone());
         if !is_owned(set) {
-            edit.delete.push(delete);
+            edit.take_away(delete, seen.ends);
             continue;
         }
         let reserved = element.comment == Some(reserved_for(owner));
         if is_of(element, owner) && !(reserve && reserved) {
-            edit.delete.push(delete);
+            // The kernel keeps an element's first comment, so that another one needs another element.
+            edit.take_away(delete, seen.ends && !reserve);
             if reserve {
                 let key = element.key.iter().cloned();
                 edit.add.push((set.clone(), NftElement::new(key).comment(reserved_for(owner))));
             }
         }
     }
-    let mut seals = Vec::new();
-    if family != NftFamily::Netdev && (seen.whole.is_some() || seen.sets.contains(&layout::seals()))
-    {
-        seals.push(NftCommand::SetFlush { set: layout::seals().name });
-        let seal = seen.whole.as_ref().and_then(|whole| whole.seal(next(seen.generation)));
-        seals.extend(seal.map(add));
-    }
+    let seal = seen.whole.as_ref().and_then(|whole| whole.seal(next(seen.generation)));
+    let seals = seal.map(add).into_iter().collect();
     edit.change(&GuardLayout::new(family, false), seen.generation, Vec::new(), seals)
 }
 
@@ -199,10 +204,24 @@ struct Edit {
     relies: bool,
     closed: Vec<IfName>,
     delete: Vec<(NftSet, NftElement)>,
+    /// What is to end by itself, soon.
+    end: Vec<(NftSet, NftElement)>,
     add: Vec<(NftSet, NftElement)>,
 }
 
+/// When an element ends that is to end: at once, but a tick of no kernel's clock is longer (`CONFIG_HZ` is 100 at least).
+pub(crate) const SOON: Duration = Duration::from_millis(10);
+
 impl Edit {
+    /// Deletes an element, or lets it end.
+    ///
+    /// Who deletes one waits for it when he closes his socket, until no packet can be looking at it any more: some
+    /// milliseconds, and everybody who is about to change the ruleset waits with him. Of one that ends the kernel takes
+    /// care by itself.
+    fn take_away(&mut self, element: (NftSet, NftElement), end: bool) {
+        if end && element.0.timeout { &mut self.end } else { &mut self.delete }.push(element);
+    }
+
     fn change(
         self,
         layout: &GuardLayout,
@@ -211,8 +230,9 @@ impl Edit {
         seals: Vec<NftCommand>,
     ) -> Option<Change> {
         // An address that was ours may be another's by then; and elements are deleted by their key, whoever's they are.
+        let gone = || self.delete.iter().chain(&self.end);
         let for_this_ruleset =
-            self.relies || !commands.is_empty() || self.delete.iter().any(|(set, _)| is_owned(set));
+            self.relies || !commands.is_empty() || gone().any(|(set, _)| is_owned(set));
         let generation = for_this_ruleset.then_some(generation);
         // A port's own chain goes with it, as far as it is there.
         let mut back: Vec<_> = commands.iter().filter_map(entrance).flat_map(close).collect();
@@ -222,7 +242,8 @@ impl Edit {
         for (chain, rule) in self.closed.iter().filter_map(|port| layout.entrance(port)) {
             back.extend([NftCommand::ChainAdd(chain), NftCommand::RuleAdd(rule)]);
         }
-        let undo = Self { delete: self.add.clone(), add: self.delete.clone(), ..Self::default() };
+        let gone = gone().cloned().collect();
+        let undo = Self { delete: self.add.clone(), add: gone, ..Self::default() };
         commands.extend(self.commands());
         if commands.is_empty() {
             return None;
@@ -244,7 +265,10 @@ impl Edit {
         let delete = by_set(self.delete)
             .into_iter()
             .map(|(set, elements)| NftCommand::ElementsDelete { set, elements });
-        let add = by_set(self.add)
+        let end = self.end.into_iter().map(|(set, element)| {
+            (set, NftElement { comment: None, note: Vec::new(), timeout: Some(SOON), ..element })
+        });
+        let add = by_set(end.chain(self.add).collect())
             .into_iter()
             .map(|(set, elements)| NftCommand::ElementsAdd { set, elements });
         delete.chain(add).collect()

@@ -81,7 +81,8 @@ pub enum NftCommand {
     },
     /// `add rule`: at the end of its chain.
     RuleAdd(NftRule),
-    /// `add element`: one that is there already is left as it is, comment and counter included.
+    /// `add element`: one that is there already is left as it is, comment and counter included; since Linux 6.12 it gets the
+    /// new one's timeout, where its set may end it.
     ElementsAdd {
         /// The set.
         set: NftSet,
@@ -94,11 +95,6 @@ pub enum NftCommand {
         set: NftSet,
         /// The elements; only their keys matter.
         elements: Vec<NftElement>,
-    },
-    /// `flush set`: takes all its elements, of which there may be none.
-    SetFlush {
-        /// The set's name.
-        set: String,
     },
 }
 
@@ -178,7 +174,6 @@ impl NftBatch {
             NftCommand::ElementsDelete { set, elements } => {
                 format!("delete element {at} {} {{ {} }}", set.name, list(elements))
             }
-            NftCommand::SetFlush { set } => format!("flush set {at} {set}"),
         }
     }
 }

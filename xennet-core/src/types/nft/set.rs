@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use super::NftCounter;
 use crate::types::IfName;
@@ -14,6 +15,8 @@ pub struct NftSet {
     pub key: Vec<NftKey>,
     /// Whether each element counts the packets that hit it (Linux 5.7).
     pub counter: bool,
+    /// Whether an element may have an end: `flags timeout`.
+    pub timeout: bool,
 }
 
 /// A part of an element's key.
@@ -31,7 +34,7 @@ pub enum NftKey {
     /// A packet's mark, or another number of 32 bits.
     Mark,
     /// Something that xennet's own sets do not have; or the whole key of a set that is more than a set: a map, one of
-    /// intervals, one whose elements expire, one that packets add to.
+    /// intervals, one whose elements all have an end, one that packets add to.
     Other {
         /// nft's number of the type, or types.
         kind: u32,
@@ -53,6 +56,8 @@ pub struct NftElement {
     pub note: Vec<u8>,
     /// What it has counted; only ever read.
     pub counter: Option<NftCounter>,
+    /// How long it stays, or has still to stay, in whole milliseconds; none for ever. Only in a set that may end them.
+    pub timeout: Option<Duration>,
 }
 
 /// One part of an element.
@@ -76,7 +81,8 @@ pub enum NftValue {
 impl NftElement {
     /// An element without a comment.
     pub fn new(key: impl IntoIterator<Item = NftValue>) -> Self {
-        Self { key: key.into_iter().collect(), comment: None, note: Vec::new(), counter: None }
+        let key = key.into_iter().collect();
+        Self { key, comment: None, note: Vec::new(), counter: None, timeout: None }
     }
 
     /// The same element with a comment.
@@ -106,6 +112,9 @@ impl fmt::Display for NftElement {
         }
         for (n, value) in self.key.iter().enumerate() {
             write!(f, "{}{value}", if n == 0 { "" } else { " . " })?;
+        }
+        if let Some(timeout) = self.timeout {
+            write!(f, " timeout {}ms", timeout.as_millis())?;
         }
         match &self.comment {
             Some(comment) => write!(f, " comment \"{comment}\""),
