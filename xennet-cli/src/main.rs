@@ -11,6 +11,8 @@ mod legacy;
 mod log;
 #[cfg(test)]
 mod manual;
+#[cfg(any(test, target_env = "gnu"))]
+mod memory;
 mod network;
 mod ovs;
 #[cfg(all(target_env = "gnu", not(test)))]

@@ -16,6 +16,7 @@ use nix::sys::stat::Mode;
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "there is no other function of this name")]
 extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
+    crate::memory::begin();
     ignore_broken_pipes();
     open_standard_files();
     crate::run().into()

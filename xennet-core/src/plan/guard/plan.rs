@@ -101,7 +101,7 @@ impl GuardEntry {
             let is_there = |old: &&(NftSet, NftElement)| {
                 same(old, &new) && old.1.comment == new.1.comment && old.1.timeout.is_none()
             };
-            if !present.iter().any(|old| is_there(&old)) {
+            if !present.iter().any(is_there) {
                 edit.add.push(new);
             }
         }
