@@ -21,7 +21,7 @@ pub fn counted(command: &Command) -> Counted {
     let record = dir.path().join("record");
     let mut valgrind = Command::new("valgrind");
     valgrind
-        .args(["--quiet", "--tool=callgrind"])
+        .args(["--quiet", "--tool=callgrind", "--demangle=no"])
         .arg(format!("--callgrind-out-file={}", record.display()));
     valgrind.arg("--").arg(command.get_program()).args(command.get_args()).env_clear();
     for (name, value) in command.get_envs() {

@@ -18,6 +18,7 @@ pub mod nft;
 pub mod ovn;
 pub mod ovs;
 pub mod peak;
+pub mod plug_ld;
 pub mod roff;
 pub mod strace;
 pub mod talk;

@@ -1,14 +1,16 @@
 //! What one plug takes: counted, because a clock would measure the machine. `make bench` has the times.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 use xennet_core::types::VifId;
 use xennet_tests::hotplug::{Dom0, Script, VIF, xennet};
 use xennet_tests::strace::{self, Traced};
-use xennet_tests::{callgrind, peak};
+use xennet_tests::{callgrind, peak, plug_ld};
 
 /// What a call may take at most. More than that is a regression, or has a reason: then the figure changes with it.
 struct Limit {
@@ -69,6 +71,37 @@ fn a_plug_stays_within_its_limits_and_costs_the_same_on_a_full_bridge() {
 }
 
 #[test]
+fn what_a_plug_runs_through_lies_together() {
+    let dom0 = Dom0::new();
+    let mut records = Vec::new();
+    for ip in ["10.0.0.6", ""] {
+        dom0.boot(NEIGHBOUR, &[("ip", ip)]);
+        dom0.online(Script::Ours, NEIGHBOUR).succeeded();
+        dom0.boot(VIF, &[("ip", ip)]);
+        for action in ["online", "offline"] {
+            let command = dom0.command(Script::Ours, VIF, &[action, "type_if=vif"], &[]);
+            records.push(callgrind::counted(&command).record);
+        }
+        dom0.forget(VIF);
+        dom0.forget(NEIGHBOUR);
+    }
+    let lines = plug_ld::lines(&records);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xennet-cli/plug.ld");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, plug_ld::script(&lines)).unwrap();
+    }
+    let text = fs::read_to_string(&path).unwrap();
+    let known: BTreeSet<&str> = text.lines().map(str::trim).collect();
+    let new: Vec<_> = lines.iter().filter(|line| !known.contains(line.as_str())).collect();
+    println!("{} of {} are new: {new:#?}", new.len(), lines.len());
+    // It makes no difference what a few of them are called by now.
+    assert!(
+        new.len() <= lines.len() / 4,
+        "too many are elsewhere: write plug.ld anew by `make plug.ld`"
+    );
+}
+
+#[test]
 fn the_program_is_small() {
     let dir = TempDir::new().unwrap();
     let copy = dir.path().join("xennet");
@@ -96,14 +129,9 @@ fn costs(dom0: &Dom0, ip: &str) -> [Cost; 2] {
         assert!(!traced.calls.iter().any(|call| call.contains("db.sock")));
         Cost { calls: traced.count(), received: traced.received(), ..none() }
     });
-    let counted = plugged_and_unplugged(&|command| {
-        let c = callgrind::counted(command);
-        if std::env::var_os("SHOW").is_some() {
-            static N: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-            let n = N.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            fs::write(format!("/tmp/w/cg.{n}"), &c.record).unwrap();
-        }
-        Cost { instructions: c.instructions, ..none() }
+    let counted = plugged_and_unplugged(&|command| Cost {
+        instructions: callgrind::counted(command).instructions,
+        ..none()
     });
     let mut peaks =
         plugged_and_unplugged(&|command| Cost { memory: peak::measured(command), ..none() });

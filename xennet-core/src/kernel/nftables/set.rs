@@ -17,9 +17,6 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, set: &
     message.number(NFTA_SET_FLAGS, if set.timeout { NFT_SET_TIMEOUT } else { 0 });
     message.number(NFTA_SET_KEY_TYPE, key_type(&set.key));
     message.number(NFTA_SET_KEY_LEN, key_length(&set.key));
-    if set.timeout {
-        message.number(NFTA_SET_GC_INTERVAL, GC_INTERVAL);
-    }
     // The kernel wants a number for those who fill a set before it has its name; the name serves here.
     message.number(NFTA_SET_ID, u32::try_from(message.count()).unwrap_or(u32::MAX));
     let [kind, length] = UDATA_KEYBYTEORDER;
@@ -127,10 +124,6 @@ const UDATA_KEYBYTEORDER: [u8; 2] = [0, 4];
 const NFT_SET_TIMEOUT: u32 = 0x10;
 const NFT_SET_EXPR: u32 = 0x100;
 
-/// How often the kernel looks through a set for elements whose end has come, in milliseconds. They are as good as gone
-/// before it does, and looking takes longer the more there are; its own default is a second.
-const GC_INTERVAL: u32 = 10_000;
-
 const NFTA_SET_TABLE: u16 = 1;
 const NFTA_SET_NAME: u16 = 2;
 const NFTA_SET_FLAGS: u16 = 3;
@@ -138,7 +131,6 @@ const NFTA_SET_KEY_TYPE: u16 = 4;
 const NFTA_SET_KEY_LEN: u16 = 5;
 const NFTA_SET_ID: u16 = 10;
 const NFTA_SET_TIMEOUT: u16 = 11;
-const NFTA_SET_GC_INTERVAL: u16 = 12;
 const NFTA_SET_USERDATA: u16 = 13;
 const NFTA_SET_EXPR: u16 = 17;
 const NFTA_SET_EXPRESSIONS: u16 = 18;

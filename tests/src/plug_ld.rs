@@ -1,0 +1,104 @@
+//! Which functions a plug runs through, as a linker script that puts them together in the program's file.
+#![expect(clippy::missing_panics_doc, reason = "what tests share fails as tests do: by a panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// The lines of the script for the functions in these records of callgrind, by names that hold for any compiler's hashes.
+pub fn lines(records: &[String]) -> BTreeSet<String> {
+    let objects = objects_of_libc();
+    let functions: BTreeSet<&str> = records.iter().flat_map(|text| functions(text)).collect();
+    functions.into_iter().filter_map(|name| line(name, &objects)).collect()
+}
+
+/// The whole script.
+pub fn script(lines: &BTreeSet<String>) -> String {
+    let all: String = lines.iter().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "/*\n * What a plug runs through, in one place: a page of the program's file that is touched costs some\n \
+         * microseconds, and is one of sixteen that the kernel maps for it.\n \
+         * Written by `make plug.ld`. What is no longer called so lies with the rest.\n */\n\
+         SECTIONS\n{{\n  .text.plug :\n  {{\n{all}  }}\n}}\nINSERT BEFORE .text;\n"
+    )
+}
+
+/// `fn=(12) name` the first time, `fn=(12)` from then on; `'2` at its end says how deep it calls itself.
+fn functions(record: &str) -> impl Iterator<Item = &str> {
+    record.lines().filter_map(|line| {
+        let rest = line.strip_prefix("fn=(").or_else(|| line.strip_prefix("cfn=("))?;
+        let (_, name) = rest.split_once(") ")?;
+        Some(name.split('\'').next().unwrap_or(name))
+    })
+}
+
+fn line(name: &str, objects: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    // The optimizer's copies of a function bear a suffix.
+    let plain = name.split_once('.').map_or(name, |(plain, _)| plain);
+    if let Some((start, _)) = name.strip_prefix("_ZN").and_then(|_| name.rsplit_once("17h")) {
+        return Some(format!("*(.text.{start}17h*)"));
+    }
+    if plain.starts_with("_R") {
+        return Some(format!("*(.text.{}*)", without_hashes(plain)));
+    }
+    match objects.get(plain) {
+        // Each processor has its own variant of these.
+        Some(objects) if objects.len() == 1 => {
+            let object = objects.first()?.replace("-avx2", "-*").replace("-avx", "-*");
+            Some(format!("*libc.a:{object}(.text .text.*)"))
+        }
+        None if plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') => {
+            Some(format!("*(.text.{plain})"))
+        }
+        _ => None,
+    }
+}
+
+/// A mangled name's crates have hashes (`Cs1a2b_`), and what refers to a place before (`B4_`) depends on their lengths.
+fn without_hashes(name: &str) -> String {
+    let mut out = String::new();
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        let opens = ["Cs", "B"].into_iter().find(|opens| rest.starts_with(opens));
+        let hash = opens.and_then(|opens| {
+            let after = rest.strip_prefix(opens)?;
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric())?;
+            let closed = after.get(end..)?.strip_prefix('_')?;
+            Some((opens, closed))
+        });
+        match hash {
+            Some((opens, closed)) => {
+                out.push_str(opens);
+                out.push_str("*_");
+                rest = closed;
+            }
+            None => {
+                out.push(c);
+                rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    out
+}
+
+/// In which objects of the static C library each name is defined.
+fn objects_of_libc() -> BTreeMap<String, BTreeSet<String>> {
+    let path = output(Command::new("gcc").arg("-print-file-name=libc.a"));
+    let names = output(Command::new("nm").args(["-A", "--defined-only", path.trim()]));
+    let mut objects: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // `/usr/lib/libc.a:malloc.o:0000000000000000 T malloc`
+    for line in names.lines() {
+        let Some((place, rest)) = line.rsplit_once(".o:") else { continue };
+        let Some((_, object)) = place.rsplit_once(':') else { continue };
+        let mut words = rest.split_whitespace().skip(1);
+        if let (Some("T" | "t" | "W" | "i"), Some(name)) = (words.next(), words.next()) {
+            let plain = name.split_once('.').map_or(name, |(plain, _)| plain);
+            objects.entry(plain.to_owned()).or_default().insert(format!("{object}.o"));
+        }
+    }
+    objects
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    String::from_utf8(output.stdout).expect("names")
+}
