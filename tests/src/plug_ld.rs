@@ -1,5 +1,4 @@
 //! Which functions a plug runs through, as a linker script that puts them together in the program's file.
-#![expect(clippy::missing_panics_doc, reason = "what tests share fails as tests do: by a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -13,12 +12,12 @@ pub fn lines(records: &[String]) -> BTreeSet<String> {
 
 /// The whole script.
 pub fn script(lines: &BTreeSet<String>) -> String {
-    let all: String = lines.iter().map(|line| format!("    {line}\n")).collect();
+    let all = lines.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n");
     format!(
         "/*\n * What a plug runs through, in one place: a page of the program's file that is touched costs some\n \
          * microseconds, and is one of sixteen that the kernel maps for it.\n \
          * Written by `make plug.ld`. What is no longer called so lies with the rest.\n */\n\
-         SECTIONS\n{{\n  .text.plug :\n  {{\n{all}  }}\n}}\nINSERT BEFORE .text;\n"
+         SECTIONS\n{{\n  .text.plug :\n  {{\n{all}\n  }}\n}}\nINSERT BEFORE .text;\n"
     )
 }
 
@@ -65,16 +64,13 @@ fn without_hashes(name: &str) -> String {
             let closed = after.get(end..)?.strip_prefix('_')?;
             Some((opens, closed))
         });
-        match hash {
-            Some((opens, closed)) => {
-                out.push_str(opens);
-                out.push_str("*_");
-                rest = closed;
-            }
-            None => {
-                out.push(c);
-                rest = rest.get(c.len_utf8()..).unwrap_or_default();
-            }
+        if let Some((opens, closed)) = hash {
+            out.push_str(opens);
+            out.push_str("*_");
+            rest = closed;
+        } else {
+            out.push(c);
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
     }
     out

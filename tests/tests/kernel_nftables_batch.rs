@@ -54,7 +54,7 @@ fn an_element_that_is_there_is_told_to_end() {
     ];
     let mut nft = Nftables::open().unwrap();
     nft.apply(&batch(INET, "xennet", commands)).unwrap();
-    assert_eq!(nft.sets(INET, "xennet").unwrap(), [ports.clone()]);
+    assert_eq!(nft.sets(INET, "xennet").unwrap(), std::slice::from_ref(&ports));
     let end = |n, ms| {
         let timeout = Some(Duration::from_millis(ms));
         add(&ports, NftElement { timeout, comment: None, ..of(n) })

@@ -16,8 +16,6 @@ use super::syscall::receive_several;
 pub(super) struct Socket {
     inner: netlink_sys::Socket,
     buffer: Vec<u8>,
-    /// For several datagrams; empty until they are asked for.
-    pieces: Vec<u8>,
 }
 
 /// What the kernel fills at most in one piece of a dump, and more than any one message here.
@@ -49,7 +47,7 @@ impl Socket {
         if groups != 0 {
             inner.bind(&SocketAddr::new(0, groups))?;
         }
-        Ok(Self { inner, buffer: Vec::with_capacity(BUFFER), pieces: Vec::new() })
+        Ok(Self { inner, buffer: Vec::with_capacity(BUFFER) })
     }
 
     /// Makes room for a request of so many bytes: more than the socket may send at once is refused (`EMSGSIZE`).
@@ -95,9 +93,9 @@ impl Socket {
         deadline: Instant,
         mut each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.pieces.resize(8 * SMALL, 0);
+        self.buffer.resize(8 * SMALL, 0);
         loop {
-            let mut pieces: Vec<&mut [u8]> = self.pieces.chunks_exact_mut(SMALL).collect();
+            let mut pieces: Vec<&mut [u8]> = self.buffer.chunks_exact_mut(SMALL).collect();
             match receive_several(self.inner.as_fd(), &mut pieces) {
                 Ok(received) => {
                     return received.zip(pieces).try_for_each(|((length, from), piece)| {
