@@ -71,6 +71,7 @@ impl Options {
         for guard in [false, true] {
             settings.push(Setting { guard, bridge_nf: false, ..usual });
         }
+        settings.push(Setting { changed: true, ..usual });
         settings
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::contender::{Action, Class, Contender, Library, Programs};
 use crate::figures::Series;
-use crate::scene::{Scene, Setting};
+use crate::scene::{Filter, Scene, Setting};
 
 /// What a class of contenders took under one setting.
 #[derive(Debug)]
@@ -43,7 +43,8 @@ pub fn measure(
         .collect();
     // On a host with one more vif nobody has to make the guard's table first.
     let neighbour = scene.new_neighbour()?;
-    Library::open(&scene)?.run(Action::Online, &neighbour)?;
+    let mut library = Library::open(&scene)?;
+    library.run(Action::Online, &neighbour)?;
     // The first round only fetches everything into memory.
     for round in 0..=rounds {
         scene.new_vifs()?;
@@ -56,6 +57,13 @@ pub fn measure(
             let ((contender, port), Measured { took: [online, offline], .. }) =
                 all.ok_or("a vif each")?;
             let filter = contender.filter();
+            if setting.changed {
+                scene.dom0.netns.nft("table ip somebody\ndelete table ip somebody\n");
+            } else if setting.guard && filter == Filter::Guard {
+                // Whoever had his turn before changed the ruleset. On most hosts the last to do so was xennet.
+                library.run(Action::Offline, &neighbour)?;
+                library.run(Action::Online, &neighbour)?;
+            }
             let plugging = contender.run(Action::Online, port)?;
             scene.assert_online(port, filter)?;
             let unplugging = contender.run(Action::Offline, port)?;

@@ -28,6 +28,8 @@ pub struct Setting {
     pub carrier: bool,
     /// Whether `br_netfilter` hands bridged packets to iptables, as in every new namespace it does.
     pub bridge_nf: bool,
+    /// Whether somebody else has changed the ruleset of nftables since xennet did.
+    pub changed: bool,
 }
 
 /// A vif that waits to be plugged.
@@ -80,22 +82,23 @@ const GROUP: u32 = 77;
 impl Setting {
     /// As most vifs are plugged, on a bridge without others.
     pub const USUAL: Self =
-        Self { fill: 0, guard: true, store: true, carrier: false, bridge_nf: true };
+        Self { fill: 0, guard: true, store: true, carrier: false, bridge_nf: true, changed: false };
 
     /// As a key of the results.
     pub fn json(self) -> Value {
-        let Self { fill, guard, store, carrier, bridge_nf } = self;
-        json!({"fill": fill, "guard": guard, "store": store, "carrier": carrier, "bridge_nf": bridge_nf})
+        let Self { fill, guard, store, carrier, bridge_nf, changed } = self;
+        json!({"fill": fill, "guard": guard, "store": store, "carrier": carrier, "bridge_nf": bridge_nf, "changed": changed})
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fill, guard, store, carrier, bridge_nf } = self;
+        let Self { fill, guard, store, carrier, bridge_nf, changed } = self;
         let not = |holds: &bool| if *holds { "" } else { "no " };
         write!(f, "{fill} ports, {}XenStore, {}guard", not(store), not(guard))?;
         f.write_str(if *carrier { ", carrier" } else { "" })?;
-        f.write_str(if *bridge_nf { "" } else { ", br_netfilter off" })
+        f.write_str(if *bridge_nf { "" } else { ", br_netfilter off" })?;
+        f.write_str(if *changed { ", ruleset changed" } else { "" })
     }
 }
 
