@@ -1,6 +1,7 @@
 //! Where plugs are measured: a dom0 of its own, with vifs as netback presents them, and a judge of what became of them.
 
 use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use std::{fmt, fs, thread};
@@ -61,6 +62,8 @@ pub enum Filter {
 /// A dom0, its vifs, and `/sys` as it looks from there.
 #[derive(Debug)]
 pub struct Scene {
+    /// First, so that they are gone before the directories below.
+    _mounted: [Mounted; 2],
     /// The network and the XenStore. Its bridge is `xenbr0`.
     pub dom0: Dom0,
     /// Under what.
@@ -69,7 +72,6 @@ pub struct Scene {
     pub ports: Vec<Port>,
     store: RefCell<XenStore>,
     made: Cell<bool>,
-    _sys: Sys,
 }
 
 /// The bridge that everything is plugged into.
@@ -109,7 +111,7 @@ impl Scene {
         // Most hosts have no hooks, and all but the first plug after a boot find the directory of the locks.
         fs::remove_dir(dom0.hook_dir())?;
         fs::create_dir(dom0.run_dir())?;
-        let sys = Sys::mount()?;
+        let mounted = [Mounted::sys()?, Mounted::run(&dom0.run_dir())?];
         let bridge_nf = if setting.bridge_nf { "1" } else { "0" };
         for key in ["iptables", "ip6tables", "arptables"] {
             fs::write(format!("/proc/sys/net/bridge/bridge-nf-call-{key}"), bridge_nf)?;
@@ -117,7 +119,14 @@ impl Scene {
         dom0.netns.fill_bridge(BRIDGE, setting.fill);
         let store = XenStore::connect(&dom0.store.socket())?;
         let ports = (1..=contenders).map(|n| Port::new(n, setting.guard)).collect();
-        Ok(Self { dom0, setting, ports, store: store.into(), made: false.into(), _sys: sys })
+        Ok(Self {
+            _mounted: mounted,
+            dom0,
+            setting,
+            ports,
+            store: store.into(),
+            made: false.into(),
+        })
     }
 
     /// Makes every vif anew, as netback and libxl do before the script is called.
@@ -258,22 +267,31 @@ pub fn own_mounts() -> Result<()> {
     Ok(mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)?)
 }
 
-/// `/sys` of the network namespace that the thread was in; the stock scripts look there.
+/// A file system of our own, over what is there, until it is dropped.
 #[derive(Debug)]
-pub struct Sys(());
+pub struct Mounted(PathBuf);
 
-impl Sys {
-    /// Mounts it over the one that is there.
-    pub fn mount() -> Result<Self> {
-        mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), None::<&str>)?;
-        Ok(Self(()))
+impl Mounted {
+    /// `/sys` of the network namespace that the thread is in; the stock scripts look there.
+    pub fn sys() -> Result<Self> {
+        Self::new("sysfs", Path::new("/sys"))
+    }
+
+    /// A directory in memory, as `/run` is, where locks are.
+    pub fn run(path: &Path) -> Result<Self> {
+        Self::new("tmpfs", path)
+    }
+
+    fn new(kind: &str, path: &Path) -> Result<Self> {
+        mount(Some(kind), path, Some(kind), MsFlags::empty(), None::<&str>)?;
+        Ok(Self(path.to_owned()))
     }
 }
 
-impl Drop for Sys {
+impl Drop for Mounted {
     fn drop(&mut self) {
         // A namespace of mounts ends with its last process anyway.
-        let _ = umount2("/sys", MntFlags::MNT_DETACH);
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
     }
 }
 
