@@ -3,8 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
-use std::{fmt, fs, thread};
+use std::{fmt, fs};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -190,10 +189,6 @@ impl Scene {
     fn assert_filtered(&self, port: &Port, filter: Filter, wanted: bool) -> Result<()> {
         if !self.setting.guard {
             return Ok(());
-        }
-        if filter == Filter::Guard && !wanted {
-            // What the guard takes away it tells to end in 10 ms.
-            thread::sleep(Duration::from_millis(20));
         }
         let netns = &self.dom0.netns;
         let named = match filter {

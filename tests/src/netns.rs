@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
@@ -70,9 +72,20 @@ impl Netns {
         nft_file(text).status.success()
     }
 
-    /// What `nft` says.
+    /// What `nft` says, once the elements have ended that were told to end in some milliseconds.
     pub fn nft_text(&self, words: &str) -> String {
-        run("nft", words.split_whitespace())
+        let began = Instant::now();
+        loop {
+            let text = run("nft", words.split_whitespace());
+            let ends = |after: &str| {
+                after.split([' ', ',']).next().is_some_and(|timeout| timeout.ends_with("ms"))
+            };
+            if !text.split(" timeout ").skip(1).any(ends) {
+                return text;
+            }
+            assert!(began.elapsed() < Duration::from_secs(5), "it does not end: {text}");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// What `nft -json` says, without the line on its version.
