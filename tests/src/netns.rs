@@ -147,7 +147,7 @@ impl Drop for Netns {
 
 /// A second namespace: it lives as long as the file that names it.
 pub fn another() -> File {
-    std::thread::spawn(|| {
+    thread::spawn(|| {
         unshare_net();
         own_netns()
     })
@@ -157,7 +157,7 @@ pub fn another() -> File {
 
 /// Runs something in a namespace that [`another`] made.
 pub fn within<T: Send>(netns: &File, work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let thread = scope.spawn(|| {
             setns(netns, CloneFlags::CLONE_NEWNET).expect("root may enter it");
             work()
