@@ -2,7 +2,7 @@
 //!
 //! What the first thread asks for comes from one piece, one behind the other, and only the last of it is ever taken back:
 //! a plug needs no more than that, for the end of the process is the end of it all. The C library's `malloc`
-//! takes a quarter of a plug's instructions, and twice as many pages. Once the piece is used up, and for all other
+//! takes a quarter of a plug's instructions. Once the piece is used up, and for all other
 //! threads, it is that `malloc` as ever: `xennet network start` may wait for days.
 
 use std::alloc::{GlobalAlloc, Layout, System};
