@@ -102,8 +102,8 @@ impl From<std::io::Error> for Failure {
 }
 
 /// Parses the command line and carries it out.
-pub(crate) fn run() -> u8 {
-    let Cli { options, command } = Cli::parse();
+pub(crate) fn run(name: OsString, args: impl Iterator<Item = OsString>) -> u8 {
+    let Cli { options, command } = Cli::parse_from(std::iter::once(name).chain(args));
     let done = match command {
         Command::Hotplug { args } => called(args, &options),
         Command::Vif(command) => vif::run(command, &options),

@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 
-#[cfg_attr(all(target_env = "gnu", not(test)), global_allocator)]
+#[cfg_attr(not(test), global_allocator)]
 static MEMORY: Memory = Memory(UnsafeCell::new([0; ROOM]));
 
 /// Pages of it that nobody touches cost nothing.

@@ -3,22 +3,33 @@
 //! Rust's own reads `/proc/self/maps` to find its stack's end, and makes another stack to say there that the first one
 //! ran over: 18 of the system calls of a plug, and a tenth of its instructions. Here nothing recurses by what it is fed.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
 
-/// What the C library calls. With the GNU one, `std::env` knows the arguments without this.
+/// What the C library calls.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "there is no other function of this name")]
-extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
+extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     crate::memory::begin();
     ignore_broken_pipes();
     open_standard_files();
-    crate::run().into()
+    crate::run(strings(count, arguments)).into()
+}
+
+/// The program's arguments: `std::env` knows them with glibc only, where this `main` stands for Rust's own.
+#[expect(unsafe_code, reason = "C has them as an array of pointers")]
+fn strings(count: c_int, array: *const *const c_char) -> impl Iterator<Item = OsString> {
+    (0..usize::try_from(count).unwrap_or_default()).map(move |n| {
+        // SAFETY: the C library has put that many strings there, and they stay.
+        let string = unsafe { CStr::from_ptr(*array.add(n)) };
+        OsStr::from_bytes(string.to_bytes()).to_owned()
+    })
 }
 
 /// Whoever does not read what we print to the end must not end us in the midst of a change.

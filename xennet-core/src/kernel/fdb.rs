@@ -126,7 +126,7 @@ fn decode(body: &[u8]) -> Option<FdbEntry> {
     let mut flags = FdbFlags::empty();
     flags.set(FdbFlags::STICKY, header.flags & NTF_STICKY != 0);
     flags.set(FdbFlags::LOCKED, extended & NTF_EXT_LOCKED != 0);
-    flags.set(FdbFlags::EXTERN_LEARN, header.flags & libc::NTF_EXT_LEARNED != 0);
+    flags.set(FdbFlags::EXTERN_LEARN, header.flags & NTF_EXT_LEARNED != 0);
     flags.set(FdbFlags::SELF, header.flags & libc::NTF_SELF != 0);
     Some(FdbEntry {
         port: header.index,
@@ -142,6 +142,7 @@ fn decode(body: &[u8]) -> Option<FdbEntry> {
 }
 
 const NDA_FLAGS_EXT: u16 = 15;
+const NTF_EXT_LEARNED: u8 = 1 << 4;
 const NTF_STICKY: u8 = 1 << 6;
 const NTF_EXT_LOCKED: u32 = 1 << 1;
 

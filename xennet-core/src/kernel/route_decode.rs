@@ -32,13 +32,13 @@ pub(super) fn route(body: &[u8], wanted: u8) -> Option<Route> {
             libc::RTA_SRC => route.source = IpNet::new(ip(value)?, from_length).ok(),
             libc::RTA_OIF => hop.index = u32(value),
             libc::RTA_GATEWAY => hop.via = ip(value),
-            libc::RTA_VIA => hop.via = via(value),
+            RTA_VIA => hop.via = via(value),
             libc::RTA_PRIORITY => route.metric = u32(value).filter(|metric| *metric != 0),
             libc::RTA_PREFSRC => route.src = ip(value),
             libc::RTA_METRICS => metrics(value, &mut route),
             libc::RTA_MULTIPATH => members = Some(multipath(value, &mut route.unknown)),
             libc::RTA_TABLE => route.table = u32(value)?,
-            libc::RTA_PREF => route.preference = u8(value)?,
+            RTA_PREF => route.preference = u8(value)?,
             RTA_NH_ID => route.nexthop = u32(value),
             libc::RTA_CACHEINFO => route.expires = expires(value),
             other => route.unknown.push(other),
@@ -67,7 +67,7 @@ fn multipath(bytes: &[u8], unknown: &mut Vec<u16>) -> Vec<NextHop> {
         for (kind, value) in attributes(inner) {
             match kind {
                 libc::RTA_GATEWAY => hop.via = ip(value),
-                libc::RTA_VIA => hop.via = via(value),
+                RTA_VIA => hop.via = via(value),
                 other => unknown.push(other),
             }
         }
@@ -130,6 +130,8 @@ pub(super) fn number(kind: RouteKind) -> u8 {
 /// `RTNH_F_ONLINK`
 const ONLINK: u32 = 4;
 const RTA_NH_ID: u16 = 30;
+const RTA_VIA: u16 = 18;
+const RTA_PREF: u16 = 20;
 const RTAX_CC_ALGO: u16 = 16;
 
 #[cfg(test)]
