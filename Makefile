@@ -55,10 +55,12 @@ lib: cc
 header: setup
 	$(CACHE)/tools/bin/cbindgen --quiet --config xennet-ffi/cbindgen.toml --output include/libxennet.h xennet-ffi
 
-# Which these are: what callgrind sees of a program that has all its names.
+# Which these are: what callgrind sees of programs that have all their names, linked with each C library that there is.
 plug.ld: setup
-	$(MAKE) build ORDER=
-	XENNET_BIN=$(XENNET) BLESS=1 $(CARGO) test --locked --package xennet-tests --test hotplug_cost lies_together
+	@how=new; for host in $(sort $(GLIBC) $(HOST)); do \
+		$(MAKE) build ORDER= HOST=$$host && \
+		XENNET_BIN=$(TARGET)/$$host/release/xennet BLESS=$$how \
+			$(CARGO) test --locked --package xennet-tests --test hotplug_cost lies_together || exit; how=more; done
 
 build: cc
 	$(STATIC) --package xennet-cli

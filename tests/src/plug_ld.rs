@@ -10,6 +10,15 @@ pub fn lines(records: &[String]) -> BTreeSet<String> {
     functions.into_iter().filter_map(|name| line(name, &objects)).collect()
 }
 
+/// The lines that a script has.
+pub fn lines_of(script: &str) -> impl Iterator<Item = String> {
+    script
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("*(") || line.starts_with("*libc"))
+        .map(String::from)
+}
+
 /// The whole script.
 pub fn script(lines: &BTreeSet<String>) -> String {
     let all = lines.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n");

@@ -36,11 +36,11 @@ impl Traced {
     /// How many bytes came in by sockets.
     pub fn received(&self) -> u64 {
         let count = |call: &String| call.rsplit_once("= ")?.1.parse::<u64>().ok();
-        ["recvfrom", "recvmsg", "recv"]
-            .into_iter()
-            .flat_map(|name| self.named(name))
-            .filter_map(count)
-            .sum()
+        let one = ["recvfrom", "recvmsg", "recv"].into_iter().flat_map(|name| self.named(name));
+        // `[{msg_hdr={...}, msg_len=52}, ...]`
+        let each = self.named("recvmmsg").flat_map(|call| call.split("msg_len=").skip(1));
+        let length = |rest: &str| rest.split_once('}')?.0.parse::<u64>().ok();
+        one.filter_map(count).chain(each.filter_map(length)).sum()
     }
 
     /// Those of this name.

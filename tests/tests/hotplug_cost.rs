@@ -25,16 +25,19 @@ struct Limit {
 }
 
 const LIMITS: [Limit; 4] = [
-    Limit { guard: false, action: "online", calls: 67, received: 4_700, instructions: 214_000 },
-    Limit { guard: false, action: "offline", calls: 55, received: 3_500, instructions: 174_000 },
-    Limit { guard: true, action: "online", calls: 72, received: 7_300, instructions: 335_000 },
-    Limit { guard: true, action: "offline", calls: 62, received: 3_500, instructions: 287_000 },
+    Limit { guard: false, action: "online", calls: 56, received: 4_900, instructions: 172_000 },
+    Limit { guard: false, action: "offline", calls: 46, received: 3_700, instructions: 128_000 },
+    Limit { guard: true, action: "online", calls: 60, received: 8_300, instructions: 294_000 },
+    Limit { guard: true, action: "offline", calls: 53, received: 4_500, instructions: 242_000 },
 ];
 
-/// The most memory of a call, in bytes: most of it is the pages of the program's own file that were touched.
-const MEMORY: u64 = 2_000_000;
+/// The most memory of a call, in bytes: most of it is the pages of the program's own file that were touched, and those
+/// that the kernel maps with them.
+const MEMORY: u64 = 2_500_000;
 /// The program's file, in bytes, without symbols.
-const SIZE: u64 = 3_450_000;
+const SIZE: u64 = 3_120_000;
+/// The same when it is linked with musl.
+const SIZE_WITH_MUSL: u64 = 2_500_000;
 
 const NEIGHBOUR: VifId = VifId { domid: 2, devid: 0 };
 
@@ -85,13 +88,20 @@ fn what_a_plug_runs_through_lies_together() {
         dom0.forget(VIF);
         dom0.forget(NEIGHBOUR);
     }
-    let lines = plug_ld::lines(&records);
+    let mut lines = plug_ld::lines(&records);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xennet-cli/plug.ld");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, plug_ld::script(&lines)).unwrap();
-    }
     let text = fs::read_to_string(&path).unwrap();
     let known: BTreeSet<&str> = text.lines().map(str::trim).collect();
+    match std::env::var("BLESS").as_deref() {
+        Err(_) => {}
+        Ok(how) => {
+            // What a program needs that is linked with another C library.
+            if how == "more" {
+                lines.extend(plug_ld::lines_of(&text));
+            }
+            return fs::write(&path, plug_ld::script(&lines)).unwrap();
+        }
+    }
     let new: Vec<_> = lines.iter().filter(|line| !known.contains(line.as_str())).collect();
     println!("{} of {} are new: {new:#?}", new.len(), lines.len());
     // It makes no difference what a few of them are called by now.
@@ -109,7 +119,8 @@ fn the_program_is_small() {
     assert!(status.success(), "strip: {status}");
     let size = fs::metadata(&copy).unwrap().len();
     println!("{size} bytes");
-    assert!(size <= SIZE, "the program has {size} bytes; {SIZE} were enough");
+    let most = if xennet().to_string_lossy().contains("-musl/") { SIZE_WITH_MUSL } else { SIZE };
+    assert!(size <= most, "the program has {size} bytes; {most} were enough");
 }
 
 /// Of an online and an offline: each is done once for each way of counting.
@@ -120,7 +131,7 @@ fn costs(dom0: &Dom0, ip: &str) -> [Cost; 2] {
         ["online", "offline"]
             .map(|action| count(&dom0.command(Script::Ours, VIF, &[action, "type_if=vif"], &[])))
     };
-    let none = || Cost { calls: 0, received: 0, instructions: 0, memory: 0 };
+    let none = || Cost { calls: 0, received: 9_999, instructions: 0, memory: 0 };
     let traced = plugged_and_unplugged(&|command| {
         let traced = strace::traced(command);
         traced.outcome.succeeded();

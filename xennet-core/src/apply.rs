@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::kernel::{self, Kernel, Nftables};
 use crate::ovsdb::{self, Ovsdb};
 use crate::plan::{Change, Hook, HostRoute, IptablesRule};
-use crate::types::{LinkSet, Route};
+use crate::types::{Link, LinkRef, LinkSet, Route};
 use crate::xenstore::XenStore;
 use crate::{Dom0Network, Error, dhcp};
 
@@ -25,6 +25,8 @@ pub(crate) struct Apply<'a> {
     ovs_socket: PathBuf,
     store: Option<&'a mut XenStore>,
     done: Vec<Cow<'a, Change>>,
+    /// What the last change of all has made of its interface, where the kernel has told that.
+    shown: Option<Link>,
     /// When the first hook was started.
     hooks_began: Option<Instant>,
     deadline: Instant,
@@ -40,6 +42,7 @@ impl<'a> Apply<'a> {
             ovs_socket,
             store: net.store.as_mut(),
             done: Vec::new(),
+            shown: None,
             hooks_began: None,
             deadline,
         }
@@ -50,7 +53,13 @@ impl<'a> Apply<'a> {
         &mut self,
         changes: impl IntoIterator<Item = &'a Change>,
     ) -> Result<(), Error> {
-        for change in changes {
+        let mut changes = changes.into_iter().peekable();
+        while let Some(change) = changes.next() {
+            // One by one if not, and then it shows which of them is refused.
+            if let Some(next) = changes.next_if(|next| self.make_both(change, next)) {
+                self.done.extend([change, next].map(Cow::Borrowed));
+                continue;
+            }
             if let Err(error) = self.make(change) {
                 self.restore(change);
                 return Err(error);
@@ -133,6 +142,14 @@ impl<'a> Apply<'a> {
         self.kernel
     }
 
+    /// The interface with this index as it is now, or none.
+    pub(crate) fn link_at(&mut self, index: u32) -> Result<Option<Link>, kernel::Error> {
+        match self.shown.take().filter(|link| link.index == index) {
+            Some(link) => Ok(Some(link)),
+            None => self.kernel.link_at(index),
+        }
+    }
+
     pub(crate) fn ovs(&mut self) -> Result<&mut Ovsdb, ovsdb::Error> {
         ovs(self.ovs, &self.ovs_socket)
     }
@@ -172,15 +189,26 @@ impl<'a> Apply<'a> {
         }
     }
 
+    /// Makes two changes in one request, where they may go together; false where not, or when that is refused.
+    ///
+    /// One without the other does no harm: a mode only says what address it makes itself when it is brought up.
+    fn make_both(&mut self, one: &Change, other: &Change) -> bool {
+        match (one, other) {
+            (
+                Change::LinkSet { link, set: mode @ LinkSet::AddrGenMode(_), .. },
+                Change::LinkSet { link: same, set: master @ LinkSet::Master(Some(_)), .. },
+            ) if link == same => {
+                self.shown = None;
+                self.kernel.link_set_all(link, &[mode, master]).is_ok()
+            }
+            _ => false,
+        }
+    }
+
     fn make(&mut self, change: &Change) -> Result<(), Error> {
+        self.shown = None;
         let done = match change {
-            Change::LinkSet { link, set, .. } => match (set, self.kernel.link_set(link, set)) {
-                // A kernel without IPv6 makes no link-local address.
-                (LinkSet::AddrGenMode(_), Err(error)) if error.errno() == libc::EAFNOSUPPORT => {
-                    Ok(())
-                }
-                (_, outcome) => outcome,
-            },
+            Change::LinkSet { link, set, .. } => self.link_set(link, set),
             Change::LinkAdd { name, kind, mac, mtu } => {
                 self.kernel.link_add(name, kind, *mac, *mtu)
             }
@@ -281,6 +309,21 @@ impl<'a> Apply<'a> {
         };
         // In the words of the plan, which knows the names: the kernel module has only the index.
         done.map_err(|error| error.doing(change.to_string()).into())
+    }
+
+    fn link_set(&mut self, link: &LinkRef, set: &LinkSet) -> Result<(), kernel::Error> {
+        match set {
+            LinkSet::Up(true) => {
+                self.shown = self.kernel.link_set_and_show(link, set)?;
+                Ok(())
+            }
+            LinkSet::AddrGenMode(_) => match self.kernel.link_set(link, set) {
+                // A kernel without IPv6 makes no link-local address.
+                Err(error) if error.errno() == libc::EAFNOSUPPORT => Ok(()),
+                outcome => outcome,
+            },
+            _ => self.kernel.link_set(link, set),
+        }
     }
 
     /// A route with the indices of its interfaces.

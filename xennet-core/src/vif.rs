@@ -6,6 +6,8 @@ mod switch;
 
 use std::time::{Duration, Instant};
 
+use look::Found;
+
 use crate::apply::{Apply, again_while_overtaken};
 use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
@@ -105,8 +107,8 @@ impl<'n> Vif<'n> {
     /// value (`EINVAL`), no backend (`ENOENT`), a name that another interface has (`EEXIST`).
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
-        let link = self.find(&config)?;
-        let mut seen = self.look(&config, link, store)?;
+        let found = self.find(&config)?;
+        let mut seen = self.look(&config, found, store)?;
         self.look_at_uplink(&config, &mut seen)?;
         self.look_at_filters(&mut seen);
         Ok(self.target.online(&config, &seen)?)
@@ -163,8 +165,8 @@ impl<'n> Vif<'n> {
             Err(error) => return Err(error),
         };
         let names = config.as_ref().unwrap_or(&self.defaults).clone();
-        let link = self.find_own(&names)?;
-        let seen = self.look(&names, link, store)?;
+        let found = self.find_own(&names)?;
+        let seen = self.look(&names, found, store)?;
         let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
         let VifSnapshot { link, master, switch, store, .. } = seen;
         let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
@@ -250,27 +252,30 @@ impl<'n> Vif<'n> {
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let (mut config, mut store) = self.load_all()?;
-        let link = self.await_link(&config, deadline)?;
+        let found = self.await_link(&config, deadline)?;
+        let index = found.link.as_ref().ok_or_else(|| self.target.no_link())?.index;
         // Until its address shows, nobody else may choose one, nor be given the same. While the interface was awaited, the
         // bridge may have come.
         let given = self.nat.as_ref().is_some_and(|nat| nat.dhcp);
         let unsaid =
             config.bridge.is_none() && self.net.config.nat.iter().any(|nat| nat.bridge.is_some());
-        let _addresses = if self.chosen || given || unsaid {
+        let addresses = if self.chosen || given || unsaid {
             let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
             (config, store) = self.load_all()?;
             Some(lock)
         } else {
             None
         };
-        let index = link.index;
-        let mut link = Some(link);
+        // Under the lock of the addresses the configuration may name another bridge.
+        let mut found = Some(found).filter(|_| addresses.is_none());
         let joined = again_while_overtaken(|| {
-            let link = match link.take() {
-                Some(link) => link,
-                None => self.net.kernel.link_at(index)?.ok_or_else(|| self.vanished())?,
+            let found = if let Some(found) = found.take() {
+                found
+            } else {
+                let link = self.net.kernel.link_at(index)?.ok_or_else(|| self.vanished())?;
+                Found { link: Some(link), bridge: None }
             };
-            self.join(&config, link, store.clone(), deadline)
+            self.join(&config, found, index, store.clone(), deadline)
         });
         joined.map_err(|error| {
             match self.net.kernel.link_at(index) {
@@ -284,12 +289,12 @@ impl<'n> Vif<'n> {
     fn join(
         &mut self,
         config: &VifConfig,
-        link: Link,
+        found: Found,
+        index: u32,
         store: Option<VifStore>,
         deadline: Instant,
     ) -> Result<Plan, Error> {
-        let index = link.index;
-        let mut seen = self.look(config, Some(link), store)?;
+        let mut seen = self.look(config, found, store)?;
         self.look_at_filters(&mut seen);
         let uplink = self.uplink(config, &seen);
         let _uplink_lock =
@@ -354,9 +359,9 @@ fn look_again(
     uplink: Option<&Uplink>,
     index: u32,
 ) -> Result<VifSnapshot, Error> {
-    let kernel = apply.kernel();
     let link =
-        kernel.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
+        apply.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
+    let kernel = apply.kernel();
     // On a bridge, one that had none and makes none of its own has none now.
     if seen.routed.is_some() || !seen.addresses.is_empty() {
         seen.addresses = kernel.addresses(&link.reference())?;

@@ -6,10 +6,30 @@ use std::time::Duration;
 use crate::Error;
 use crate::kernel::Nftables;
 use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs};
-use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, VifId};
+use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, NftTable, VifId};
 
 /// Elements, each with its set.
 type Elements = Vec<(NftSet, NftElement)>;
+
+/// The ruleset's generation, and the guard's tables in it. Before all else: what is read later may be newer, but not older.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    generation: u32,
+    tables: Vec<NftTable>,
+}
+
+impl Tables {
+    /// Those of these families that there are.
+    pub(crate) fn read(nft: &mut Nftables, families: &[NftFamily]) -> Result<Self, Error> {
+        let (generation, tables) = nft.generation_and_tables(families, GuardLayout::TABLE)?;
+        Ok(Self { generation, tables })
+    }
+
+    fn begin(&self, family: NftFamily) -> GuardSnapshot {
+        let table = self.tables.iter().find(|table| table.family == family).cloned();
+        GuardSnapshot { generation: self.generation, table, ..GuardSnapshot::default() }
+    }
+}
 
 /// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
 /// `owner` is the vif whose addresses go with them; none for a tap, which has none of its own.
@@ -18,6 +38,7 @@ type Elements = Vec<(NftSet, NftElement)>;
 /// would hold for the next one of that name too.
 pub(crate) fn look(
     nft: &mut Nftables,
+    tables: &Tables,
     family: NftFamily,
     entry: Option<&GuardEntry>,
     ports: &[IfName],
@@ -26,8 +47,9 @@ pub(crate) fn look(
     // Half of one ruleset and half of the next looks damaged. Where they never cease to change, no plan for it will do,
     // and the kernel says so.
     const ATTEMPTS: u32 = 100;
+    let mut begun = tables.begin(family);
     for _ in 1..ATTEMPTS {
-        let (mut seen, at_once) = look_once(nft, family, entry, ports, owner)?;
+        let (mut seen, at_once) = look_once(nft, begun, family, entry, ports, owner)?;
         if entry.is_none() {
             seen.present.retain(|(_, element)| ending(element).is_none());
             return Ok(seen);
@@ -38,8 +60,9 @@ pub(crate) fn look(
         } else if at_once || nft.generation()? == seen.generation {
             return Ok(seen);
         }
+        begun = Tables::read(nft, &[family])?.begin(family);
     }
-    Ok(look_once(nft, family, entry, ports, owner)?.0)
+    Ok(look_once(nft, begun, family, entry, ports, owner)?.0)
 }
 
 /// How long an element still has that [was told to end](GuardSnapshot::ends).
@@ -47,17 +70,15 @@ pub(super) fn ending(element: &NftElement) -> Option<Duration> {
     element.timeout.filter(|left| *left <= SOON).map(|left| left.max(Duration::from_millis(1)))
 }
 
-/// And whether it is known that nobody changed the ruleset meanwhile.
+/// What is seen from such a beginning, and whether it is known that nobody changed the ruleset meanwhile.
 fn look_once(
     nft: &mut Nftables,
+    mut seen: GuardSnapshot,
     family: NftFamily,
     entry: Option<&GuardEntry>,
     ports: &[IfName],
     owner: Option<VifId>,
 ) -> Result<(GuardSnapshot, bool), Error> {
-    // Before all else: what is read later may be newer than this generation, but not older.
-    let (generation, table) = nft.generation_and_table(family, GuardLayout::TABLE)?;
-    let mut seen = GuardSnapshot { generation, table, ..GuardSnapshot::default() };
     if seen.table.is_none() {
         seen.bridge_names = entry.is_some() && family == NftFamily::Bridge && nft.bridge_names()?;
         return Ok((seen, false));

@@ -1,7 +1,7 @@
 mod look;
 mod show;
 
-pub(crate) use look::look;
+pub(crate) use look::{Tables, look};
 
 use std::time::Instant;
 
@@ -67,8 +67,6 @@ pub struct GuardFault {
     pub repair: Result<Plan, Error>,
 }
 
-const FAMILIES: [NftFamily; 3] = [NftFamily::Bridge, NftFamily::Inet, NftFamily::Netdev];
-
 impl<'n> Guard<'n> {
     pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
         Self { net }
@@ -80,7 +78,7 @@ impl<'n> Guard<'n> {
     pub fn tables(&mut self) -> Result<Vec<GuardTable>, Error> {
         let nft = apply::nft(&mut self.net.nft)?;
         let mut tables = Vec::new();
-        for family in FAMILIES {
+        for family in GuardLayout::FAMILIES {
             if let Some(table) = nft.table(family, GuardLayout::TABLE)? {
                 tables.push(GuardTable {
                     family,
@@ -230,7 +228,8 @@ impl<'n> Guard<'n> {
                 }
                 let ports = std::slice::from_ref(&port.port);
                 let nft = apply::nft(&mut self.net.nft)?;
-                let seen = look(nft, table.family, None, ports, Some(owner))?;
+                let tables = Tables::read(nft, &[table.family])?;
+                let seen = look(nft, &tables, table.family, None, ports, Some(owner))?;
                 let change = remove(table.family, owner, reserve, &seen);
                 plans.push((port.port, change.into_iter().collect()));
             }

@@ -170,6 +170,11 @@ pub(super) fn bad_attribute(tlvs: &[u8]) -> Option<usize> {
     usize::try_from(find(tlvs, NLMSGERR_ATTR_OFFS).and_then(u32)?).ok()
 }
 
+/// An answer is malformed when it lacks what every answer has.
+pub(super) fn malformed() -> Error {
+    Error::of(ErrorKind::Malformed, "an answer that says too little")
+}
+
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const NLMSGERR_ATTR_OFFS: u16 = 2;
 const NLMSGERR_ATTR_MISS_TYPE: u16 = 5;

@@ -1,6 +1,6 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
@@ -8,6 +8,7 @@ use super::error::Error;
 use super::link_encode::{
     filter_message, link_message, name_attribute, new_message, set_message, sparing, veth_message,
 };
+use super::request::encode;
 use super::{Kernel, link_decode};
 use crate::types::{BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
 
@@ -36,6 +37,28 @@ impl Kernel {
     pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, Error> {
         self.link_answer(link_message(index, vec![]))
             .map_err(|error| error.doing(format!("link show index {index}")))
+    }
+
+    /// The interfaces of these names, one answer for each, as [`link`](Self::link)'s: two of them are one `sendmsg`.
+    pub(crate) fn links_named(&mut self, names: &[&IfName]) -> Result<Vec<Option<Link>>, Error> {
+        let mut found = Vec::with_capacity(names.len());
+        for two in names.chunks(2) {
+            let question = |name: &&IfName| {
+                let wanted = sparing(link_message(0, vec![name_attribute(name)]));
+                encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST)
+            };
+            let mut questions: Vec<u8> = two.iter().flat_map(question).collect();
+            match self.exchange_several(&mut questions, libc::ENODEV) {
+                Ok(links) => found.extend(links),
+                // Whatever is wrong, one by one it is told of the one that it is wrong with.
+                Err(_) => {
+                    for name in two {
+                        found.push(self.link(name)?);
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// All interfaces that the filter lets through. `ip -d link show type KIND`, `ip -d link show master BRIDGE`
@@ -113,23 +136,39 @@ impl Kernel {
     ///
     /// One request; one more where an index is not known yet.
     pub fn link_set(&mut self, link: &LinkRef, set: &LinkSet) -> Result<(), Error> {
-        self.link_index(link)
-            .and_then(|index| {
-                let master = match set {
-                    LinkSet::Master(Some(master)) => self.link_index(master)?,
-                    _ => 0,
-                };
-                let message = set_message(index, set, master);
-                self.change(
-                    match set {
-                        // SETLINK takes what belongs to one kind of interface, says OK and does nothing.
-                        LinkSet::Bridge(_) => RouteNetlinkMessage::NewLink(message),
-                        _ => RouteNetlinkMessage::SetLink(message),
-                    },
-                    0,
-                )
-            })
+        self.set_request(link, &[set])
+            .and_then(|message| self.change(message, 0))
             .map_err(|error| explain(error, set).doing(format!("link set {} {set}", link.name)))
+    }
+
+    /// The same for several settings, in an order of the kernel's: those before the one that it refuses are made.
+    pub(crate) fn link_set_all(&mut self, link: &LinkRef, sets: &[&LinkSet]) -> Result<(), Error> {
+        self.set_request(link, sets)
+            .and_then(|message| self.change(message, 0))
+            .map_err(|error| error.doing(format!("link set {}", link.name)))
+    }
+
+    /// The same for one setting, and the interface as it is then: one `sendmsg`.
+    pub(crate) fn link_set_and_show(
+        &mut self,
+        link: &LinkRef,
+        set: &LinkSet,
+    ) -> Result<Option<Link>, Error> {
+        let index = self.link_index(link)?;
+        let wanted = RouteNetlinkMessage::GetLink(sparing(link_message(index, vec![])));
+        let done = self.set_request(link, &[set]).and_then(|message| {
+            let mut requests = encode(message, NLM_F_REQUEST | NLM_F_ACK);
+            requests.extend(encode(wanted, NLM_F_REQUEST));
+            self.exchange_several(&mut requests, 0)
+        });
+        match done {
+            Err(error) if error.errno() == libc::EAGAIN => {
+                self.link_set(link, set)?;
+                self.link_at(index)
+            }
+            Err(error) => Err(explain(error, set).doing(format!("link set {} {set}", link.name))),
+            Ok(answers) => Ok(answers.into_iter().flatten().next()),
+        }
     }
 
     /// Moves an interface into another network namespace. `ip link set dev NAME netns NETNS`
@@ -164,6 +203,45 @@ impl Kernel {
             Err(error) if error.errno() == libc::ENODEV => Ok(None),
             outcome => outcome.map(Some),
         }
+    }
+
+    fn exchange_several(
+        &mut self,
+        requests: &mut [u8],
+        missing: i32,
+    ) -> Result<Vec<Option<Link>>, Error> {
+        let mut decode = |_, kind, body: &[u8]| {
+            (kind == libc::RTM_NEWLINK).then(|| link_decode::link(body)).flatten()
+        };
+        self.connection.exchange_several(requests, missing, &mut decode)
+    }
+
+    /// One request for these settings of one kind.
+    fn set_request(
+        &mut self,
+        link: &LinkRef,
+        sets: &[&LinkSet],
+    ) -> Result<RouteNetlinkMessage, Error> {
+        let index = self.link_index(link)?;
+        let mut message = link_message(index, vec![]);
+        let mut of_its_kind = false;
+        for set in sets {
+            let master = match set {
+                LinkSet::Master(Some(master)) => self.link_index(master)?,
+                _ => 0,
+            };
+            let one = set_message(index, set, master);
+            message.header.flags |= one.header.flags;
+            message.header.change_mask |= one.header.change_mask;
+            message.attributes.extend(one.attributes);
+            of_its_kind |= matches!(set, LinkSet::Bridge(_));
+        }
+        // SETLINK takes what belongs to one kind of interface, says OK and does nothing.
+        Ok(if of_its_kind {
+            RouteNetlinkMessage::NewLink(message)
+        } else {
+            RouteNetlinkMessage::SetLink(message)
+        })
     }
 
     fn link_new(&mut self, message: LinkMessage) -> Result<(), Error> {

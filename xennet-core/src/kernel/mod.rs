@@ -19,6 +19,7 @@ mod port;
 mod request;
 mod route;
 mod route_decode;
+mod several;
 mod socket;
 mod syscall;
 mod sysctl;

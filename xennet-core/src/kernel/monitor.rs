@@ -7,7 +7,7 @@ use super::Kernel;
 use super::answer::notifications;
 use super::error::{Error, ErrorKind};
 use super::link_decode;
-use super::socket::Socket;
+use super::socket::{Room, Socket};
 use crate::types::{IfName, Link};
 
 impl Kernel {
@@ -60,26 +60,26 @@ impl LinkMonitor {
 
     /// Hands what one datagram tells to `each`; false when there is none. Never waits.
     pub fn read(&mut self, mut each: impl FnMut(LinkEvent)) -> Result<bool, Error> {
-        let datagram = match self.socket.receive_now() {
-            Ok(Some(datagram)) => datagram,
-            Ok(None) => return Ok(false),
+        let heard = self.socket.receive_now(|datagram| {
+            // A bridge tells of its ports in messages of its own family, and says "deleted" when a port merely leaves.
+            let links = |kind| {
+                notifications(datagram, kind)
+                    .filter(|body| {
+                        body.first().is_some_and(|family| i32::from(*family) == libc::AF_UNSPEC)
+                    })
+                    .filter_map(link_decode::link)
+            };
+            links(libc::RTM_NEWLINK).map(LinkEvent::Changed).for_each(&mut each);
+            links(libc::RTM_DELLINK).map(LinkEvent::Gone).for_each(&mut each);
+            Ok(())
+        });
+        match heard {
             Err(error) if matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated) => {
                 each(LinkEvent::Lost);
-                return Ok(true);
+                Ok(true)
             }
-            Err(error) => return Err(error.doing("monitor links")),
-        };
-        // A bridge tells of its ports in messages of its own family, and says "deleted" when a port merely leaves.
-        let links = |kind| {
-            notifications(datagram, kind)
-                .filter(|body| {
-                    body.first().is_some_and(|family| i32::from(*family) == libc::AF_UNSPEC)
-                })
-                .filter_map(link_decode::link)
-        };
-        links(libc::RTM_NEWLINK).map(LinkEvent::Changed).for_each(&mut each);
-        links(libc::RTM_DELLINK).map(LinkEvent::Gone).for_each(&mut each);
-        Ok(true)
+            heard => heard.map_err(|error| error.doing("monitor links")),
+        }
     }
 
     /// Waits until something may have happened to a link of this name; false when the deadline passes first.
@@ -89,9 +89,14 @@ impl LinkMonitor {
             if left.is_zero() {
                 return Ok(false);
             }
-            let heard = match self.socket.receive(deadline) {
-                Ok(datagram) => notifications(datagram, libc::RTM_NEWLINK)
-                    .any(|body| link_decode::name(body) == Some(name.as_str().as_bytes())),
+            let mut named = false;
+            let heard = self.socket.receive(Room::One, deadline, |datagram| {
+                named |= notifications(datagram, libc::RTM_NEWLINK)
+                    .any(|body| link_decode::name(body) == Some(name.as_str().as_bytes()));
+                Ok(())
+            });
+            let heard = match heard {
+                Ok(()) => named,
                 // More happened than the socket could hold; this may have been among it.
                 Err(error) if matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated) => {
                     true

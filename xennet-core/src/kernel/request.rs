@@ -6,9 +6,9 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::Kernel;
-use super::answer::{Answer, Expect};
+use super::answer::{Answer, Expect, malformed};
 use super::error::{Error, ErrorKind};
-use super::socket::{ANSWER_TIMEOUT, Socket};
+use super::socket::{ANSWER_TIMEOUT, Room, Socket};
 
 /// What changes while it is read is read again so often: only a storm changes it each time.
 pub(super) const READ_ATTEMPTS: u32 = 16;
@@ -91,7 +91,7 @@ impl Connection {
         let mut found = None;
         let expect = Expect::One(answer);
         self.read(&mut request, expect, &mut |body| found = body.and_then(&decode))?;
-        found.ok_or_else(|| Error::of(ErrorKind::Malformed, "an answer that says too little"))
+        found.ok_or_else(malformed)
     }
 
     /// Asks for all that there is of something; what `decode` cannot use is left out.
@@ -140,13 +140,18 @@ impl Connection {
         self.socket.send(request)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let mut answer = Answer::new(request, expect, sequence);
+        let room = if matches!(expect, Expect::Many(_)) { Room::List } else { Room::One };
         let outcome = loop {
-            match self.socket.receive(deadline) {
-                Ok(datagram) => match answer.take(datagram, each) {
-                    None => {}
-                    Some(outcome) => break outcome,
-                },
-                Err(error) => break Err(error),
+            let mut ended = None;
+            let received = self.socket.receive(room, deadline, |datagram| {
+                // What follows the end is none of this answer's.
+                ended = ended.take().or_else(|| answer.take(datagram, each));
+                Ok(())
+            });
+            match (received, ended) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(outcome)) => break outcome,
+                (Err(error), _) => break Err(error),
             }
         };
         // What is left of an answer would take the room of the next one, and an unfinished dump would refuse it (EBUSY).

@@ -10,19 +10,32 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::SockRef;
 
 use super::error::{Error, ErrorKind};
-use super::syscall::receive_several;
+use super::syscall::{AT_ONCE, receive_several};
 
 /// A netlink socket that hears nobody but the kernel, and that never waits for ever.
 pub(super) struct Socket {
     inner: netlink_sys::Socket,
+    /// Nothing is in it but what is being received: its capacity is what counts.
     buffer: Vec<u8>,
 }
 
-/// What the kernel fills at most in one piece of a dump, and more than any one message here.
-const BUFFER: usize = 32 * 1024;
+/// How many datagrams are received at once, and how long each may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// One answer or one piece of a list, of 32 KiB: the kernel fills no larger ones. Any other message has less.
+    One,
+    /// The pieces of a list: two, for the last one often is no more than the end of it.
+    List,
+    /// Eight, of 1 KiB: several short answers, side by side.
+    Several,
+}
 
-/// The most that one of several datagrams may have that are received at once.
-const SMALL: usize = 1024;
+/// What a piece of a list has at most.
+const PIECE: usize = 32 * 1024;
+const BUFFER: usize = 2 * PIECE;
+
+/// A request that may well come back.
+const SMALL: usize = 4 * 1024;
 
 /// What any socket may send at once.
 const USUAL: usize = 64 * 1024;
@@ -39,26 +52,28 @@ impl Socket {
         if protocol == libc::NETLINK_ROUTE as isize {
             // Only rtnetlink filters its lists by what is asked for.
             inner.set_netlink_get_strict_chk(true)?;
-        } else {
-            // A refused batch would come back whole, once for each of its messages.
-            inner.set_cap_ack(true)?;
         }
         // Who only asks is given an address with his first question.
         if groups != 0 {
             inner.bind(&SocketAddr::new(0, groups))?;
         }
-        Ok(Self { inner, buffer: Vec::with_capacity(BUFFER) })
+        Ok(Self { inner, buffer: Vec::new() })
     }
 
-    /// Makes room for a request of so many bytes: more than the socket may send at once is refused (`EMSGSIZE`).
-    pub(super) fn make_room(&self, request: usize) -> Result<(), Error> {
-        if request <= USUAL {
-            return Ok(());
+    /// Makes room for a request of so many bytes, which may be many messages, and for its answers.
+    pub(super) fn make_room(&mut self, request: usize) -> Result<(), Error> {
+        // A refused batch would come back whole, one message with each refusal.
+        if request > SMALL {
+            self.inner.set_cap_ack(true)?;
         }
-        // An administrator of the network may have any room; others have as much as net.core.wmem_max says.
-        setsockopt(&self.inner, sockopt::SndBufForce, &request)
-            .or_else(|_| setsockopt(&self.inner, sockopt::SndBuf, &request))
-            .map_err(|errno| Error::from(io::Error::from(errno)))
+        // More than the socket may send at once is refused (`EMSGSIZE`).
+        if request > USUAL {
+            // An administrator of the network may have any room; others have as much as net.core.wmem_max says.
+            setsockopt(&self.inner, sockopt::SndBufForce, &request)
+                .or_else(|_| setsockopt(&self.inner, sockopt::SndBuf, &request))
+                .map_err(|errno| Error::from(io::Error::from(errno)))?;
+        }
+        Ok(())
     }
 
     pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {
@@ -72,61 +87,58 @@ impl Socket {
         }
     }
 
-    /// The next datagram from the kernel.
-    pub(super) fn receive(&mut self, deadline: Instant) -> Result<&[u8], Error> {
-        // The kernel answers before `send` returns, so there mostly is no need to wait.
-        while !self.take(libc::MSG_TRUNC | libc::MSG_DONTWAIT)? {
-            self.wait(deadline)?;
-        }
-        Ok(&self.buffer)
-    }
-
-    /// The next datagram from the kernel, if one is there already.
-    pub(super) fn receive_now(&mut self) -> Result<Option<&[u8]>, Error> {
-        Ok(self.take(libc::MSG_TRUNC | libc::MSG_DONTWAIT)?.then_some(self.buffer.as_slice()))
-    }
-
-    /// The next datagrams, at least one and as many as one call brings, each handed to `each`. None may have more than
-    /// 1 KiB.
-    pub(super) fn receive_several(
+    /// The next datagrams from the kernel, at least one and as many as one call brings, each handed to `each`.
+    pub(super) fn receive(
         &mut self,
+        room: Room,
         deadline: Instant,
         mut each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.buffer.resize(8 * SMALL, 0);
-        loop {
-            let mut pieces: Vec<&mut [u8]> = self.buffer.chunks_exact_mut(SMALL).collect();
-            match receive_several(self.inner.as_fd(), &mut pieces) {
-                Ok(received) => {
-                    return received.zip(pieces).try_for_each(|((length, from), piece)| {
-                        match piece.get(..length) {
-                            // Any privileged process can send to us; only the kernel is port 0.
-                            _ if from != 0 => Ok(()),
-                            Some(datagram) => each(datagram),
-                            None => Err(truncated(length, SMALL)),
-                        }
-                    });
-                }
-                Err(error) if is_nothing(&error)? => self.wait(deadline)?,
-                Err(_) => {}
-            }
+        // The kernel answers before `send` returns, so there mostly is no need to wait.
+        while !self.take(room, &mut each)? {
+            self.wait(deadline)?;
         }
+        Ok(())
     }
 
-    /// Takes a datagram into the buffer; false when there is none.
-    fn take(&mut self, flags: i32) -> Result<bool, Error> {
-        loop {
-            self.buffer.clear();
-            match self.inner.recv_from(&mut self.buffer, flags) {
-                Ok((_, from)) if from.port_number() != 0 => {}
-                Ok((length, _)) if length > self.buffer.len() => {
-                    return Err(truncated(length, self.buffer.len()));
-                }
-                Ok(_) => return Ok(true),
+    /// The same for one datagram, if it is there already; false when there is none.
+    pub(super) fn receive_now(
+        &mut self,
+        each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        self.take(Room::One, each)
+    }
+
+    /// Takes what is there; false when there is nothing.
+    fn take(
+        &mut self,
+        room: Room,
+        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let (count, size) = match room {
+            Room::One => (1, PIECE),
+            Room::List => (2, PIECE),
+            Room::Several => (AT_ONCE, 1024),
+        };
+        self.buffer.reserve(BUFFER);
+        let mut taken = false;
+        while !taken {
+            let rooms = self.buffer.spare_capacity_mut().chunks_exact_mut(size).take(count);
+            let datagrams = match receive_several(self.inner.as_fd(), rooms) {
+                Ok(datagrams) => datagrams,
                 Err(error) if is_nothing(&error)? => return Ok(false),
-                Err(_) => {}
+                Err(_) => continue,
+            };
+            // Any privileged process can send to us; only the kernel is port 0.
+            for datagram in datagrams.filter(|datagram| datagram.from == 0) {
+                if datagram.length > datagram.bytes.len() {
+                    return Err(truncated(datagram.length, datagram.bytes.len()));
+                }
+                taken = true;
+                each(datagram.bytes)?;
             }
         }
+        Ok(true)
     }
 
     /// Waits until there is something; an error when the deadline comes first.
@@ -147,13 +159,11 @@ impl Socket {
     /// Reads what is there and forgets it, until there is nothing.
     pub(super) fn drain(&mut self, deadline: Instant) {
         while Instant::now() < deadline {
-            self.buffer.clear();
-            match self.inner.recv_from(&mut self.buffer, libc::MSG_DONTWAIT) {
-                Ok(_) => {}
-                // ENOBUFS is said once for each loss, and stands for nothing in the queue.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENOBUFS)) => {
-                }
-                Err(_) => return,
+            match self.take(Room::Several, |_| Ok(())) {
+                Ok(true) => {}
+                // These are said once for each loss, and stand for nothing in the queue.
+                Err(error) if matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated) => {}
+                Ok(false) | Err(_) => return,
             }
         }
     }

@@ -2,31 +2,43 @@
 #![expect(unsafe_code, reason = "no safe crate has these")]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
 use super::error::{Error, ErrorKind};
 
-/// Takes the datagrams that are there, one into each of `pieces` as far as they go: the length of each, which may be more
-/// than there was room for, and the port of the netlink socket that sent it.
-pub(super) fn receive_several(
+/// A datagram that was received.
+pub(super) struct Datagram<'a> {
+    /// As much of it as there was room for.
+    pub(super) bytes: &'a [u8],
+    /// How much it had.
+    pub(super) length: usize,
+    /// The port of the netlink socket that sent it.
+    pub(super) from: u32,
+}
+
+/// The most datagrams that are received at once.
+pub(super) const AT_ONCE: usize = 8;
+
+/// Takes the datagrams that are there, each into one of these rooms, as far as they go.
+pub(super) fn receive_several<'a>(
     socket: BorrowedFd<'_>,
-    pieces: &mut [&mut [u8]],
-) -> io::Result<impl Iterator<Item = (usize, u32)> + use<>> {
-    const AT_ONCE: usize = 8;
+    rooms: impl Iterator<Item = &'a mut [MaybeUninit<u8>]>,
+) -> io::Result<impl Iterator<Item = Datagram<'a>>> {
     // SAFETY: all three are numbers and pointers, for which zeros are valid.
-    let (mut messages, mut rooms, mut senders): (
+    let (mut messages, mut vectors, mut senders): (
         [libc::mmsghdr; AT_ONCE],
         [libc::iovec; AT_ONCE],
         [libc::sockaddr_nl; AT_ONCE],
     ) = unsafe { std::mem::zeroed() };
     let mut count = 0;
-    for (((message, room), sender), piece) in
-        messages.iter_mut().zip(&mut rooms).zip(&mut senders).zip(pieces)
+    for (((message, vector), sender), room) in
+        messages.iter_mut().zip(&mut vectors).zip(&mut senders).zip(rooms)
     {
-        *room = libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() };
-        message.msg_hdr.msg_iov = room;
+        *vector = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+        message.msg_hdr.msg_iov = vector;
         message.msg_hdr.msg_iovlen = 1;
         message.msg_hdr.msg_name = (&raw mut *sender).cast();
         message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_nl>().try_into().expect("12");
@@ -34,8 +46,8 @@ pub(super) fn receive_several(
     }
     #[expect(clippy::useless_conversion, reason = "musl has it without a sign")]
     let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC).try_into().expect("small numbers");
-    // SAFETY: the first `count` messages point each to one room, which is a piece that is borrowed until the end of the
-    // call, and to one address, none of which moves.
+    // SAFETY: the first `count` messages point each to one room, which is borrowed for longer than the call, and to one
+    // address, none of which moves.
     let received = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
@@ -46,9 +58,14 @@ pub(super) fn receive_several(
         )
     };
     let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-    let lengths = messages.map(|message| usize::try_from(message.msg_len).unwrap_or(usize::MAX));
-    let ports = senders.map(|sender| sender.nl_pid);
-    Ok(lengths.into_iter().zip(ports).take(received))
+    let all = messages.into_iter().zip(vectors).zip(senders).take(received);
+    Ok(all.map(|((message, room), sender)| {
+        let length = usize::try_from(message.msg_len).unwrap_or(usize::MAX);
+        let start = room.iov_base.cast::<u8>().cast_const();
+        // SAFETY: the kernel has written that much into this room, which is borrowed for `'a` and is nobody else's.
+        let bytes = unsafe { std::slice::from_raw_parts(start, length.min(room.iov_len)) };
+        Datagram { bytes, length, from: sender.nl_pid }
+    }))
 }
 
 /// Reads a socket option into a buffer.

@@ -13,8 +13,11 @@ impl Vif<'_> {
     /// What [`announce`](Self::announce) would do now. Touches nothing.
     pub fn plan_announce(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
-        let link = self.find(&config)?.ok_or_else(|| self.target.no_link())?;
-        let mut seen = self.look(&config, Some(link), store)?;
+        let found = self.find(&config)?;
+        if found.link.is_none() {
+            return Err(self.target.no_link().into());
+        }
+        let mut seen = self.look(&config, found, store)?;
         if seen.switch.as_ref().is_some_and(|switch| switch.bridge.is_some()) {
             return Ok(self.target.arrival(&config, &seen).into_iter().collect());
         }

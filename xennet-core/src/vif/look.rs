@@ -10,12 +10,21 @@ use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LinkFilter, Nftables};
-use crate::plan::guard::GuardSnapshot;
+use crate::plan::guard::{GuardEntry, GuardLayout};
 use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
 use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
+
+/// What was asked for by name in one go.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The vif's interface.
+    pub(super) link: Option<Link>,
+    /// The interface that its `bridge` names first, where it is to be in a bridge.
+    pub(super) bridge: Option<Link>,
+}
 
 impl Vif<'_> {
     /// The configuration, and XenStore's own state in the same round trip.
@@ -64,48 +73,59 @@ impl Vif<'_> {
         &mut self,
         config: &VifConfig,
         deadline: Instant,
-    ) -> Result<Link, Error> {
-        if let Some(link) = self.find(config)? {
-            return Ok(link);
+    ) -> Result<Found, Error> {
+        let found = self.find(config)?;
+        if found.link.is_some() {
+            return Ok(found);
         }
         let until =
             Instant::now().checked_add(self.net.link_wait).unwrap_or(deadline).min(deadline);
         self.net.kernel.wait_link(&self.target.name, until)?;
-        Ok(self.find(config)?.ok_or_else(|| self.target.no_link())?)
+        self.find(config)
     }
 
     /// The vif's interface, and an error when the name that it shall have belongs to another.
-    pub(super) fn find(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
-        let original = self.net.kernel.link(&self.target.name)?;
-        let named = self.named(config)?;
-        let link = self.target.identify(original, named.clone());
-        self.target.check_name(link.as_ref(), named.as_ref())?;
-        Ok(link)
+    pub(super) fn find(&mut self, config: &VifConfig) -> Result<Found, Error> {
+        let (found, named) = self.find_named(config)?;
+        self.target.check_name(found.link.as_ref(), named.as_ref())?;
+        Ok(found)
     }
 
     /// The vif's interface, whatever else there is.
-    pub(super) fn find_own(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
-        let original = self.net.kernel.link(&self.target.name)?;
-        let named = self.named(config)?;
-        Ok(self.target.identify(original, named))
+    pub(super) fn find_own(&mut self, config: &VifConfig) -> Result<Found, Error> {
+        Ok(self.find_named(config)?.0)
     }
 
-    fn named(&mut self, config: &VifConfig) -> Result<Option<Link>, Error> {
-        let name = self.target.final_name(config)?;
-        Ok(if name == self.target.name { None } else { self.net.kernel.link(&name)? })
+    /// And what has the name that it shall have, if that is another one than it came with.
+    fn find_named(&mut self, config: &VifConfig) -> Result<(Found, Option<Link>), Error> {
+        let target = &self.target;
+        let name = Some(target.final_name(config)?).filter(|name| *name != target.name);
+        // What is wrong with it is told by who needs it.
+        let bridge = target.bridge_names(config).unwrap_or_default().into_iter().next();
+        let bridge = bridge.filter(|_| target.mode == Mode::Bridge);
+        let asked = [Some(&target.name), name.as_ref(), bridge.as_ref()];
+        let asked: Vec<&IfName> = asked.into_iter().flatten().collect();
+        let mut links = self.net.kernel.links_named(&asked)?.into_iter();
+        let mut next = |asked: bool| asked.then(|| links.next()).flatten().flatten();
+        let (original, named) = (next(true), next(name.is_some()));
+        let bridge = next(bridge.is_some());
+        Ok((Found { link: self.target.identify(original, named.clone()), bridge }, named))
     }
 
     pub(super) fn look(
         &mut self,
         config: &VifConfig,
-        link: Option<Link>,
+        found: Found,
         store: Option<VifStore>,
     ) -> Result<VifSnapshot, Error> {
         let kernel = &mut self.net.kernel;
         let routed = self.target.mode.is_routed();
-        let bridges = match self.target.bridge_names(config)? {
-            _ if routed || self.target.mode == Mode::OpenVswitch => Vec::new(),
-            names => bridges(kernel, &names)?,
+        let link = found.link;
+        let names = self.target.bridge_names(config)?;
+        let bridges = match found.bridge {
+            _ if self.target.mode != Mode::Bridge => Vec::new(),
+            Some(bridge) => vec![bridge],
+            None => bridges(kernel, &names)?,
         };
         let (switch, bridges) = self.look_at_switch(config, link.as_ref(), bridges)?;
         let kernel = &mut self.net.kernel;
@@ -140,62 +160,64 @@ impl Vif<'_> {
             store,
             ..VifSnapshot::default()
         };
+        let own = self.target.family();
+        let mut families = Vec::new();
         if routed {
             seen.policy = self.guest()?.unwrap_or_default();
             seen.routed = Some(self.look_at_routes(config, seen.link.as_ref())?);
-            seen.guard = self.look_at_guard(config, &seen)?;
+            families.push(own);
         } else if let (Some(switch), Mode::OpenVswitch) = (&seen.switch, self.target.mode) {
             seen.policy = self.switch_policy(switch)?;
-            seen.guard = self.look_at_guard(config, &seen)?;
+            families.push(own);
         } else if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
             let (index, name) = (bridge.index, bridge.name.clone());
             seen.policy = self.policy(&name)?;
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
-            seen.guard = self.look_at_guard(config, &seen)?;
+            families.push(own);
             if seen.policy.announce == Some(true) {
                 seen.outlets = arrival::outlets(&mut self.net.kernel, &seen, index)?;
             }
         }
-        if self.target.family() != NftFamily::Netdev {
-            seen.other_guards = self.look_at_guards([NftFamily::Netdev], config, &seen);
+        let entry = if families.is_empty() { None } else { self.target.guard(config, &seen) };
+        if own != NftFamily::Netdev {
+            families.push(NftFamily::Netdev);
         }
+        self.look_at_guards(&families, config, &mut seen, entry.as_ref())?;
         seen.taken = self.taken(config)?;
         seen.dhcp = self.look_at_dhcp(false)?;
         Ok(seen)
     }
 
-    /// What the guard has for the port. Where nothing is to be guarded, a kernel without nftables will do.
-    fn look_at_guard(
-        &mut self,
-        config: &VifConfig,
-        seen: &VifSnapshot,
-    ) -> Result<Option<GuardSnapshot>, Error> {
-        let entry = self.target.guard(config, seen);
-        let ports = port_names(&self.target, config, seen.link.as_ref());
-        let (owner, family) = (self.target.owner(), self.target.family());
-        let looked = apply::nft(&mut self.net.nft)
-            .map_err(Error::from)
-            .and_then(|nft| guard::look(nft, family, entry.as_ref(), &ports, owner));
-        match looked {
-            Err(_) if entry.is_none() => Ok(None),
-            looked => looked.map(Some),
-        }
-    }
-
-    /// What of these families is left of what it was plugged into otherwise.
+    /// What the guard has for the port in these families: in its own by what is wanted, in others what is left of what it
+    /// was plugged into otherwise. Where nothing is to be guarded, a kernel without nftables will do.
     fn look_at_guards(
         &mut self,
-        families: impl IntoIterator<Item = NftFamily>,
+        families: &[NftFamily],
         config: &VifConfig,
-        seen: &VifSnapshot,
-    ) -> Vec<(NftFamily, GuardSnapshot)> {
+        seen: &mut VifSnapshot,
+        entry: Option<&GuardEntry>,
+    ) -> Result<(), Error> {
         let ports = port_names(&self.target, config, seen.link.as_ref());
-        let owner = self.target.owner();
-        // A kernel without nftables will do.
-        let Ok(nft) = apply::nft(&mut self.net.nft) else { return Vec::new() };
-        let look = |family| Some((family, guard::look(nft, family, None, &ports, owner).ok()?));
-        families.into_iter().filter_map(look).collect()
+        let (owner, own) = (self.target.owner(), self.target.family());
+        let mut look = || {
+            let nft = apply::nft(&mut self.net.nft)?;
+            let tables = guard::Tables::read(nft, families)?;
+            for family in families {
+                let entry = entry.filter(|_| *family == own);
+                match guard::look(nft, &tables, *family, entry, &ports, owner) {
+                    Ok(guard) if *family == own => seen.guard = Some(guard),
+                    Ok(guard) => seen.other_guards.push((*family, guard)),
+                    Err(error) if entry.is_some() => return Err(error),
+                    Err(_) => {}
+                }
+            }
+            Ok(())
+        };
+        match look() {
+            Err(_) if entry.is_none() => Ok(()),
+            looked => looked,
+        }
     }
 
     /// Other people's filters that the vif's frames pass: none of what Open vSwitch forwards.
@@ -220,7 +242,7 @@ impl Vif<'_> {
     /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
     pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
         let (config, told) = self.load_leniently();
-        let mut link = self.find_own(&config)?;
+        let Found { mut link, bridge } = self.find_own(&config)?;
         let kernel = &mut self.net.kernel;
         if link.is_none() && !told {
             // Nobody says what it was renamed to, but it says itself which vif it is.
@@ -228,9 +250,10 @@ impl Vif<'_> {
             let all = kernel.links(LinkFilter::All)?;
             link = all.into_iter().find(|link| VifTarget::of(link) == this);
         }
-        let master = match link.as_ref().and_then(|link| link.master) {
-            Some(index) => kernel.link_at(index)?,
-            None => None,
+        let master = match (link.as_ref().and_then(|link| link.master), bridge) {
+            (Some(index), Some(bridge)) if bridge.index == index => Some(bridge),
+            (Some(index), _) => kernel.link_at(index)?,
+            (None, _) => None,
         };
         let routed = self.target.mode.is_routed();
         // Wherever the vif is a port it is taken out; which bridge was meant matters to a managed uplink only.
@@ -258,10 +281,7 @@ impl Vif<'_> {
         }
         seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         seen.switch = self.look_for_ports(&config, &seen);
-        let own = self.look_at_guards([self.target.family()], &config, &seen).pop();
-        seen.guard = own.map(|(_, guard)| guard);
-        let others = self.target.other_families();
-        seen.other_guards = self.look_at_guards(others, &config, &seen);
+        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None)?;
         // The kernel's version need be known only where something is to go.
         let guards =
             seen.guard.iter_mut().chain(seen.other_guards.iter_mut().map(|(_, guard)| guard));

@@ -3,12 +3,12 @@ use std::time::Instant;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR};
 
 use super::explain::{self, Refusal};
-use super::message::{Messages, malformed};
+use super::message::Messages;
 use super::{Nftables, chain, element, rule, set, table};
-use crate::kernel::answer::{bad_attribute, extended_ack, kernel_words, messages};
+use crate::kernel::answer::{bad_attribute, extended_ack, kernel_words, malformed, messages};
 use crate::kernel::attributes;
 use crate::kernel::error::{Error, ErrorKind};
-use crate::kernel::socket::ANSWER_TIMEOUT;
+use crate::kernel::socket::{ANSWER_TIMEOUT, Room};
 use crate::types::{NftBatch, NftCommand, NftElement, NftSet};
 
 impl Nftables {
@@ -43,16 +43,18 @@ impl Nftables {
         })?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let outcome = loop {
-            match socket.receive(deadline) {
-                Ok(datagram) => match request.answer(datagram, first) {
-                    Ok(None) => {}
-                    Ok(Some(Answer::Done)) => return Ok(None),
-                    Ok(Some(Answer::Refused(refusal))) => break Ok(Some(refusal)),
-                    Err(error) => break Err(error),
-                },
+            let mut answer = None;
+            let received = socket.receive(Room::One, deadline, |datagram| {
+                answer = request.answer(datagram, first)?;
+                Ok(())
+            });
+            match (received, answer) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(Answer::Done)) => return Ok(None),
+                (Ok(()), Some(Answer::Refused(refusal))) => break Ok(Some(refusal)),
                 // Each command may have an error, and there is room for a few hundred: the first one is in it.
-                Err(error) if error.kind() == ErrorKind::Lost => {}
-                Err(error) => break Err(error),
+                (Err(error), _) if error.kind() == ErrorKind::Lost => {}
+                (Err(error), _) => break Err(error),
             }
         };
         socket.drain(deadline);

@@ -1,6 +1,7 @@
 use netlink_packet_core::NLM_F_REQUEST;
 
-use crate::kernel::error::{Error, ErrorKind};
+use crate::kernel::error::Error;
+use crate::kernel::several::number;
 use crate::types::NftFamily;
 
 /// Messages to `nf_tables` in the making, one behind the other as they are sent.
@@ -104,11 +105,7 @@ impl Messages {
 
     /// Numbers the messages from here, one by one.
     pub(super) fn sequence(&mut self, first: u32) {
-        for (n, start) in (first..).zip(self.starts.clone()) {
-            if let Some(field) = self.field(start + 8) {
-                *field = n.to_ne_bytes();
-            }
-        }
+        number(&mut self.bytes, first);
     }
 
     /// What is sent; an error (`EINVAL`) when it does not fit the format.
@@ -119,7 +116,7 @@ impl Messages {
         }
     }
 
-    /// The same for the only message of a question.
+    /// The same, for whoever numbers them.
     pub(super) fn into_bytes(self) -> Result<Vec<u8>, Error> {
         self.bytes()?;
         Ok(self.bytes)
@@ -150,11 +147,6 @@ impl Messages {
     fn field<const N: usize>(&mut self, at: usize) -> Option<&mut [u8; N]> {
         self.bytes.get_mut(at..)?.first_chunk_mut()
     }
-}
-
-/// The answer to a question is malformed when it lacks what every answer has.
-pub(super) fn malformed() -> Error {
-    Error::of(ErrorKind::Malformed, "an answer that says too little")
 }
 
 const NFNL_SUBSYS_NFTABLES: u16 = 10;

@@ -4,9 +4,10 @@ use std::time::Duration;
 use netlink_packet_core::NLM_F_DUMP;
 
 use super::explain::NO_RIGHTS;
-use super::message::{Messages, malformed, nf_tables};
+use super::message::{Messages, nf_tables};
 use super::table::generation;
 use super::{Nftables, chain, element, rule, set, table};
+use crate::kernel::answer::malformed;
 use crate::kernel::attributes::{be32, find};
 use crate::kernel::error::{Error, ErrorKind};
 use crate::kernel::request::READ_ATTEMPTS;
@@ -22,31 +23,29 @@ impl Nftables {
             .map_err(|error| error.explain(libc::EINVAL, NO_NFTABLES).doing("nft generation"))
     }
 
-    /// The [generation](Self::generation) and a [table](Self::table), asked for in one go: what the table says is not older.
-    pub(crate) fn generation_and_table(
+    /// The [generation](Self::generation), and the [tables](Self::table) of this name of some families, asked for in one
+    /// go: what they say is not older.
+    pub(crate) fn generation_and_tables(
         &mut self,
-        family: NftFamily,
+        families: &[NftFamily],
         name: &str,
-    ) -> Result<(u32, Option<NftTable>), Error> {
+    ) -> Result<(u32, Vec<NftTable>), Error> {
         let mut questions = Messages::default();
         questions.begin_any(NFT_MSG_GETGEN, 0);
-        table::get(&mut questions, family, name);
+        for family in families {
+            table::get(&mut questions, *family, name);
+        }
         let decode = |_, kind, body: &[u8]| match kind {
             NFT_MSG_NEWGEN => Some((find(body.get(4..)?, NFTA_GEN_ID).and_then(be32), None)),
             table::NFT_MSG_NEWTABLE => Some((None, table::decode(body))),
             _ => None,
         };
-        let answers = self.ask_several(&mut questions, decode).map_err(|error| {
-            error
-                .explain(libc::EINVAL, NO_NFTABLES)
-                .doing(format!("nft list table {family} {name}"))
+        let answers = self.ask_several(questions, decode).map_err(|error| {
+            error.explain(libc::EINVAL, NO_NFTABLES).doing(format!("nft list tables {name}"))
         })?;
-        let (mut generation, mut found) = (None, None);
-        for (of_ruleset, table) in answers.into_iter().flatten() {
-            generation = generation.or(of_ruleset);
-            found = found.or(table);
-        }
-        Ok((generation.ok_or_else(malformed)?, found))
+        let (generations, tables): (Vec<_>, Vec<_>) = answers.into_iter().flatten().unzip();
+        let generation = generations.into_iter().flatten().next().ok_or_else(malformed)?;
+        Ok((generation, tables.into_iter().flatten().collect()))
     }
 
     /// A table; none if there is no such. `nft list table FAMILY NAME`

@@ -26,6 +26,9 @@ pub struct GuardLayout {
 impl GuardLayout {
     /// The table's name, in each family.
     pub const TABLE: &'static str = "xennet";
+    /// The families that it may be in: for vifs on a bridge, for those that are routed, and for those on Open vSwitch.
+    pub(crate) const FAMILIES: [NftFamily; 3] =
+        [NftFamily::Bridge, NftFamily::Inet, NftFamily::Netdev];
 
     /// The layout without any prefixes shorter than an address.
     pub fn new(family: NftFamily, bridge_names: bool) -> Self {

@@ -36,13 +36,6 @@ impl VifTarget {
         }
     }
 
-    /// The families of nftables that would see its packets if it were plugged into something else.
-    pub(crate) fn other_families(&self) -> Vec<NftFamily> {
-        let mut families = vec![NftFamily::Bridge, NftFamily::Inet, NftFamily::Netdev];
-        families.retain(|family| *family != self.family());
-        families
-    }
-
     /// The name that it shall have in the end: `vifname`, with `-emu` for a tap, or else the one that it came with.
     ///
     /// An error when `vifname` is another vif's own name, or too long for a tap.
