@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
+use std::thread;
 
 use xennet_core::types::VifId;
 use xennet_tests::hotplug::{Dom0, Script, VIF};
@@ -183,4 +184,36 @@ fn another_program_takes_the_port_out_again() {
         assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("error"));
     }
     assert!(noticed > 0, "it never looked");
+}
+
+#[test]
+fn of_vifs_that_are_plugged_at_once_one_makes_the_guards_table() {
+    let dom0 = Dom0::new();
+    let ids: Vec<VifId> = (1..=8).map(|domid| VifId { domid, devid: 0 }).collect();
+    for id in &ids {
+        dom0.boot(*id, &[("ip", &format!("10.0.0.{}", id.domid))]);
+    }
+    let calls: Vec<_> =
+        ids.iter().map(|id| dom0.command(Script::Ours, *id, &ONLINE, &[])).collect();
+    let made: usize = thread::scope(|scope| {
+        let plug = |call| {
+            move || {
+                let traced = strace::traced(call);
+                traced.outcome.succeeded();
+                let batches =
+                    traced.named("sendto").filter(|call| call.contains("NFT_MSG_NEWTABLE"));
+                batches.count()
+            }
+        };
+        let all: Vec<_> = calls.iter().map(|call| scope.spawn(plug(call))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    // What it can be made of is found out by one that is refused.
+    assert_eq!(made, 2);
+    let table = dom0.netns.nft_text("list table bridge xennet");
+    for id in ids {
+        assert!(table.contains(&format!("\"vif{}.0\"", id.domid)), "{id}: {table}");
+    }
+    // Of the locks, that of the table is of no use any more.
+    assert!(!dom0.run_dir().join("guard.lock").exists());
 }

@@ -33,6 +33,10 @@ pub struct Vif<'n> {
     nat: Option<NatPolicy>,
     /// Whether it got an address that nobody gave it.
     chosen: bool,
+    /// Until when it may wait for another vif to make the guard's table, where it is to make it otherwise.
+    makes_until: Option<Instant>,
+    /// Held while it makes it.
+    making: Option<Lock>,
 }
 
 /// What a vif is, and how far it is from what it shall be.
@@ -64,7 +68,17 @@ impl<'n> Vif<'n> {
         let target = VifTarget::new(id, device)?;
         let defaults = net.config.vif.clone();
         let overrides = Vec::new();
-        Ok(Self { net, target, mode: None, defaults, overrides, nat: None, chosen: false })
+        Ok(Self {
+            net,
+            target,
+            mode: None,
+            defaults,
+            overrides,
+            nat: None,
+            chosen: false,
+            makes_until: None,
+            making: None,
+        })
     }
 
     /// The backend's directory when it is not `backend/vif/DOMID/DEVID` of this domain.
@@ -275,7 +289,13 @@ impl<'n> Vif<'n> {
                 let link = self.net.kernel.link_at(index)?.ok_or_else(|| self.vanished())?;
                 Found { link: Some(link), bridge: None }
             };
-            self.join(&config, found, index, store.clone(), deadline)
+            self.makes_until = Some(deadline);
+            let joined = self.join(&config, found, index, store.clone(), deadline);
+            self.makes_until = None;
+            if let Some(lock) = self.making.take() {
+                lock.remove();
+            }
+            joined
         });
         joined.map_err(|error| {
             match self.net.kernel.link_at(index) {

@@ -25,6 +25,11 @@ impl Tables {
         Ok(Self { generation, tables })
     }
 
+    /// Whether there is one in this family.
+    pub(crate) fn have(&self, family: NftFamily) -> bool {
+        self.tables.iter().any(|table| table.family == family)
+    }
+
     fn begin(&self, family: NftFamily) -> GuardSnapshot {
         let table = self.tables.iter().find(|table| table.family == family).cloned();
         GuardSnapshot { generation: self.generation, table, ..GuardSnapshot::default() }
@@ -70,7 +75,7 @@ pub(super) fn ending(element: &NftElement) -> Option<Duration> {
     element.timeout.filter(|left| *left <= SOON).map(|left| left.max(Duration::from_millis(1)))
 }
 
-/// What is seen from such a beginning, and whether it is known that nobody changed the ruleset meanwhile.
+/// What is seen from such a beginning, and whether that holds even if somebody changed the ruleset meanwhile.
 fn look_once(
     nft: &mut Nftables,
     mut seen: GuardSnapshot,
@@ -128,7 +133,9 @@ fn look_once(
         }
     }
     old.retain(|old| !seen.present.iter().any(|known| is_same(old, known)));
-    let at_once = sealed && old.is_empty();
+    // Where all is as it should be, it was so however many rulesets that was read from. What looks damaged may be half of
+    // one and half of the next.
+    let at_once = seen.whole.is_some() && old.is_empty();
     if !old.is_empty() {
         seen.present.extend(find(nft, family, old)?);
     }

@@ -10,6 +10,7 @@ use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LinkFilter, Nftables};
+use crate::lock::Lock;
 use crate::plan::guard::{GuardEntry, GuardLayout};
 use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
@@ -202,7 +203,18 @@ impl Vif<'_> {
         let (owner, own) = (self.target.owner(), self.target.family());
         let mut look = || {
             let nft = apply::nft(&mut self.net.nft)?;
-            let tables = guard::Tables::read(nft, families)?;
+            let mut tables = guard::Tables::read(nft, families)?;
+            // To find out what it can be made of takes the kernel some 10 ms in which nobody else gets anything done: one vif
+            // does that, and those that are plugged at the same time wait, and find it made.
+            if let (Some(_), false, Some(deadline)) = (entry, tables.have(own), self.makes_until) {
+                let lock = Lock::take(&self.net.run_dir, "guard", deadline)?;
+                tables = guard::Tables::read(nft, families)?;
+                if tables.have(own) {
+                    lock.remove();
+                } else {
+                    self.making = Some(lock);
+                }
+            }
             for family in families {
                 let entry = entry.filter(|_| *family == own);
                 match guard::look(nft, &tables, *family, entry, &ports, owner) {
