@@ -80,7 +80,8 @@ test-xen: setup build
 # Figures, not tests: all of them, written to docs/; or a quick look, as by ARGS="--rounds 3 --fill 0 --only plugs".
 ARGS ?= --write
 bench: setup build lib
-	XENNET_BIN=$(XENNET) XENNET_LIB=$(LIBXENNET) $(CARGO) bench --locked --package xennet-benches --bench performance -- $(ARGS)
+	install -D -m 755 $(XENNET) $(TARGET)/$(HOST)/bench/xennet
+	XENNET_BIN=$(TARGET)/$(HOST)/bench/xennet XENNET_LIB=$(LIBXENNET) $(CARGO) bench --locked --package xennet-benches --bench performance -- $(ARGS)
 
 check: cc
 	$(CARGO) fmt --all --check

@@ -68,7 +68,7 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Inside> {
                 let way = (round + turn * (1 + round % (WAYS - 1))) % WAYS;
                 let script = |port| quiet(hotplug(&scene.dom0, &script, action, port));
                 let (series, took) = match way {
-                    0 => (&mut this.empty, timed(&mut quiet(Command::new(programs.floor())))?),
+                    0 => (&mut this.empty, timed(&mut quiet(Command::new(programs.like_ours())))?),
                     1 => (&mut this.nothing, timed(&mut nothing(&scene, plain))?),
                     2 => (&mut this.library[0], plug(&mut without_store, action, bare, true)?),
                     3 => (&mut this.library[1], plug(&mut net, action, stored, false)?),
@@ -108,7 +108,7 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Inside> {
 
 /// Names of the parts, in their order in [`Inside::parts`].
 pub const PARTS: [&str; 6] = [
-    "exec and exit of an empty static program",
+    "exec and exit of an empty static program in C",
     "xennet's own start and end, doing nothing",
     "the bridge port: netlink, the lock, others' filters",
     "XenStore: reading the backend, `connected`",

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::contender::libc_of_ours;
+
 /// Facts of this machine, each with its name.
 #[derive(Debug)]
 pub struct Machine(Vec<(&'static str, String)>);
@@ -26,6 +28,7 @@ impl Machine {
                 "system",
                 field(&read("/etc/os-release").replace('"', "").replace('=', ":"), "PRETTY_NAME"),
             ),
+            ("xennet's command", format!("linked with {}", libc_of_ours())),
             ("iproute2", said("ip", &["-V"])),
             ("iptables", said("iptables", &["-V"])),
             (

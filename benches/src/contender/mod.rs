@@ -13,7 +13,7 @@ use crate::scene::{Filter, Port, Scene, Setting};
 
 pub use c_abi::CAbi;
 pub use library::Library;
-pub use process::{Programs, hotplug, stock_scripts};
+pub use process::{Programs, hotplug, libc_of_ours, stock_scripts};
 pub use raw::Raw;
 
 /// What is comparable.
@@ -62,6 +62,8 @@ pub mod name {
     pub const COMMAND: &str = "xennet (command)";
     /// `floor.c`
     pub const C_FLOOR: &str = "static C (floor)";
+    /// The same, linked with musl.
+    pub const C_MUSL: &str = "static C with musl";
     /// xennet-core.
     pub const LIBRARY: &str = "xennet (Rust library)";
     /// libxennet.so.
@@ -107,8 +109,8 @@ impl Class {
     pub fn count(self, setting: Setting) -> usize {
         match self {
             // The stock scripts cannot do without a XenStore, and the crate knows none.
-            Self::Fresh if setting.store => 6,
-            Self::Fresh => 5,
+            Self::Fresh if setting.store => 7,
+            Self::Fresh => 6,
             Self::LongLived if setting.store => 3,
             Self::LongLived => 4,
         }

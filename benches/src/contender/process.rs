@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -36,22 +36,43 @@ const DISABLED: &str =
     "  # This function is disabled in Debian packaging. See Debian bug #894013.\n  return 0\n";
 
 impl Programs {
-    /// Compiles the floor in C. `rtnetlink` is the program that plugs by that crate.
+    /// Compiles the floor in C, with each C library. `rtnetlink` is the program that plugs by that crate.
     pub fn build(rtnetlink: &str) -> Result<Self> {
         let dir = TempDir::new()?;
+        let this = Self { rtnetlink: dir.path().join("plug_rtnetlink"), dir };
+        // As `make install` does it. What a linker has just written lies in the system's memory in smaller pieces than what
+        // was copied or read from a disk, and takes a tenth longer to start.
+        fs::copy(rtnetlink, &this.rtnetlink)?;
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/floor.c");
-        let mut gcc = Command::new("gcc");
-        gcc.args(["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]);
-        let built = gcc.arg(dir.path().join("floor")).arg(source).status()?;
-        if !built.success() {
-            return Err(format!("gcc {source}: {built}").into());
+        for (compiler, program) in [("gcc", this.floor()), ("musl-gcc", this.musl_floor())] {
+            let mut cc = Command::new(compiler);
+            cc.args(["-static", "-O2", "-Wall", "-Wextra", "-Werror"]);
+            // The kernel's own headers are in no C library.
+            let arch = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+            cc.args(["-idirafter", "/usr/include", "-idirafter", &arch, "-o"]);
+            let linked = this.dir.path().join("linked");
+            let built = cc.arg(&linked).arg(source).status();
+            if !built.as_ref().is_ok_and(ExitStatus::success) {
+                return Err(format!("{compiler} {source}: {built:?}: run tests/setup").into());
+            }
+            fs::copy(linked, program)?;
         }
-        Ok(Self { dir, rtnetlink: rtnetlink.into() })
+        Ok(this)
     }
 
     /// The static program in C.
     pub fn floor(&self) -> PathBuf {
         self.dir.path().join("floor")
+    }
+
+    /// The same, linked with musl.
+    fn musl_floor(&self) -> PathBuf {
+        self.dir.path().join("floor-musl")
+    }
+
+    /// The one that is linked with the C library that xennet's command is linked with.
+    pub fn like_ours(&self) -> PathBuf {
+        if libc_of_ours() == "musl" { self.musl_floor() } else { self.floor() }
     }
 
     pub(super) fn contenders<'s>(
@@ -62,12 +83,16 @@ impl Programs {
             Box::new(Process { name, filter, scene, commands })
         };
         let none = Filter::None;
-        let floor: Commands = Box::new(|action, port| vec![self.floor_call(scene, action, port)]);
+        let floor: Commands =
+            Box::new(|action, port| vec![floor_call(self.floor(), scene, action, port)]);
+        let musl: Commands =
+            Box::new(|action, port| vec![floor_call(self.musl_floor(), scene, action, port)]);
         let ours: Commands = Box::new(|action, port| vec![ours(scene, action, port)]);
         let ip: Commands = Box::new(|action, port| ip_calls(scene, action, port));
         let batch: Commands = Box::new(|action, port| self.ip_batch(scene, action, port));
         let mut all = vec![
             process(name::C_FLOOR, none, floor),
+            process(name::C_MUSL, none, musl),
             process(name::COMMAND, Filter::Guard, ours),
             process(name::IP, none, ip),
             process(name::IP_BATCH, none, batch),
@@ -87,16 +112,6 @@ impl Programs {
             all.push(process(name::RTNETLINK, none, by_crate));
         }
         Ok(all)
-    }
-
-    fn floor_call(&self, scene: &Scene, action: Action, port: &Port) -> Command {
-        let dom0 = &scene.dom0;
-        let mut command = plain(self.floor());
-        command.args([action.word(), &port.name, BRIDGE]);
-        if scene.setting.store {
-            command.args(keys(dom0, port)).env("XENSTORED_PATH", dom0.store.socket());
-        }
-        command
     }
 
     fn ip_batch(&self, scene: &Scene, action: Action, port: &Port) -> Vec<Command> {
@@ -141,6 +156,21 @@ impl Contender for Process<'_> {
     fn filter(&self) -> Filter {
         self.filter
     }
+}
+
+/// The C library that xennet's command is linked with.
+pub fn libc_of_ours() -> &'static str {
+    if xennet().to_string_lossy().contains("-musl/") { "musl" } else { "glibc" }
+}
+
+fn floor_call(floor: PathBuf, scene: &Scene, action: Action, port: &Port) -> Command {
+    let dom0 = &scene.dom0;
+    let mut command = plain(floor);
+    command.args([action.word(), &port.name, BRIDGE]);
+    if scene.setting.store {
+        command.args(keys(dom0, port)).env("XENSTORED_PATH", dom0.store.socket());
+    }
+    command
 }
 
 /// Debian's script as it is, and a copy in which the firewall part works as in Xen's own sources: Debian disables it by

@@ -125,6 +125,7 @@ fn medians(report: &Report, class: Class, action: Action) -> String {
     let names = match class {
         Class::Fresh => [
             name::C_FLOOR,
+            name::C_MUSL,
             name::COMMAND,
             name::RTNETLINK,
             name::IP_BATCH,
