@@ -123,7 +123,7 @@ fn a_second_call_waits_for_the_first() {
     let lock = File::open(&path).unwrap();
     lock.lock().unwrap();
     let mut waiting = start(&dom0, VIF, &OFFLINE);
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    thread::sleep(std::time::Duration::from_millis(100));
     assert_eq!(waiting.try_wait().unwrap(), None);
     // Removed while it is held, as by an unplug: whoever waits must not go on with the lock of nothing.
     fs::remove_file(&path).unwrap();
