@@ -11,7 +11,9 @@ use look::Found;
 use crate::apply::{Apply, again_while_overtaken};
 use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
-use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning};
+use crate::plan::{
+    Change, FilterSnapshot, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning,
+};
 use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error, dhcp};
@@ -265,7 +267,7 @@ impl<'n> Vif<'n> {
     }
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
-        let (mut config, mut store) = self.load_all()?;
+        let ((mut config, mut store), filters) = self.load_and_filters()?;
         let found = self.await_link(&config, deadline)?;
         let index = found.link.as_ref().ok_or_else(|| self.target.no_link())?.index;
         // Until its address shows, nobody else may choose one, nor be given the same. While the interface was awaited, the
@@ -290,7 +292,7 @@ impl<'n> Vif<'n> {
                 Found { link: Some(link), bridge: None }
             };
             self.makes_until = Some(deadline);
-            let joined = self.join(&config, found, index, store.clone(), deadline);
+            let joined = self.join(&config, found, store.clone(), filters.clone(), deadline);
             self.makes_until = None;
             if let Some(lock) = self.making.take() {
                 lock.remove();
@@ -310,12 +312,16 @@ impl<'n> Vif<'n> {
         &mut self,
         config: &VifConfig,
         found: Found,
-        index: u32,
         store: Option<VifStore>,
+        filters: Option<FilterSnapshot>,
         deadline: Instant,
     ) -> Result<Plan, Error> {
+        let index = found.link.as_ref().ok_or_else(|| self.vanished())?.index;
         let mut seen = self.look(config, found, store)?;
-        self.look_at_filters(&mut seen);
+        match filters {
+            Some(filters) => seen.filters = filters,
+            None => self.look_at_filters(&mut seen),
+        }
         let uplink = self.uplink(config, &seen);
         let _uplink_lock =
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;

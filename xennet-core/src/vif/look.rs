@@ -18,6 +18,9 @@ use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
 use crate::{Error, apply, guard};
 
+/// What the vif shall become, and what XenStore says of it.
+pub(super) type Loaded = (VifConfig, Option<VifStore>);
+
 /// What was asked for by name in one go.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -29,7 +32,24 @@ pub(super) struct Found {
 
 impl Vif<'_> {
     /// The configuration, and XenStore's own state in the same round trip.
-    pub(super) fn load_all(&mut self) -> Result<(VifConfig, Option<VifStore>), Error> {
+    pub(super) fn load_all(&mut self) -> Result<Loaded, Error> {
+        self.load_while(|_| ())
+    }
+
+    /// The same, and other people's filters while XenStore looks it up; none where that tells which of them matter.
+    pub(super) fn load_and_filters(&mut self) -> Result<(Loaded, Option<FilterSnapshot>), Error> {
+        let mode = self.mode.filter(|mode| *mode != Mode::OpenVswitch);
+        let mut seen = None;
+        let loaded = self.load_while(|nft| {
+            seen = mode.map(|mode| filters(nft, mode.is_routed()));
+        })?;
+        Ok((loaded, seen))
+    }
+
+    fn load_while(
+        &mut self,
+        meanwhile: impl FnOnce(&mut Option<Nftables>),
+    ) -> Result<Loaded, Error> {
         let mut config = self.defaults.clone();
         let (mut state, mut script) = (None, None);
         let keys: Vec<&str> = VifConfig::KEYS
@@ -41,7 +61,8 @@ impl Vif<'_> {
         let frontend = self.target.id.frontend_path();
         paths.push(format!("{frontend}/mtu"));
         if let Some(store) = &mut self.net.store {
-            let mut values = store.read_many(&paths)?;
+            let nft = &mut self.net.nft;
+            let mut values = store.read_many_while(&paths, || meanwhile(nft))?;
             let mtu = values.pop().flatten();
             let backend = &self.target.backend;
             if values.iter().all(Option::is_none) && store.directory(backend)?.is_none() {

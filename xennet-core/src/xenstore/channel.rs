@@ -63,6 +63,17 @@ impl Channel {
         tx_id: u32,
         requests: &[Request<'_>],
     ) -> Result<Vec<Answer>, Error> {
+        self.exchange_while(tx_id, requests, || ())
+    }
+
+    /// The same; once the first of them are on their way, `meanwhile` runs.
+    pub(super) fn exchange_while(
+        &mut self,
+        tx_id: u32,
+        requests: &[Request<'_>],
+        meanwhile: impl FnOnce(),
+    ) -> Result<Vec<Answer>, Error> {
+        let mut meanwhile = Some(meanwhile);
         for request in requests {
             self.usable(request)?;
             request.check(self.connection.payload_max()).map_err(|kind| request.failed(kind))?;
@@ -71,7 +82,11 @@ impl Channel {
         let mut rest = requests;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(self.chunk(rest));
-            self.exchange_chunk(tx_id, chunk, &mut answers)?;
+            self.exchange_chunk(tx_id, chunk, &mut answers, || {
+                if let Some(meanwhile) = meanwhile.take() {
+                    meanwhile();
+                }
+            })?;
             rest = later;
         }
         Ok(answers)
@@ -118,6 +133,7 @@ impl Channel {
         tx_id: u32,
         requests: &[Request<'_>],
         answers: &mut Vec<Answer>,
+        meanwhile: impl FnOnce(),
     ) -> Result<(), Error> {
         let first_id = self.next_req_id;
         let mut packets = Vec::with_capacity(requests.iter().map(Request::size).sum());
@@ -125,9 +141,10 @@ impl Channel {
             request.encode(self.next_req_id, tx_id, &mut packets);
             self.next_req_id = self.next_req_id.wrapping_add(1);
         }
-        let asked = Instant::now();
         let mut slots: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut outcome = self.connection.send(&packets);
+        meanwhile();
+        let asked = Instant::now();
         if let (Err(ErrorKind::System { errno }), [_], false) =
             (&outcome, requests, self.connection.pipelines())
         {

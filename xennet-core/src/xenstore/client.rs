@@ -76,9 +76,18 @@ impl XenStore {
     ///
     /// They may change in between: read in a [transaction](Self::transaction) what must fit together.
     pub fn read_many(&mut self, paths: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.read_many_while(paths, || ())
+    }
+
+    /// The same; while XenStore looks them up, `meanwhile` runs.
+    pub(crate) fn read_many_while(
+        &mut self,
+        paths: &[impl AsRef<str>],
+        meanwhile: impl FnOnce(),
+    ) -> Result<Vec<Option<Vec<u8>>>> {
         let requests: Vec<_> =
             paths.iter().map(|path| Request::new(Op::READ, path.as_ref())).collect();
-        let answers = self.channel.exchange(self.tx_id, &requests)?;
+        let answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
         let value = |(answer, request): (_, &Request<'_>)| match answer {
             Err(kind) if kind == NO_NODE => Ok(None),
             answer => answer.map(Some).map_err(|kind| request.failed(kind)),
