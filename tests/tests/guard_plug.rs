@@ -200,6 +200,58 @@ fn a_vif_that_is_plugged_again_at_once_is_guarded_for_good() {
 }
 
 #[test]
+fn a_name_that_is_another_vifs_by_now_stays_guarded() {
+    let mut guests = Guests::new("");
+    let keys = |ip| [("ip", ip), ("vifname", "web")];
+    let first = guests.boot(1, &keys("10.0.0.5"));
+    guests.dom0.online(Script::Ours, first).succeeded();
+    // Its device goes, and the script is late.
+    guests.renamed("vif1.0", "web");
+    guests.unplug("web");
+    let second = guests.boot(2, &keys("10.0.0.6"));
+    guests.dom0.online(Script::Ours, second).succeeded();
+    guests.renamed("vif2.0", "web");
+    let guarded = guests.table().texts();
+    assert!(!guarded.iter().any(|text| text.contains("vif1.0")), "{guarded:#?}");
+    guests.dom0.offline(Script::Ours, first).succeeded();
+    assert_eq!(guests.table().texts(), guarded);
+    let by_web = |source| frame("web", mac(2), &[], &ip4(source, tcp()));
+    assert_eq!(guests.verdict(&by_web("10.0.0.6")), "passes");
+    assert_eq!(guests.verdict(&by_web("10.0.0.5")), SOURCE);
+    guests.dom0.offline(Script::Ours, second).succeeded();
+    assert_eq!(guests.table().texts(), BTreeSet::new());
+}
+
+#[test]
+fn sets_in_which_nothing_can_end_are_not_made_anew() {
+    let mut guests = Guests::new("");
+    let first = guests.guest(1, &[("ip", "10.0.0.5")]);
+    guests.guest(2, &[("ip", "10.0.0.6")]);
+    let netns = &guests.dom0.netns;
+    let listed = netns.nft_text("list table bridge xennet");
+    let sets = listed.lines().take_while(|line| !line.starts_with("\tchain"));
+    // Without seals, too.
+    let old = sets.filter(|line| {
+        let words = line.trim().trim_start_matches("elements = { ");
+        words != "flags timeout" && !words.starts_with("0x")
+    });
+    let old: Vec<&str> = old.chain(["}"]).collect();
+    netns.nft("delete table bridge xennet");
+    netns.nft(&old.join("\n"));
+    assert!(!netns.nft_text("list table bridge xennet").contains("timeout"));
+
+    guests.guest(3, &[("ip", "10.0.0.7")]);
+    assert_eq!(guests.verdict(&from(2, "10.0.0.6")), "passes");
+    assert_eq!(guests.verdict(&from(2, "10.0.0.5")), THEIRS);
+    guests.dom0.offline(Script::Ours, first).succeeded();
+    assert_eq!(guests.verdict(&from(2, "10.0.0.5")), SOURCE);
+    assert!(!guests.table().texts().iter().any(|text| text.contains("vif1.0")));
+    guests.dom0.online(Script::Ours, first).succeeded();
+    assert_eq!(guests.verdict(&from(2, "10.0.0.5")), THEIRS);
+    assert_eq!(guests.verdict(&from(1, "10.0.0.5")), "passes");
+}
+
+#[test]
 fn what_is_too_much_for_a_record_is_taken_away_as_well() {
     let mut guests = Guests::new("");
     guests.guest(2, &[("ip", "10.9.0.1")]);

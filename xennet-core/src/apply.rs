@@ -55,13 +55,16 @@ impl<'a> Apply<'a> {
     ) -> Result<(), Error> {
         let mut changes = changes.into_iter().peekable();
         while let Some(change) = changes.next() {
-            // One by one if not, and then it shows which of them is refused.
-            if let Some(next) = changes.next_if(|next| self.make_both(change, next)) {
+            let next = changes.peek().copied().filter(|next| together(change, next).is_some());
+            if let Some(next) = next.filter(|next| self.make_both(change, next)) {
                 self.done.extend([change, next].map(Cow::Borrowed));
+                changes.next();
                 continue;
             }
+            // One by one, and then it shows which of them is refused.
             if let Err(error) = self.make(change) {
-                self.restore(change);
+                // Of two that were tried together, the other may have been made.
+                next.into_iter().chain([change]).for_each(|change| self.restore(change));
                 return Err(error);
             }
             self.done.push(Cow::Borrowed(change));
@@ -189,20 +192,11 @@ impl<'a> Apply<'a> {
         }
     }
 
-    /// Makes two changes in one request, where they may go together; false where not, or when that is refused.
-    ///
-    /// One without the other does no harm: a mode only says what address it makes itself when it is brought up.
+    /// Makes two changes in one request; false where they do not go [`together`], or when that is refused.
     fn make_both(&mut self, one: &Change, other: &Change) -> bool {
-        match (one, other) {
-            (
-                Change::LinkSet { link, set: mode @ LinkSet::AddrGenMode(_), .. },
-                Change::LinkSet { link: same, set: master @ LinkSet::Master(Some(_)), .. },
-            ) if link == same => {
-                self.shown = None;
-                self.kernel.link_set_all(link, &[mode, master]).is_ok()
-            }
-            _ => false,
-        }
+        self.shown = None;
+        together(one, other)
+            .is_some_and(|(link, sets)| self.kernel.link_set_all(link, &sets).is_ok())
     }
 
     fn make(&mut self, change: &Change) -> Result<(), Error> {
@@ -353,6 +347,18 @@ pub(crate) fn again_while_overtaken<T>(
         }
     }
     attempt()
+}
+
+/// Two changes that one request may make. One without the other does no harm: a mode only says what address the link makes
+/// itself when it is brought up.
+fn together<'c>(one: &'c Change, other: &'c Change) -> Option<(&'c LinkRef, [&'c LinkSet; 2])> {
+    match (one, other) {
+        (
+            Change::LinkSet { link, set: mode @ LinkSet::AddrGenMode(_), .. },
+            Change::LinkSet { link: same, set: master @ LinkSet::Master(Some(_)), .. },
+        ) if link == same => Some((link, [mode, master])),
+        _ => None,
+    }
 }
 
 /// Whether there is nothing more to be taken down: it is not there, or will not be when Open vSwitch comes to it.

@@ -289,7 +289,7 @@ impl<'n> Vif<'n> {
                 found
             } else {
                 let link = self.net.kernel.link_at(index)?.ok_or_else(|| self.vanished())?;
-                Found { link: Some(link), bridge: None }
+                Found { link: Some(link), ..Found::default() }
             };
             self.makes_until = Some(deadline);
             let joined = self.join(&config, found, store.clone(), filters.clone(), deadline);

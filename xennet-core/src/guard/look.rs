@@ -14,24 +14,31 @@ type Elements = Vec<(NftSet, NftElement)>;
 /// The ruleset's generation, and the guard's tables in it. Before all else: what is read later may be newer, but not older.
 #[derive(Debug)]
 pub(crate) struct Tables {
+    families: Vec<NftFamily>,
     generation: u32,
-    tables: Vec<NftTable>,
+    found: Vec<NftTable>,
 }
 
 impl Tables {
     /// Those of these families that there are.
     pub(crate) fn read(nft: &mut Nftables, families: &[NftFamily]) -> Result<Self, Error> {
-        let (generation, tables) = nft.generation_and_tables(families, GuardLayout::TABLE)?;
-        Ok(Self { generation, tables })
+        let (generation, found) = nft.generation_and_tables(families, GuardLayout::TABLE)?;
+        Ok(Self { families: families.to_vec(), generation, found })
+    }
+
+    pub(crate) fn read_again(&mut self, nft: &mut Nftables) -> Result<(), Error> {
+        (self.generation, self.found) =
+            nft.generation_and_tables(&self.families, GuardLayout::TABLE)?;
+        Ok(())
     }
 
     /// Whether there is one in this family.
     pub(crate) fn have(&self, family: NftFamily) -> bool {
-        self.tables.iter().any(|table| table.family == family)
+        self.found.iter().any(|table| table.family == family)
     }
 
     fn begin(&self, family: NftFamily) -> GuardSnapshot {
-        let table = self.tables.iter().find(|table| table.family == family).cloned();
+        let table = self.found.iter().find(|table| table.family == family).cloned();
         GuardSnapshot { generation: self.generation, table, ..GuardSnapshot::default() }
     }
 }
@@ -43,7 +50,7 @@ impl Tables {
 /// would hold for the next one of that name too.
 pub(crate) fn look(
     nft: &mut Nftables,
-    tables: &Tables,
+    tables: &mut Tables,
     family: NftFamily,
     entry: Option<&GuardEntry>,
     ports: &[IfName],
@@ -65,7 +72,8 @@ pub(crate) fn look(
         } else if at_once || nft.generation()? == seen.generation {
             return Ok(seen);
         }
-        begun = Tables::read(nft, &[family])?.begin(family);
+        tables.read_again(nft)?;
+        begun = tables.begin(family);
     }
     Ok(look_once(nft, begun, family, entry, ports, owner)?.0)
 }

@@ -217,9 +217,11 @@ impl<'n> Guard<'n> {
 
     /// What is left of ports whose vif XenStore no longer knows.
     fn leftovers(&mut self) -> Result<Vec<(IfName, Plan)>, Error> {
+        // First what there is, and then whose it may be: a vif that is plugged in between is known by then.
+        let tables = self.tables()?;
         let vifs = self.net.vifs()?;
         let mut plans = Vec::new();
-        for table in self.tables()? {
+        for table in tables {
             for port in table.ports() {
                 // A record that is not ours says nothing, and then nothing is known to be left over.
                 let Some((owner, reserve)) = GuardEntry::owner_of(&port.record) else { continue };
@@ -228,8 +230,8 @@ impl<'n> Guard<'n> {
                 }
                 let ports = std::slice::from_ref(&port.port);
                 let nft = apply::nft(&mut self.net.nft)?;
-                let tables = Tables::read(nft, &[table.family])?;
-                let seen = look(nft, &tables, table.family, None, ports, Some(owner))?;
+                let mut begun = Tables::read(nft, &[table.family])?;
+                let seen = look(nft, &mut begun, table.family, None, ports, Some(owner))?;
                 let change = remove(table.family, owner, reserve, &seen);
                 plans.push((port.port, change.into_iter().collect()));
             }

@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub(super) link: Option<Link>,
     /// The interface that its `bridge` names first, where it is to be in a bridge.
     pub(super) bridge: Option<Link>,
+    /// Whether the name that it shall have is another's.
+    pub(super) taken: bool,
 }
 
 impl Vif<'_> {
@@ -131,7 +133,10 @@ impl Vif<'_> {
         let mut next = |asked: bool| asked.then(|| links.next()).flatten().flatten();
         let (original, named) = (next(true), next(name.is_some()));
         let bridge = next(bridge.is_some());
-        Ok((Found { link: self.target.identify(original, named.clone()), bridge }, named))
+        let link = self.target.identify(original, named.clone());
+        let index = |link: &Option<Link>| link.as_ref().map(|link| link.index);
+        let taken = named.is_some() && index(&named) != index(&link);
+        Ok((Found { link, bridge, taken }, named))
     }
 
     pub(super) fn look(
@@ -229,7 +234,7 @@ impl Vif<'_> {
             // does that, and those that are plugged at the same time wait, and find it made.
             if let (Some(_), false, Some(deadline)) = (entry, tables.have(own), self.makes_until) {
                 let lock = Lock::take(&self.net.run_dir, "guard", deadline)?;
-                tables = guard::Tables::read(nft, families)?;
+                tables.read_again(nft)?;
                 if tables.have(own) {
                     lock.remove();
                 } else {
@@ -238,7 +243,7 @@ impl Vif<'_> {
             }
             for family in families {
                 let entry = entry.filter(|_| *family == own);
-                match guard::look(nft, &tables, *family, entry, &ports, owner) {
+                match guard::look(nft, &mut tables, *family, entry, &ports, owner) {
                     Ok(guard) if *family == own => seen.guard = Some(guard),
                     Ok(guard) => seen.other_guards.push((*family, guard)),
                     Err(error) if entry.is_some() => return Err(error),
@@ -275,7 +280,7 @@ impl Vif<'_> {
     /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
     pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
         let (config, told) = self.load_leniently();
-        let Found { mut link, bridge } = self.find_own(&config)?;
+        let Found { mut link, bridge, taken } = self.find_own(&config)?;
         let kernel = &mut self.net.kernel;
         if link.is_none() && !told {
             // Nobody says what it was renamed to, but it says itself which vif it is.
@@ -312,7 +317,9 @@ impl Vif<'_> {
         } else if let Some(bridge) = bridge.or_else(meant) {
             seen.policy = self.policy(&bridge).unwrap_or_default();
         }
-        seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
+        if !taken {
+            seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
+        }
         seen.switch = self.look_for_ports(&config, &seen);
         self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None)?;
         // The kernel's version need be known only where something is to go.

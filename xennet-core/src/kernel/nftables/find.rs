@@ -3,7 +3,7 @@ use std::slice;
 use super::explain::NO_RIGHTS;
 use super::message::{Messages, nf_tables};
 use super::{Nftables, element, table};
-use crate::kernel::error::Error;
+use crate::kernel::error::{Error, ErrorKind};
 use crate::kernel::request::{READ_ATTEMPTS, passes};
 use crate::types::{NftElement, NftFamily, NftSet};
 
@@ -43,12 +43,25 @@ impl Nftables {
                 later = table::generation(body);
                 element::decode(body, set)?.into_iter().next()
             };
-            let elements = self.ask_several(questions, decode).map_err(|error| {
-                let set = some.first().map(|(set, _)| set.name.as_str()).unwrap_or_default();
-                error.doing(format!("nft get element {family} {table} {set}"))
-            })?;
-            found.extend(elements);
-            generation = later.or(generation);
+            let outcome = self.ask_several(questions, decode);
+            match outcome {
+                Ok(elements) => {
+                    found.extend(elements);
+                    generation = later.or(generation);
+                }
+                // Somebody's own, with more words than ours have: for two at a time there is room.
+                Err(error) if error.kind() == ErrorKind::Truncated && some.len() > 2 => {
+                    for two in some.chunks(2) {
+                        let (elements, later) = self.find_and_date(family, table, two)?;
+                        found.extend(elements);
+                        generation = later.or(generation);
+                    }
+                }
+                Err(error) => {
+                    let set = some.first().map(|(set, _)| set.name.as_str()).unwrap_or_default();
+                    return Err(error.doing(format!("nft get element {family} {table} {set}")));
+                }
+            }
         }
         Ok((found, generation))
     }
@@ -66,13 +79,14 @@ impl Nftables {
             let mut decode = |nth, kind, body: &[u8]| decode(nth, kind ^ nf_tables(0), body);
             self.connection.exchange_several(&mut questions, libc::ENOENT, &mut decode)
         };
+        let mut outcome = attempt();
         for _ in 1..READ_ATTEMPTS {
-            match attempt() {
-                Err(error) if passes(&error) => {}
-                outcome => return outcome.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS)),
+            match outcome {
+                Err(error) if passes(&error) => outcome = attempt(),
+                _ => break,
             }
         }
-        attempt()
+        outcome.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS))
     }
 }
 

@@ -75,7 +75,8 @@ impl GuardEntry {
         let commands = structure(&layout, seen, &self.port);
         // A set of another shape is made anew, and what was in it is gone.
         let kept = |set: &NftSet| {
-            seen.whole.is_some() || seen.sets.contains(set) && layout.sets().contains(set)
+            let fits = |sets: &[NftSet]| sets.iter().any(|real| fits(real, set));
+            seen.whole.is_some() || fits(&seen.sets) && fits(&layout.sets())
         };
         let present: Vec<_> = seen.present.iter().filter(|(set, _)| kept(set)).collect();
         let wanted = self.elements(&layout);
@@ -86,12 +87,16 @@ impl GuardEntry {
         // Where all of it is added, it does not matter what others have changed since it was looked at.
         let (relies, closed) = (!present.is_empty(), old.cloned().collect());
         let mut edit = Edit { relies, closed, ..Edit::default() };
+        // Whoever had this name before and has lost it has nothing that leads to his addresses any more.
+        let before = record(seen, &self.port).and_then(GuardEntry::owner_of).map(|(of, _)| of);
+        let is_mine =
+            |old| is_of(old, self.owner) || before.is_some_and(|before| is_of(old, before));
         for old in &present {
             match wanted.iter().find(|new| same(old, new)) {
                 Some(new) if new.1.comment == old.1.comment => {}
                 // The kernel keeps an element's first comment, so that another one needs another element.
                 Some(_) => edit.delete.push((*old).clone()),
-                None if !is_owned(&old.0) || is_of(&old.1, self.owner) => {
+                None if !is_owned(&old.0) || is_mine(&old.1) => {
                     edit.delete.push((*old).clone());
                 }
                 None => {}
@@ -105,8 +110,10 @@ impl GuardEntry {
                 edit.add.push(new);
             }
         }
-        // Those that have become untrue are left to their end.
-        let seal = layout.seal(next(seen.generation)).into_iter().map(add).collect();
+        // Those that have become untrue are left to their end. What elements cannot end in is not sealed.
+        let whole = seen.whole.is_some() || all_end(&layout, seen);
+        let seal = layout.seal(next(seen.generation)).filter(|_| whole);
+        let seal = seal.into_iter().map(add).collect();
         Ok(edit.change(&layout, seen.generation, commands, seal))
     }
 
@@ -116,7 +123,8 @@ impl GuardEntry {
     pub fn compare(&self, mut seen: GuardSnapshot) -> GuardSnapshot {
         if let Ok(layout) = seen.layout(self.family()) {
             let layout = self.layout(layout);
-            seen.whole = structure(&layout, &seen, &self.port).is_empty().then_some(layout);
+            let whole = structure(&layout, &seen, &self.port).is_empty() && all_end(&layout, &seen);
+            seen.whole = whole.then_some(layout);
         }
         seen
     }
@@ -133,17 +141,30 @@ pub fn remove(
     if seen.settled {
         return None;
     }
-    let mut edit = Edit { closed: seen.entrances.clone(), ..Edit::default() };
+    // A name may be another vif's by now, and then so is all that is filed under it.
+    let is_others = |port: &IfName| {
+        let record = record(seen, port).and_then(GuardEntry::owner_of);
+        record.is_some_and(|(of, _)| of != owner)
+    };
+    let closed = seen.entrances.iter().filter(|port| !is_others(port)).cloned().collect();
+    let mut edit = Edit { closed, ..Edit::default() };
+    // Elements end where the set was made for that.
+    let ends = |set: &NftSet| {
+        let real = || seen.sets.iter().any(|real| real.name == set.name && real.timeout);
+        seen.ends && (seen.whole.is_some() || real())
+    };
     for (set, element) in &seen.present {
         let delete = (set.clone(), element.clone());
         if !is_owned(set) {
-            edit.take_away(delete, seen.ends);
+            if !matches!(element.key.first(), Some(NftValue::IfName(port)) if is_others(port)) {
+                edit.take_away(delete, ends(set));
+            }
             continue;
         }
         let reserved = element.comment == Some(reserved_for(owner));
         if is_of(element, owner) && !(reserve && reserved) {
             // The kernel keeps an element's first comment, so that another one needs another element.
-            edit.take_away(delete, seen.ends && !reserve);
+            edit.take_away(delete, ends(set) && !reserve);
             if reserve {
                 let key = element.key.iter().cloned();
                 edit.add.push((set.clone(), NftElement::new(key).comment(reserved_for(owner))));
@@ -153,6 +174,15 @@ pub fn remove(
     let seal = seen.whole.as_ref().and_then(|whole| whole.seal(next(seen.generation)));
     let seals = seal.map(add).into_iter().collect();
     edit.change(&GuardLayout::new(family, false), seen.generation, Vec::new(), seals)
+}
+
+/// What the table says of a port, if it is in it.
+fn record<'s>(seen: &'s GuardSnapshot, port: &IfName) -> Option<&'s str> {
+    let (ports, question) = GuardLayout::port(port);
+    let is_it = |(set, element): &&(NftSet, NftElement)| {
+        set.name == ports.name && element.key == question.key
+    };
+    seen.present.iter().find(is_it)?.1.comment.as_deref()
 }
 
 /// Changes of tables of several families, one right after the other: each begins a generation of the ruleset, and the
@@ -219,7 +249,7 @@ impl Edit {
     /// milliseconds, and everybody who is about to change the ruleset waits with him. Of one that ends the kernel takes
     /// care by itself.
     fn take_away(&mut self, element: (NftSet, NftElement), end: bool) {
-        if end && element.0.timeout { &mut self.end } else { &mut self.delete }.push(element);
+        if end { &mut self.end } else { &mut self.delete }.push(element);
     }
 
     fn change(
@@ -229,10 +259,10 @@ impl Edit {
         mut commands: Vec<NftCommand>,
         seals: Vec<NftCommand>,
     ) -> Option<Change> {
-        // An address that was ours may be another's by then; and elements are deleted by their key, whoever's they are.
+        // An address or a name that was ours may be another's by then; and elements are deleted by their key, whoever's they
+        // are.
         let gone = || self.delete.iter().chain(&self.end);
-        let for_this_ruleset =
-            self.relies || !commands.is_empty() || gone().any(|(set, _)| is_owned(set));
+        let for_this_ruleset = self.relies || !commands.is_empty() || gone().next().is_some();
         let generation = for_this_ruleset.then_some(generation);
         // A port's own chain goes with it, as far as it is there.
         let mut back: Vec<_> = commands.iter().filter_map(entrance).flat_map(close).collect();
@@ -302,7 +332,7 @@ fn structure(layout: &GuardLayout, seen: &GuardSnapshot, port: &IfName) -> Vec<N
     let there: Vec<_> = seen.chains.iter().filter(|chain| !is_of_another(chain, port)).collect();
     let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
     if awake
-        && sets.iter().all(|set| seen.sets.contains(set))
+        && sets.iter().all(|set| seen.sets.iter().any(|real| fits(real, set)))
         && chains.len() == there.len()
         && chains
             .iter()
@@ -315,15 +345,27 @@ fn structure(layout: &GuardLayout, seen: &GuardSnapshot, port: &IfName) -> Vec<N
     commands.extend(there.iter().map(flush));
     let gone = there.iter().filter(|chain| !chains.contains(chain));
     commands.extend(gone.map(|chain| NftCommand::ChainDelete { chain: chain.name.clone() }));
-    let differs = |set: &&NftSet| sets.iter().any(|new| new.name == set.name && new != *set);
+    let differs = |real: &&NftSet| sets.iter().any(|new| new.name == real.name && !fits(real, new));
     let gone = seen.sets.iter().filter(differs);
     commands.extend(gone.map(|set| NftCommand::SetDelete { set: set.name.clone() }));
-    let new = sets.into_iter().filter(|set| !seen.sets.contains(set));
+    let new = sets.into_iter().filter(|set| !seen.sets.iter().any(|real| fits(real, set)));
     commands.extend(new.map(NftCommand::SetAdd));
     let new = chains.into_iter().filter(|chain| !there.contains(&chain));
     commands.extend(new.map(NftCommand::ChainAdd));
     commands.extend(rules.into_iter().map(NftCommand::RuleAdd));
     commands
+}
+
+/// Whether a set does what another one shall do. That elements can end in it only makes an unplug faster: it is not made
+/// anew for that, with all that is in it.
+fn fits(real: &NftSet, wanted: &NftSet) -> bool {
+    real == wanted || NftSet { timeout: wanted.timeout, ..real.clone() } == *wanted
+}
+
+/// Whether elements can end in all sets that there are or will be.
+fn all_end(layout: &GuardLayout, seen: &GuardSnapshot) -> bool {
+    let sets = layout.sets();
+    !seen.sets.iter().any(|real| sets.iter().any(|set| set.name == real.name && real != set))
 }
 
 /// Whether a chain is another port's own: one of a device that is gone may be left without it, and is nobody's.
