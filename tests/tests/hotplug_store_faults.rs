@@ -62,11 +62,7 @@ fn it_takes_the_connection_and_never_answers() {
     let dir = TempDir::new().unwrap();
     let socket = dir.path().join("socket");
     let _listener = UnixListener::bind(&socket).unwrap();
-    assert_survived(
-        &dom0,
-        &socket,
-        "xenstore read backend/vif/1/0/bridge: Connection timed out (errno 110): no answer within 5s",
-    );
+    assert_survived(&dom0, &socket, " timed out (errno 110): no answer within 5s");
 }
 
 #[test]
@@ -80,7 +76,7 @@ fn it_does_not_even_take_the_connection() {
     listen(&listener, Backlog::new(0).unwrap()).unwrap();
     // Room for one, which is taken.
     let _waiting = UnixStream::connect(&path).unwrap();
-    assert_survived(&dom0, &path, "Connection timed out (errno 110)");
+    assert_survived(&dom0, &path, " timed out (errno 110)");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::ConfigError;
+use crate::errno::Errno;
 use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
 use crate::types::{IfName, ParseError};
@@ -155,7 +156,7 @@ pub enum Error {
     },
 
     /// The system refused something that has no file.
-    #[error("{doing}: {}", io::Error::from_raw_os_error(*errno))]
+    #[error("{doing}: {}", Errno(*errno))]
     System {
         /// What was attempted.
         doing: &'static str,

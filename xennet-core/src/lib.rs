@@ -22,6 +22,7 @@ mod apply;
 mod bridge;
 pub mod config;
 mod dhcp;
+mod errno;
 mod error;
 mod filters;
 mod guard;

@@ -1,5 +1,7 @@
 use std::{fmt, io};
 
+use crate::errno::Errno;
+
 /// What was being done, what the kernel answered, and in its own words why.
 ///
 /// Its text is one line: `link set vif3.0 master xenbr0: Too many levels of symbolic links (errno 40): Can not
@@ -92,10 +94,7 @@ impl From<io::Error> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = io::Error::from_raw_os_error(self.errno).to_string();
-        // std appends " (os error N)"; the rest is the C library's text.
-        let text = text.split(" (os error").next().unwrap_or_default();
-        write!(f, "{}: {text} (errno {})", self.doing, self.errno)?;
+        write!(f, "{}: {}", self.doing, Errno(self.errno))?;
         match &self.detail {
             Some(detail) => write!(f, ": {detail}"),
             None => Ok(()),

@@ -1,8 +1,8 @@
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::errno::Errno;
 use crate::types::IfName;
 
 /// What was wanted of Open vSwitch, and why it was not had. Its text is one complete line.
@@ -161,7 +161,7 @@ impl fmt::Display for ErrorKind {
                 f,
                 "no Open vSwitch database at {}: {}; start ovsdb-server, or correct socket of [ovs] in xennet.toml",
                 socket.display(),
-                system(*errno)
+                Errno(*errno)
             ),
             Self::NoBridge { bridge } => write!(
                 f,
@@ -198,14 +198,9 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the database did not answer within {}", seconds(after))
             }
             Self::Closed => f.write_str("the database closed the connection"),
-            Self::System { errno } => f.write_str(&system(*errno)),
+            Self::System { errno } => Errno(*errno).fmt(f),
             Self::OpenFlow { what, .. } => write!(f, "OpenFlow: {what}"),
             Self::Protocol { what } => write!(f, "that is not OVSDB: {what}"),
         }
     }
-}
-
-fn system(errno: i32) -> String {
-    // As the system has it: `Connection refused (os error 111)`, with our word for the number.
-    io::Error::from_raw_os_error(errno).to_string().replace("os error", "errno")
 }

@@ -1,7 +1,8 @@
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::errno::Errno;
 
 /// Something that was wanted of XenStore, and why it was not had. Its text is one complete line.
 ///
@@ -111,22 +112,22 @@ impl fmt::Display for Error {
         write!(f, "{}: ", self.doing)?;
         match &self.kind {
             ErrorKind::Refused { .. } | ErrorKind::System { .. } => {
-                write!(f, "{}", Numbered(errno))
+                write!(f, "{}", Errno(errno))
             }
             ErrorKind::Unknown { word } => {
-                write!(f, "{}: XenStore said \"{}\"", Numbered(errno), word.escape_debug())
+                write!(f, "{}: XenStore said \"{}\"", Errno(errno), word.escape_debug())
             }
-            ErrorKind::Invalid { why, .. } => write!(f, "{}: {why}", Numbered(errno)),
+            ErrorKind::Invalid { why, .. } => write!(f, "{}: {why}", Errno(errno)),
             ErrorKind::Conflict { tries } => {
                 write!(
                     f,
                     "{}: others changed the same nodes during each of {tries} tries",
-                    Numbered(errno)
+                    Errno(errno)
                 )
             }
             ErrorKind::Absent { tried } => {
                 for (path, errno) in tried {
-                    write!(f, "{}: {}; ", path.display(), Numbered(*errno))?;
+                    write!(f, "{}: {}; ", path.display(), Errno(*errno))?;
                 }
                 f.write_str(match errno {
                     libc::EACCES | libc::EPERM => "XenStore is root's: run as root",
@@ -135,15 +136,15 @@ impl fmt::Display for Error {
                 })
             }
             ErrorKind::TimedOut { after } => {
-                write!(f, "{}: no answer within {after:?}", Numbered(errno))
+                write!(f, "{}: no answer within {after:?}", Errno(errno))
             }
-            ErrorKind::Closed => write!(f, "{}: XenStore closed the connection", Numbered(errno)),
-            ErrorKind::Protocol { what } => write!(f, "{}: {what}", Numbered(errno)),
+            ErrorKind::Closed => write!(f, "{}: XenStore closed the connection", Errno(errno)),
+            ErrorKind::Protocol { what } => write!(f, "{}: {what}", Errno(errno)),
             ErrorKind::Broken { first } => {
                 write!(
                     f,
                     "{}: the connection was given up earlier ({first}): connect anew",
-                    Numbered(errno)
+                    Errno(errno)
                 )
             }
         }
@@ -151,18 +152,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// `Permission denied (errno 13)`
-struct Numbered(i32);
-
-impl fmt::Display for Numbered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The standard library has no other way to strerror().
-        let text = io::Error::from_raw_os_error(self.0).to_string();
-        let text = text.strip_suffix(&format!(" (os error {})", self.0)).unwrap_or(&text);
-        write!(f, "{text} (errno {})", self.0)
-    }
-}
 
 #[cfg(test)]
 mod tests {
