@@ -36,8 +36,8 @@ const LIMITS: [Limit; 4] = [
 const MEMORY: u64 = 2_500_000;
 /// The program's file, in bytes, without symbols.
 const SIZE: u64 = 3_120_000;
-/// The same when it is linked with musl.
-const SIZE_WITH_MUSL: u64 = 2_500_000;
+/// The same when it is linked with musl; whoever built Rust's std for it may have built it a little otherwise.
+const SIZE_WITH_MUSL: u64 = 2_550_000;
 
 const NEIGHBOUR: VifId = VifId { domid: 2, devid: 0 };
 

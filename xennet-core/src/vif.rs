@@ -4,16 +4,15 @@ mod policy;
 mod routed;
 mod switch;
 
+use std::mem::take;
 use std::time::{Duration, Instant};
 
-use look::Found;
+use look::{Early, Found};
 
 use crate::apply::{Apply, again_while_overtaken};
 use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
-use crate::plan::{
-    Change, FilterSnapshot, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning,
-};
+use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning};
 use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error, dhcp};
@@ -124,7 +123,7 @@ impl<'n> Vif<'n> {
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
         let found = self.find(&config)?;
-        let mut seen = self.look(&config, found, store)?;
+        let mut seen = self.look(&config, found, store, None)?;
         self.look_at_uplink(&config, &mut seen)?;
         self.look_at_filters(&mut seen);
         Ok(self.target.online(&config, &seen)?)
@@ -182,7 +181,7 @@ impl<'n> Vif<'n> {
         };
         let names = config.as_ref().unwrap_or(&self.defaults).clone();
         let found = self.find_own(&names)?;
-        let seen = self.look(&names, found, store)?;
+        let seen = self.look(&names, found, store, None)?;
         let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
         let VifSnapshot { link, master, switch, store, .. } = seen;
         let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
@@ -267,7 +266,7 @@ impl<'n> Vif<'n> {
     }
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
-        let ((mut config, mut store), filters) = self.load_and_filters()?;
+        let ((mut config, mut store), mut early) = self.load_and_look()?;
         let found = self.await_link(&config, deadline)?;
         let index = found.link.as_ref().ok_or_else(|| self.target.no_link())?.index;
         // Until its address shows, nobody else may choose one, nor be given the same. While the interface was awaited, the
@@ -292,7 +291,7 @@ impl<'n> Vif<'n> {
                 Found { link: Some(link), ..Found::default() }
             };
             self.makes_until = Some(deadline);
-            let joined = self.join(&config, found, store.clone(), filters.clone(), deadline);
+            let joined = self.join(&config, found, store.clone(), take(&mut early), deadline);
             self.makes_until = None;
             if let Some(lock) = self.making.take() {
                 lock.remove();
@@ -313,12 +312,12 @@ impl<'n> Vif<'n> {
         config: &VifConfig,
         found: Found,
         store: Option<VifStore>,
-        filters: Option<FilterSnapshot>,
+        early: Early,
         deadline: Instant,
     ) -> Result<Plan, Error> {
         let index = found.link.as_ref().ok_or_else(|| self.vanished())?.index;
-        let mut seen = self.look(config, found, store)?;
-        match filters {
+        let mut seen = self.look(config, found, store, early.tables)?;
+        match early.filters {
             Some(filters) => seen.filters = filters,
             None => self.look_at_filters(&mut seen),
         }

@@ -32,6 +32,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Whether these families were asked for.
+    pub(crate) fn are_of(&self, families: &[NftFamily]) -> bool {
+        self.families == families
+    }
+
     /// Whether there is one in this family.
     pub(crate) fn have(&self, family: NftFamily) -> bool {
         self.found.iter().any(|table| table.family == family)

@@ -17,7 +17,7 @@ impl Vif<'_> {
         if found.link.is_none() {
             return Err(self.target.no_link().into());
         }
-        let mut seen = self.look(&config, found, store)?;
+        let mut seen = self.look(&config, found, store, None)?;
         if seen.switch.as_ref().is_some_and(|switch| switch.bridge.is_some()) {
             return Ok(self.target.arrival(&config, &seen).into_iter().collect());
         }

@@ -21,6 +21,15 @@ use crate::{Error, apply, guard};
 /// What the vif shall become, and what XenStore says of it.
 pub(super) type Loaded = (VifConfig, Option<VifStore>);
 
+/// What was looked at while XenStore looked up the vif.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    /// Other people's filters.
+    pub(super) filters: Option<FilterSnapshot>,
+    /// The guard's tables.
+    pub(super) tables: Option<guard::Tables>,
+}
+
 /// What was asked for by name in one go.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -38,14 +47,21 @@ impl Vif<'_> {
         self.load_while(|_| ())
     }
 
-    /// The same, and other people's filters while XenStore looks it up; none where that tells which of them matter.
-    pub(super) fn load_and_filters(&mut self) -> Result<(Loaded, Option<FilterSnapshot>), Error> {
+    /// The same, and what does not depend on it while XenStore looks it up; nothing where that tells what to look at.
+    pub(super) fn load_and_look(&mut self) -> Result<(Loaded, Early), Error> {
         let mode = self.mode.filter(|mode| *mode != Mode::OpenVswitch);
-        let mut seen = None;
+        self.target.mode = mode.unwrap_or(self.target.mode);
+        let families = [self.target.family(), NftFamily::Netdev];
+        let mut early = Early::default();
         let loaded = self.load_while(|nft| {
-            seen = mode.map(|mode| filters(nft, mode.is_routed()));
+            if let Some(mode) = mode {
+                // What fails is asked for again where it is needed, and the error told.
+                let nft_open = apply::nft(nft).ok();
+                early.tables = nft_open.and_then(|nft| guard::Tables::read(nft, &families).ok());
+                early.filters = Some(filters(nft, mode.is_routed()));
+            }
         })?;
-        Ok((loaded, seen))
+        Ok((loaded, early))
     }
 
     fn load_while(
@@ -144,6 +160,7 @@ impl Vif<'_> {
         config: &VifConfig,
         found: Found,
         store: Option<VifStore>,
+        tables: Option<guard::Tables>,
     ) -> Result<VifSnapshot, Error> {
         let kernel = &mut self.net.kernel;
         let routed = self.target.mode.is_routed();
@@ -210,7 +227,7 @@ impl Vif<'_> {
         if own != NftFamily::Netdev {
             families.push(NftFamily::Netdev);
         }
-        self.look_at_guards(&families, config, &mut seen, entry.as_ref())?;
+        self.look_at_guards(&families, config, &mut seen, entry.as_ref(), tables)?;
         seen.taken = self.taken(config)?;
         seen.dhcp = self.look_at_dhcp(false)?;
         Ok(seen)
@@ -224,12 +241,16 @@ impl Vif<'_> {
         config: &VifConfig,
         seen: &mut VifSnapshot,
         entry: Option<&GuardEntry>,
+        tables: Option<guard::Tables>,
     ) -> Result<(), Error> {
         let ports = port_names(&self.target, config, seen.link.as_ref());
         let (owner, own) = (self.target.owner(), self.target.family());
-        let mut look = || {
+        let look = || {
             let nft = apply::nft(&mut self.net.nft)?;
-            let mut tables = guard::Tables::read(nft, families)?;
+            let mut tables = match tables.filter(|tables| tables.are_of(families)) {
+                Some(tables) => tables,
+                None => guard::Tables::read(nft, families)?,
+            };
             // To find out what it can be made of takes the kernel some 10 ms in which nobody else gets anything done: one vif
             // does that, and those that are plugged at the same time wait, and find it made.
             if let (Some(_), false, Some(deadline)) = (entry, tables.have(own), self.makes_until) {
@@ -321,7 +342,7 @@ impl Vif<'_> {
             seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         }
         seen.switch = self.look_for_ports(&config, &seen);
-        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None)?;
+        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None, None)?;
         // The kernel's version need be known only where something is to go.
         let guards =
             seen.guard.iter_mut().chain(seen.other_guards.iter_mut().map(|(_, guard)| guard));
