@@ -16,7 +16,7 @@ use xennet_tests::{callgrind, peak, plug_ld};
 struct Limit {
     guard: bool,
     action: &'static str,
-    /// System calls from the first instruction to the exit; 15 of them are the C library's own, before `main`.
+    /// System calls from the first instruction to the exit; with glibc, 14 of them are its own, before `main`.
     calls: usize,
     /// Bytes that the kernel and XenStore send.
     received: u64,

@@ -75,8 +75,8 @@ impl GuardEntry {
         let commands = structure(&layout, seen, &self.port);
         // A set of another shape is made anew, and what was in it is gone.
         let kept = |set: &NftSet| {
-            let fits = |sets: &[NftSet]| sets.iter().any(|real| fits(real, set));
-            seen.whole.is_some() || fits(&seen.sets) && fits(&layout.sets())
+            let among = |sets: &[NftSet]| sets.iter().any(|other| fits(other, set));
+            seen.whole.is_some() || among(&seen.sets) && among(&layout.sets())
         };
         let present: Vec<_> = seen.present.iter().filter(|(set, _)| kept(set)).collect();
         let wanted = self.elements(&layout);
