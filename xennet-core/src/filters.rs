@@ -1,13 +1,19 @@
 //! Other people's filters, which xennet leaves alone and warns of.
 
 use crate::apply;
-use crate::kernel::{self, Nftables, bridge_nf, legacy_forward_drops};
+use crate::kernel::{self, BaseChain, Nftables, bridge_nf, legacy_forward_drops};
 use crate::plan::{BridgeNetfilter, FilterSnapshot, ForwardChain};
 use crate::types::{Family, NftHookPoint, NftPolicy};
 
-/// The filters that packets pass which cross a bridge, or which the host routes. A kernel that cannot say has none.
-pub(crate) fn filters(nft: &mut Option<Nftables>, routed: bool) -> FilterSnapshot {
-    let forward = apply::nft(nft).ok().and_then(|nft| forward_chains(nft).ok()).unwrap_or_default();
+/// The filters that packets pass which cross a bridge, or which the host routes. A kernel that cannot say has none. What
+/// base chains there are may be known already.
+pub(crate) fn filters(
+    nft: &mut Option<Nftables>,
+    chains: Option<Vec<BaseChain>>,
+    routed: bool,
+) -> FilterSnapshot {
+    let nft = apply::nft(nft).ok();
+    let forward = nft.and_then(|nft| forward_chains(nft, chains).ok()).unwrap_or_default();
     let look = |family| {
         let legacy_drops = legacy_forward_drops(family).unwrap_or(false);
         // Where there is nobody who might drop bridged frames, a plug need not know whether they would come by.
@@ -19,9 +25,12 @@ pub(crate) fn filters(nft: &mut Option<Nftables>, routed: bool) -> FilterSnapsho
 }
 
 /// Everybody's base chains at the forward hook, and where a policy lets all pass, their last rules.
-fn forward_chains(nft: &mut Nftables) -> Result<Vec<ForwardChain>, kernel::Error> {
+fn forward_chains(
+    nft: &mut Nftables,
+    chains: Option<Vec<BaseChain>>,
+) -> Result<Vec<ForwardChain>, kernel::Error> {
     let mut forward = Vec::new();
-    for (family, table, chain) in nft.base_chains()? {
+    for (family, table, chain) in chains.map_or_else(|| nft.base_chains(), Ok)? {
         let Some(hook) = chain.hook.filter(|hook| hook.point == NftHookPoint::Forward) else {
             continue;
         };

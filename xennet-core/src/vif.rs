@@ -122,8 +122,8 @@ impl<'n> Vif<'n> {
     /// value (`EINVAL`), no backend (`ENOENT`), a name that another interface has (`EEXIST`).
     pub fn plan_online(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
-        let found = self.find(&config)?;
-        let mut seen = self.look(&config, found, store, None)?;
+        let found = self.find(&config, None)?;
+        let mut seen = self.look(&config, found, store, Early::default())?;
         self.look_at_uplink(&config, &mut seen)?;
         self.look_at_filters(&mut seen);
         Ok(self.target.online(&config, &seen)?)
@@ -180,8 +180,8 @@ impl<'n> Vif<'n> {
             Err(error) => return Err(error),
         };
         let names = config.as_ref().unwrap_or(&self.defaults).clone();
-        let found = self.find_own(&names)?;
-        let seen = self.look(&names, found, store, None)?;
+        let found = self.find_own(&names, None)?;
+        let seen = self.look(&names, found, store, Early::default())?;
         let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
         let VifSnapshot { link, master, switch, store, .. } = seen;
         let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
@@ -267,7 +267,7 @@ impl<'n> Vif<'n> {
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let ((mut config, mut store), mut early) = self.load_and_look()?;
-        let found = self.await_link(&config, deadline)?;
+        let found = self.await_link(&config, early.link.take(), deadline)?;
         let index = found.link.as_ref().ok_or_else(|| self.target.no_link())?.index;
         // Until its address shows, nobody else may choose one, nor be given the same. While the interface was awaited, the
         // bridge may have come.
@@ -312,12 +312,13 @@ impl<'n> Vif<'n> {
         config: &VifConfig,
         found: Found,
         store: Option<VifStore>,
-        early: Early,
+        mut early: Early,
         deadline: Instant,
     ) -> Result<Plan, Error> {
         let index = found.link.as_ref().ok_or_else(|| self.vanished())?.index;
-        let mut seen = self.look(config, found, store, early.tables)?;
-        match early.filters {
+        let filters = early.filters.take();
+        let mut seen = self.look(config, found, store, early)?;
+        match filters {
             Some(filters) => seen.filters = filters,
             None => self.look_at_filters(&mut seen),
         }

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::Error;
-use crate::kernel::Nftables;
+use crate::kernel::{BaseChain, Nftables};
 use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs};
 use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, NftTable, VifId};
 
@@ -24,6 +24,16 @@ impl Tables {
     pub(crate) fn read(nft: &mut Nftables, families: &[NftFamily]) -> Result<Self, Error> {
         let (generation, found) = nft.generation_and_tables(families, GuardLayout::TABLE)?;
         Ok(Self { families: families.to_vec(), generation, found })
+    }
+
+    /// The same, and everybody's base chains.
+    pub(crate) fn read_with_base_chains(
+        nft: &mut Nftables,
+        families: &[NftFamily],
+    ) -> Result<(Self, Vec<BaseChain>), Error> {
+        let (generation, found, chains) =
+            nft.generation_tables_and_base_chains(families, GuardLayout::TABLE)?;
+        Ok((Self { families: families.to_vec(), generation, found }, chains))
     }
 
     pub(crate) fn read_again(&mut self, nft: &mut Nftables) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
 };
@@ -10,6 +10,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::Kernel;
 use super::attributes::{attributes, ip, text, u8, u32};
 use super::error::Error;
+use super::request::encode;
 use crate::types::{Address, AddressFlags, LinkRef, Scope};
 
 impl Kernel {
@@ -20,8 +21,7 @@ impl Kernel {
     pub fn addresses(&mut self, link: &LinkRef) -> Result<Vec<Address>, Error> {
         self.link_index(link)
             .and_then(|index| {
-                let message = RouteNetlinkMessage::GetAddress(filter_message(index));
-                self.dump(message, |body| decode(body, link, index))
+                self.dump_encoded(list(index), libc::RTM_NEWADDR, |body| decode(body, link, index))
             })
             .map_err(|error| error.doing(format!("address show dev {}", link.name)))
     }
@@ -78,6 +78,12 @@ impl Kernel {
     }
 }
 
+/// The question for the addresses of an interface.
+pub(super) fn list(index: u32) -> Vec<u8> {
+    let message = RouteNetlinkMessage::GetAddress(filter_message(index));
+    encode(message, NLM_F_REQUEST | NLM_F_DUMP)
+}
+
 fn filter_message(index: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = index;
@@ -126,7 +132,7 @@ pub(super) fn family(address: IpAddr) -> AddressFamily {
 
 const FOREVER: u32 = u32::MAX;
 
-fn decode(body: &[u8], link: &LinkRef, wanted: u32) -> Option<Address> {
+pub(super) fn decode(body: &[u8], link: &LinkRef, wanted: u32) -> Option<Address> {
     let (header, rest) = body.split_first_chunk::<8>()?;
     let [_, prefix_len, flags, scope, index @ ..] = *header;
     if u32::from_ne_bytes(index) != wanted {

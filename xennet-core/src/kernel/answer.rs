@@ -81,7 +81,7 @@ impl<'a> Answer<'a> {
             return Err(Error::refused(status.wrapping_neg(), detail));
         }
         if self.interrupted {
-            return Err(Error::of(ErrorKind::Changing, "the list changed while it was read"));
+            return Err(changing());
         }
         Ok(())
     }
@@ -168,6 +168,10 @@ pub(super) fn kernel_words(tlvs: &[u8]) -> Option<String> {
 /// Where in the request the attribute stands that the kernel did not like, in bytes from the message's beginning.
 pub(super) fn bad_attribute(tlvs: &[u8]) -> Option<usize> {
     usize::try_from(find(tlvs, NLMSGERR_ATTR_OFFS).and_then(u32)?).ok()
+}
+
+pub(super) fn changing() -> Error {
+    Error::of(ErrorKind::Changing, "the list changed while it was read")
 }
 
 /// An answer is malformed when it lacks what every answer has.

@@ -9,8 +9,8 @@ use super::link_encode::{
     filter_message, link_message, name_attribute, new_message, set_message, sparing, veth_message,
 };
 use super::request::encode;
-use super::{Kernel, link_decode};
-use crate::types::{BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
+use super::{Kernel, address, link_decode};
+use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
 
 /// Which interfaces to list: the kernel filters, and sends no more than is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,42 @@ impl Kernel {
             }
         }
         Ok(found)
+    }
+
+    /// The interface of a name, and the addresses of another one, as by [`link`](Self::link) and
+    /// [`addresses`](Self::addresses): one `sendmsg`.
+    pub(crate) fn link_and_addresses(
+        &mut self,
+        name: &IfName,
+        of: &LinkRef,
+    ) -> Result<(Option<Link>, Vec<Address>), Error> {
+        enum Seen {
+            Link(Link),
+            Address(Address),
+        }
+        let index = self.link_index(of)?;
+        let wanted = sparing(link_message(0, vec![name_attribute(name)]));
+        let mut questions = encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST);
+        questions.extend(address::list(index));
+        let mut decode = |_, kind, body: &[u8]| match kind {
+            libc::RTM_NEWLINK => link_decode::link(body).map(Seen::Link),
+            libc::RTM_NEWADDR => address::decode(body, of, index).map(Seen::Address),
+            _ => None,
+        };
+        let found = self.connection.exchange_several(&mut questions, libc::ENODEV, &mut decode);
+        let Ok((links, addresses)) = found else {
+            // Whatever is wrong, one by one it is told of the one that it is wrong with.
+            return Ok((self.link(name)?, self.addresses(of)?));
+        };
+        let link = links.into_iter().flatten().find_map(|seen| match seen {
+            Seen::Link(link) => Some(link),
+            Seen::Address(_) => None,
+        });
+        let address = |seen| match seen {
+            Seen::Address(address) => Some(address),
+            Seen::Link(_) => None,
+        };
+        Ok((link, addresses.into_iter().filter_map(address).collect()))
     }
 
     /// All interfaces that the filter lets through. `ip -d link show type KIND`, `ip -d link show master BRIDGE`
@@ -213,7 +249,7 @@ impl Kernel {
         let mut decode = |_, kind, body: &[u8]| {
             (kind == libc::RTM_NEWLINK).then(|| link_decode::link(body)).flatten()
         };
-        self.connection.exchange_several(requests, missing, &mut decode)
+        Ok(self.connection.exchange_several(requests, missing, &mut decode)?.0)
     }
 
     /// One request for these settings of one kind.

@@ -29,6 +29,7 @@ mod xtables;
 pub use error::{Error, ErrorKind};
 pub use link::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
+pub(crate) use nftables::BaseChain;
 pub use nftables::Nftables;
 pub use route::RouteFilter;
 pub use sysctl::{bridge_nf, sysctl, sysctl_set};

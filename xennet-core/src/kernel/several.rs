@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use netlink_packet_core::NLMSG_ERROR;
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLMSG_DONE, NLMSG_ERROR};
 
-use super::answer::{extended_ack, kernel_words, malformed, messages};
+use super::answer::{changing, extended_ack, kernel_words, malformed, messages};
 use super::attributes;
 use super::error::Error;
 use super::request::Connection;
@@ -13,35 +13,57 @@ use super::socket::{ANSWER_TIMEOUT, Room};
 /// Which request it answers, the type of the message, and its body.
 pub(super) type Decode<'a, T> = dyn FnMut(usize, u16, &[u8]) -> Option<T> + 'a;
 
+/// The answers to some requests, in their order, and what the last one lists, if it asks for a list.
+pub(super) type Found<T> = (Vec<Option<T>>, Vec<T>);
+
 impl Connection {
     /// Sends requests that stand one behind the other: one answer per request, in their order; none for one that is
-    /// acknowledged, and where the kernel answers with the error number `missing`. Any other error ends it all.
+    /// acknowledged, and where the kernel answers with the error number `missing`. Any other error ends it all. The last
+    /// one may ask for a list (`NLM_F_DUMP`).
     ///
-    /// `decode` gives none for what is no answer. There is room in a socket for the answers of about 64.
+    /// `decode` gives none for what is no answer, and is left out of a list. There is room in a socket for the answers of
+    /// about 64.
     pub(super) fn exchange_several<T>(
         &mut self,
         requests: &mut [u8],
         missing: i32,
         decode: &mut Decode<'_, T>,
-    ) -> Result<Vec<Option<T>>, Error> {
+    ) -> Result<Found<T>, Error> {
+        let flags = messages(requests).flatten().map(|request| request.flags);
         let count = messages(requests).count();
+        let lists = flags.last().is_some_and(|flags| flags & NLM_F_DUMP == NLM_F_DUMP);
         let first = self.numbers(u32::try_from(count).unwrap_or(u32::MAX));
         number(requests, first);
         self.socket.send(requests)?;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        // Two may be of any length, more are short.
-        let room = if count <= 2 { Room::List } else { Room::Several };
         let mut found = Vec::new();
         found.resize_with(count, || None);
         let answered = vec![false; count];
-        let mut answers = Answers { first, missing, found, answered, left: count };
+        let mut answers = Answers {
+            first,
+            missing,
+            found: (found, Vec::new()),
+            answered,
+            left: count,
+            interrupted: false,
+        };
         while answers.left > 0 {
+            let room = match answers.left {
+                1 if lists => Room::List,
+                left if lists => Room::Before(left - 1),
+                // Two may be of any length, more are short.
+                _ if count <= 2 => Room::List,
+                _ => Room::Several,
+            };
             let taken =
                 self.socket.receive(room, deadline, |datagram| answers.take(datagram, decode));
             if let Err(error) = taken {
                 self.socket.drain(deadline);
                 return Err(error);
             }
+        }
+        if answers.interrupted {
+            return Err(changing());
         }
         Ok(answers.found)
     }
@@ -66,9 +88,11 @@ pub(super) fn number(requests: &mut [u8], first: u32) {
 struct Answers<T> {
     first: u32,
     missing: i32,
-    found: Vec<Option<T>>,
+    found: Found<T>,
     answered: Vec<bool>,
     left: usize,
+    /// Whether what is listed changed while it was.
+    interrupted: bool,
 }
 
 impl<T> Answers<T> {
@@ -79,24 +103,29 @@ impl<T> Answers<T> {
             let position = position.and_then(|position| usize::try_from(position).ok());
             let Some(position) = position else { continue };
             let (Some(place), Some(answered @ false)) =
-                (self.found.get_mut(position), self.answered.get_mut(position))
+                (self.found.0.get_mut(position), self.answered.get_mut(position))
             else {
                 continue;
             };
-            *place = if message.kind == NLMSG_ERROR {
-                let errno = attributes::u32(message.body).ok_or_else(malformed)?;
-                match errno.cast_signed().wrapping_neg() {
-                    0 => None,
-                    errno if errno == self.missing => None,
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            match message.kind {
+                NLMSG_ERROR | NLMSG_DONE => {
+                    let errno = attributes::u32(message.body).ok_or_else(malformed)?;
+                    let errno = errno.cast_signed().wrapping_neg();
                     // Who may not ask is told so once, and the other requests have no answer.
-                    errno => {
+                    if errno != 0 && errno != self.missing {
                         let words = extended_ack(&message).and_then(kernel_words);
                         return Err(Error::refused(errno, words));
                     }
                 }
-            } else {
-                Some(decode(position, message.kind, message.body).ok_or_else(malformed)?)
-            };
+                kind if message.flags & NLM_F_MULTIPART != 0 => {
+                    self.found.1.extend(decode(position, kind, message.body));
+                    continue;
+                }
+                kind => {
+                    *place = Some(decode(position, kind, message.body).ok_or_else(malformed)?);
+                }
+            }
             *answered = true;
             self.left -= 1;
         }

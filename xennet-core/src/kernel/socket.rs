@@ -28,11 +28,15 @@ pub(super) enum Room {
     List,
     /// Eight, of 1 KiB: several short answers, side by side.
     Several,
+    /// So many answers, of 4 KiB and at most three at once, and the pieces of a list after them.
+    Before(usize),
 }
 
 /// What a piece of a list has at most.
 const PIECE: usize = 32 * 1024;
-const BUFFER: usize = 2 * PIECE;
+const BUFFER: usize = 2 * PIECE + 3 * ANSWER;
+/// What a single answer has at most, where it is one of several.
+const ANSWER: usize = 4 * 1024;
 
 /// A request that may well come back.
 const SMALL: usize = 4 * 1024;
@@ -115,15 +119,20 @@ impl Socket {
         room: Room,
         mut each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        let (count, size) = match room {
-            Room::One => (1, PIECE),
-            Room::List => (2, PIECE),
-            Room::Several => (AT_ONCE, 1024),
+        // First so many of this size, then so many of that.
+        let ((few, small), (count, size)) = match room {
+            Room::One => ((0, 1), (1, PIECE)),
+            Room::List => ((0, 1), (2, PIECE)),
+            Room::Several => ((0, 1), (AT_ONCE, 1024)),
+            Room::Before(answers @ ..=3) => ((answers, ANSWER), (2, PIECE)),
+            Room::Before(_) => ((3, ANSWER), (0, PIECE)),
         };
         self.buffer.reserve(BUFFER);
         let mut taken = false;
         while !taken {
-            let rooms = self.buffer.spare_capacity_mut().chunks_exact_mut(size).take(count);
+            let (first, rest) = self.buffer.spare_capacity_mut().split_at_mut(few * small);
+            let first = first.chunks_exact_mut(small);
+            let rooms = first.chain(rest.chunks_exact_mut(size).take(count));
             let datagrams = match receive_several(self.inner.as_fd(), rooms) {
                 Ok(datagrams) => datagrams,
                 Err(error) if is_nothing(&error)? => return Ok(false),

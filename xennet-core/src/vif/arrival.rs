@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::look::Early;
 use super::{PATIENCE, Vif};
 use crate::Error;
 use crate::apply::Apply;
@@ -13,11 +14,11 @@ impl Vif<'_> {
     /// What [`announce`](Self::announce) would do now. Touches nothing.
     pub fn plan_announce(&mut self) -> Result<Plan, Error> {
         let (config, store) = self.load_all()?;
-        let found = self.find(&config)?;
+        let found = self.find(&config, None)?;
         if found.link.is_none() {
             return Err(self.target.no_link().into());
         }
-        let mut seen = self.look(&config, found, store, None)?;
+        let mut seen = self.look(&config, found, store, Early::default())?;
         if seen.switch.as_ref().is_some_and(|switch| switch.bridge.is_some()) {
             return Ok(self.target.arrival(&config, &seen).into_iter().collect());
         }

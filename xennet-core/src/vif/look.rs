@@ -16,18 +16,23 @@ use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
 use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags, VlanRange};
 use crate::uplink::Uplink;
-use crate::{Error, apply, guard};
+use crate::xenstore::{self, Values, XenStore};
+use crate::{Dom0Network, Error, apply, guard};
 
 /// What the vif shall become, and what XenStore says of it.
 pub(super) type Loaded = (VifConfig, Option<VifStore>);
 
-/// What was looked at while XenStore looked up the vif.
+/// What was looked at while XenStore looked up the vif; what failed is asked for again where it is needed, and the error
+/// told.
 #[derive(Debug, Default)]
 pub(super) struct Early {
+    /// The interface that has the vif's own name.
+    pub(super) link: Option<Link>,
     /// Other people's filters.
     pub(super) filters: Option<FilterSnapshot>,
     /// The guard's tables.
-    pub(super) tables: Option<guard::Tables>,
+    tables: Option<guard::Tables>,
+    hooks: Option<Vec<PathBuf>>,
 }
 
 /// What was asked for by name in one go.
@@ -35,10 +40,15 @@ pub(super) struct Early {
 pub(super) struct Found {
     /// The vif's interface.
     pub(super) link: Option<Link>,
-    /// The interface that its `bridge` names first, where it is to be in a bridge.
-    pub(super) bridge: Option<Link>,
     /// Whether the name that it shall have is another's.
     pub(super) taken: bool,
+}
+
+/// What of the host can be looked at while XenStore is asked.
+struct Part<'a> {
+    kernel: &'a mut Kernel,
+    nft: &'a mut Option<Nftables>,
+    hook_dir: &'a Path,
 }
 
 impl Vif<'_> {
@@ -52,54 +62,50 @@ impl Vif<'_> {
         let mode = self.mode.filter(|mode| *mode != Mode::OpenVswitch);
         self.target.mode = mode.unwrap_or(self.target.mode);
         let families = [self.target.family(), NftFamily::Netdev];
+        let name = self.target.name.clone();
         let mut early = Early::default();
-        let loaded = self.load_while(|nft| {
-            if let Some(mode) = mode {
-                // What fails is asked for again where it is needed, and the error told.
-                let nft_open = apply::nft(nft).ok();
-                early.tables = nft_open.and_then(|nft| guard::Tables::read(nft, &families).ok());
-                early.filters = Some(filters(nft, mode.is_routed()));
-            }
+        let loaded = self.load_while(|net| {
+            let Some(mode) = mode else { return };
+            early.link = net.kernel.link(&name).ok().flatten();
+            early.hooks = hooks(net.hook_dir).ok();
+            let nft = apply::nft(net.nft).ok();
+            let seen =
+                nft.and_then(|nft| guard::Tables::read_with_base_chains(nft, &families).ok());
+            let (tables, chains) = seen.unzip();
+            early.tables = tables;
+            early.filters = Some(filters(net.nft, chains, mode.is_routed()));
         })?;
         Ok((loaded, early))
     }
 
-    fn load_while(
-        &mut self,
-        meanwhile: impl FnOnce(&mut Option<Nftables>),
-    ) -> Result<Loaded, Error> {
+    fn load_while(&mut self, meanwhile: impl FnOnce(Part<'_>)) -> Result<Loaded, Error> {
         let mut config = self.defaults.clone();
         let (mut state, mut script) = (None, None);
-        let keys: Vec<&str> = VifConfig::KEYS
-            .into_iter()
-            .chain(["script", "hotplug-status", "hotplug-error"])
-            .collect();
-        let mut paths = self.backend_paths(&keys);
+        let keys = self.keys(&["hotplug-status", "hotplug-error"]);
         // Where libxl puts every frontend: asked for on trust, and believed only if the backend says the same.
         let frontend = self.target.id.frontend_path();
-        paths.push(format!("{frontend}/mtu"));
-        if let Some(store) = &mut self.net.store {
-            let nft = &mut self.net.nft;
-            let mut values = store.read_many_while(&paths, || meanwhile(nft))?;
-            let mtu = values.pop().flatten();
+        let Dom0Network { store, kernel, nft, hook_dir, .. } = &mut *self.net;
+        if let Some(store) = store {
+            let meanwhile = || meanwhile(Part { kernel, nft, hook_dir });
             let backend = &self.target.backend;
-            if values.iter().all(Option::is_none) && store.directory(backend)?.is_none() {
-                return Err(Error::NoBackend { path: backend.clone() });
-            }
-            let hotplug_error = values.pop().flatten();
-            let hotplug_status = values.pop().flatten();
-            script = values.pop().flatten();
-            for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
-                if let Some(value) = value {
-                    config.set(key, &value)?;
+            let mtu = format!("{frontend}/mtu");
+            let (told, mtu) = ask(store, backend, &keys, &[mtu], meanwhile)?;
+            let told = told.ok_or_else(|| Error::NoBackend { path: backend.clone() })?;
+            let mut seen = VifStore::default();
+            for (key, value) in told {
+                match key {
+                    "script" => script = Some(value),
+                    "hotplug-status" => seen.hotplug_status = Some(value),
+                    "hotplug-error" => seen.hotplug_error = Some(value),
+                    key => config.set(key, &value)?,
                 }
             }
-            let frontend_mtu = match &config.frontend {
+            seen.frontend_mtu = match &config.frontend {
                 Some(path) if *path != frontend => store.read(&format!("{path}/mtu"))?,
-                Some(_) => mtu,
+                Some(_) => mtu.into_iter().next().flatten(),
                 None => None,
             };
-            state = Some(VifStore { hotplug_status, hotplug_error, frontend_mtu });
+            state = Some(seen);
         }
         for (key, value) in &self.overrides {
             config.set(key, value)?;
@@ -112,47 +118,55 @@ impl Vif<'_> {
     pub(super) fn await_link(
         &mut self,
         config: &VifConfig,
+        known: Option<Link>,
         deadline: Instant,
     ) -> Result<Found, Error> {
-        let found = self.find(config)?;
+        let found = self.find(config, known)?;
         if found.link.is_some() {
             return Ok(found);
         }
         let until =
             Instant::now().checked_add(self.net.link_wait).unwrap_or(deadline).min(deadline);
         self.net.kernel.wait_link(&self.target.name, until)?;
-        self.find(config)
+        self.find(config, None)
     }
 
-    /// The vif's interface, and an error when the name that it shall have belongs to another.
-    pub(super) fn find(&mut self, config: &VifConfig) -> Result<Found, Error> {
-        let (found, named) = self.find_named(config)?;
+    /// The vif's interface, and an error when the name that it shall have belongs to another. What has its own name may be
+    /// known already.
+    pub(super) fn find(&mut self, config: &VifConfig, known: Option<Link>) -> Result<Found, Error> {
+        let (found, named) = self.find_named(config, known)?;
         self.target.check_name(found.link.as_ref(), named.as_ref())?;
         Ok(found)
     }
 
     /// The vif's interface, whatever else there is.
-    pub(super) fn find_own(&mut self, config: &VifConfig) -> Result<Found, Error> {
-        Ok(self.find_named(config)?.0)
+    pub(super) fn find_own(
+        &mut self,
+        config: &VifConfig,
+        known: Option<Link>,
+    ) -> Result<Found, Error> {
+        Ok(self.find_named(config, known)?.0)
     }
 
     /// And what has the name that it shall have, if that is another one than it came with.
-    fn find_named(&mut self, config: &VifConfig) -> Result<(Found, Option<Link>), Error> {
+    fn find_named(
+        &mut self,
+        config: &VifConfig,
+        known: Option<Link>,
+    ) -> Result<(Found, Option<Link>), Error> {
         let target = &self.target;
         let name = Some(target.final_name(config)?).filter(|name| *name != target.name);
-        // What is wrong with it is told by who needs it.
-        let bridge = target.bridge_names(config).unwrap_or_default().into_iter().next();
-        let bridge = bridge.filter(|_| target.mode == Mode::Bridge);
-        let asked = [Some(&target.name), name.as_ref(), bridge.as_ref()];
+        let own = known.is_none().then_some(&target.name);
+        let asked = [own, name.as_ref()];
         let asked: Vec<&IfName> = asked.into_iter().flatten().collect();
         let mut links = self.net.kernel.links_named(&asked)?.into_iter();
         let mut next = |asked: bool| asked.then(|| links.next()).flatten().flatten();
-        let (original, named) = (next(true), next(name.is_some()));
-        let bridge = next(bridge.is_some());
+        let original = known.or_else(|| next(true));
+        let named = next(name.is_some());
         let link = self.target.identify(original, named.clone());
         let index = |link: &Option<Link>| link.as_ref().map(|link| link.index);
         let taken = named.is_some() && index(&named) != index(&link);
-        Ok((Found { link, bridge, taken }, named))
+        Ok((Found { link, taken }, named))
     }
 
     pub(super) fn look(
@@ -160,21 +174,25 @@ impl Vif<'_> {
         config: &VifConfig,
         found: Found,
         store: Option<VifStore>,
-        tables: Option<guard::Tables>,
+        early: Early,
     ) -> Result<VifSnapshot, Error> {
         let kernel = &mut self.net.kernel;
         let routed = self.target.mode.is_routed();
         let link = found.link;
         let names = self.target.bridge_names(config)?;
-        let bridges = match found.bridge {
+        let meant = names.first().filter(|_| self.target.mode == Mode::Bridge);
+        let (bridge, addresses) = match (&link, meant) {
+            (Some(link), Some(name)) => kernel.link_and_addresses(name, &link.reference())?,
+            (Some(link), None) => (None, kernel.addresses(&link.reference())?),
+            (None, _) => (None, Vec::new()),
+        };
+        let bridges = match bridge {
             _ if self.target.mode != Mode::Bridge => Vec::new(),
             Some(bridge) => vec![bridge],
             None => bridges(kernel, &names)?,
         };
         let (switch, bridges) = self.look_at_switch(config, link.as_ref(), bridges)?;
         let kernel = &mut self.net.kernel;
-        let addresses =
-            link.as_ref().map_or(Ok(Vec::new()), |link| kernel.addresses(&link.reference()))?;
         let master = match link.as_ref().and_then(|link| link.master) {
             None => None,
             Some(index) => match bridges.iter().find(|bridge| bridge.index == index) {
@@ -191,7 +209,7 @@ impl Vif<'_> {
             }
             _ => false,
         };
-        let hooks = hooks(&self.net.hook_dir)?;
+        let hooks = early.hooks.map_or_else(|| hooks(&self.net.hook_dir), Ok)?;
         let mut seen = VifSnapshot {
             link,
             addresses,
@@ -227,7 +245,7 @@ impl Vif<'_> {
         if own != NftFamily::Netdev {
             families.push(NftFamily::Netdev);
         }
-        self.look_at_guards(&families, config, &mut seen, entry.as_ref(), tables)?;
+        self.look_at_guards(&families, config, &mut seen, entry.as_ref(), early.tables)?;
         seen.taken = self.taken(config)?;
         seen.dhcp = self.look_at_dhcp(false)?;
         Ok(seen)
@@ -288,7 +306,7 @@ impl Vif<'_> {
 
     /// Other people's filters that the guest's packets pass.
     fn filters(&mut self) -> FilterSnapshot {
-        filters(&mut self.net.nft, self.target.mode.is_routed())
+        filters(&mut self.net.nft, None, self.target.mode.is_routed())
     }
 
     /// The managed uplink of the bridge that is meant.
@@ -300,8 +318,8 @@ impl Vif<'_> {
 
     /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
     pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
-        let (config, told) = self.load_leniently();
-        let Found { mut link, bridge, taken } = self.find_own(&config)?;
+        let (config, told, mut early) = self.load_leniently();
+        let Found { mut link, taken } = self.find_own(&config, early.link.take())?;
         let kernel = &mut self.net.kernel;
         if link.is_none() && !told {
             // Nobody says what it was renamed to, but it says itself which vif it is.
@@ -309,10 +327,9 @@ impl Vif<'_> {
             let all = kernel.links(LinkFilter::All)?;
             link = all.into_iter().find(|link| VifTarget::of(link) == this);
         }
-        let master = match (link.as_ref().and_then(|link| link.master), bridge) {
-            (Some(index), Some(bridge)) if bridge.index == index => Some(bridge),
-            (Some(index), _) => kernel.link_at(index)?,
-            (None, _) => None,
+        let master = match link.as_ref().and_then(|link| link.master) {
+            Some(index) => kernel.link_at(index)?,
+            None => None,
         };
         let routed = self.target.mode.is_routed();
         // Wherever the vif is a port it is taken out; which bridge was meant matters to a managed uplink only.
@@ -323,7 +340,7 @@ impl Vif<'_> {
             }
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
-        let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
+        let hooks = early.hooks.or_else(|| hooks(&self.net.hook_dir).ok()).unwrap_or_default();
         let mut seen = VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() };
         let bridge = seen.master.as_ref().map(|master| master.name.clone());
         let meant = || self.target.bridge_names(&config).ok()?.into_iter().next();
@@ -342,7 +359,7 @@ impl Vif<'_> {
             seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         }
         seen.switch = self.look_for_ports(&config, &seen);
-        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None, None)?;
+        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None, early.tables)?;
         // The kernel's version need be known only where something is to go.
         let guards =
             seen.guard.iter_mut().chain(seen.other_guards.iter_mut().map(|(_, guard)| guard));
@@ -356,18 +373,31 @@ impl Vif<'_> {
         Ok((config, seen))
     }
 
-    /// What can be had of the configuration, and whether XenStore told anything of it.
-    fn load_leniently(&mut self) -> (VifConfig, bool) {
+    /// What can be had of the configuration, whether XenStore told anything of it, and what was looked at meanwhile.
+    fn load_leniently(&mut self) -> (VifConfig, bool, Early) {
         let mut config = self.defaults.clone();
-        let keys: Vec<&str> = VifConfig::KEYS.into_iter().chain(["script"]).collect();
-        let paths = self.backend_paths(&keys);
-        let store = self.net.store.as_mut();
-        let mut values = store.and_then(|store| store.read_many(&paths).ok()).unwrap_or_default();
-        let told = values.iter().any(Option::is_some);
-        let script = values.pop().flatten();
-        for (key, value) in VifConfig::KEYS.into_iter().zip(values) {
-            // A value that could not be set when the vif was plugged has had no effect.
-            let _ = value.map_or(Ok(()), |value| config.set(key, &value));
+        let (keys, mut script) = (self.keys(&[]), None);
+        let Dom0Network { store, kernel, nft, hook_dir, .. } = &mut *self.net;
+        let mut early = Early::default();
+        let told = store.as_mut().and_then(|store| {
+            let VifTarget { backend, name, .. } = &self.target;
+            let meanwhile = || {
+                early.link = kernel.link(name).ok().flatten();
+                early.hooks = hooks(hook_dir).ok();
+                let nft = apply::nft(nft).ok();
+                let families = &GuardLayout::FAMILIES;
+                early.tables = nft.and_then(|nft| guard::Tables::read(nft, families).ok());
+            };
+            ask(store, backend, &keys, &[], meanwhile).ok()?.0
+        });
+        let told = told.unwrap_or_default();
+        let is_told = !told.is_empty();
+        for (key, value) in told {
+            match key {
+                "script" => script = Some(value),
+                // A value that could not be set when the vif was plugged has had no effect.
+                key => _ = config.set(key, &value),
+            }
         }
         for (key, value) in &self.overrides {
             let _ = config.set(key, value);
@@ -376,12 +406,43 @@ impl Vif<'_> {
             config.vifname = None;
         }
         let _ = self.settle(&mut config, script.as_deref());
-        (config, told)
+        (config, is_told, early)
     }
 
-    fn backend_paths(&self, keys: &[&str]) -> Vec<String> {
-        keys.iter().map(|key| format!("{}/{key}", self.target.backend)).collect()
+    /// The backend's keys that matter, and these. Which script it was called as says what the vif is, where that is open.
+    fn keys(&self, more: &[&'static str]) -> Vec<&'static str> {
+        let script = self.mode.is_none().then_some("script");
+        VifConfig::KEYS.into_iter().chain(script).chain(more.iter().copied()).collect()
     }
+}
+
+/// Values by their keys.
+type Told = Vec<(&'static str, Vec<u8>)>;
+
+/// What XenStore has at these keys of a backend, none when there is no backend, and what it has at paths elsewhere.
+///
+/// Keys that most vifs have are asked for at once, with a list of all that there are, and others once they are in that list:
+/// xenstored takes as long for one that is not there.
+fn ask(
+    store: &mut XenStore,
+    backend: &str,
+    keys: &[&'static str],
+    elsewhere: &[String],
+    meanwhile: impl FnOnce(),
+) -> Result<(Option<Told>, Values), xenstore::Error> {
+    const USUAL: [&str; 6] = ["bridge", "mac", "ip", "script", "frontend", "hotplug-status"];
+    let path = |key: &&str| format!("{backend}/{key}");
+    let (usual, mut rare): (Vec<_>, Vec<_>) =
+        keys.iter().copied().partition(|key| USUAL.contains(key));
+    let paths: Vec<String> = elsewhere.iter().cloned().chain(usual.iter().map(path)).collect();
+    let (names, mut values) = store.list_and_read_while(backend, &paths, meanwhile)?;
+    let first = values.split_off(elsewhere.len());
+    let Some(names) = names else { return Ok((None, values)) };
+    rare.retain(|key| names.iter().any(|name| name == key));
+    let paths: Vec<String> = rare.iter().map(path).collect();
+    let later = store.read_many(&paths)?;
+    let told = usual.into_iter().chain(rare).zip(first.into_iter().chain(later));
+    Ok((Some(told.filter_map(|(key, value)| Some((key, value?))).collect()), values))
 }
 
 /// Every name that the port has, shall have, or came with.

@@ -39,7 +39,7 @@ pub(super) struct Request<'a> {
 
 /// The payload of the answer to one request, or why there is none. Most that there is none is that there is no such node,
 /// and nobody wants the words for that.
-type Answer = Result<Vec<u8>, ErrorKind>;
+pub(super) type Answer = Result<Vec<u8>, ErrorKind>;
 
 impl Channel {
     pub(super) fn new(connection: Connection) -> Self {
@@ -253,6 +253,11 @@ const OUTSTANDING: usize = 16 * 1024;
 impl<'a> Request<'a> {
     pub(super) fn new(op: Op, text: &'a str) -> Self {
         Self { op, text, more: Cow::Borrowed(&[]) }
+    }
+
+    /// The path that it is about, or whatever else comes first.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     pub(super) fn with(mut self, more: impl Into<Cow<'a, [u8]>>) -> Self {

@@ -1,17 +1,20 @@
 use std::env;
 use std::ffi::OsString;
+use std::iter;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::Duration;
 
-use super::channel::{Channel, Event, Request};
+use super::channel::{Answer, Channel, Event, Request};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind};
 use super::permission::Permission;
 use super::wire::{self, Op};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
+/// What there is at several paths.
+pub(crate) type Values = Vec<Option<Vec<u8>>>;
 
 /// A connection to XenStore. Blocking, one per thread, not to be shared across fork.
 ///
@@ -76,23 +79,26 @@ impl XenStore {
     ///
     /// They may change in between: read in a [transaction](Self::transaction) what must fit together.
     pub fn read_many(&mut self, paths: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.read_many_while(paths, || ())
+        let requests: Vec<_> = paths.iter().map(reading).collect();
+        let answers = self.channel.exchange(self.tx_id, &requests)?;
+        answers.into_iter().zip(&requests).map(value).collect()
     }
 
-    /// The same; while XenStore looks them up, `meanwhile` runs.
-    pub(crate) fn read_many_while(
+    /// The names of a node's children as by [`directory`](Self::directory), and the values at several paths as by
+    /// [`read_many`](Self::read_many), asked for in one write; while XenStore looks them up, `meanwhile` runs.
+    pub(crate) fn list_and_read_while(
         &mut self,
+        directory: &str,
         paths: &[impl AsRef<str>],
         meanwhile: impl FnOnce(),
-    ) -> Result<Vec<Option<Vec<u8>>>> {
-        let requests: Vec<_> =
-            paths.iter().map(|path| Request::new(Op::READ, path.as_ref())).collect();
+    ) -> Result<(Option<Vec<String>>, Values)> {
+        let list = Request::new(Op::DIRECTORY, directory);
+        let requests: Vec<_> = iter::once(list).chain(paths.iter().map(reading)).collect();
         let answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
-        let value = |(answer, request): (_, &Request<'_>)| match answer {
-            Err(kind) if kind == NO_NODE => Ok(None),
-            answer => answer.map(Some).map_err(|kind| request.failed(kind)),
-        };
-        answers.into_iter().zip(&requests).map(value).collect()
+        let mut answers = answers.into_iter().zip(&requests);
+        let (names, list) = answers.next().expect("an answer to each request");
+        let values = answers.map(value).collect::<Result<_>>()?;
+        Ok((self.names(list, names.map_err(|kind| list.failed(kind)))?, values))
     }
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
@@ -132,19 +138,8 @@ impl XenStore {
     /// The names of a node's children; none when there is no such node. `xenstore-list PATH`
     pub fn directory(&mut self, path: &str) -> Result<Option<Vec<String>>> {
         let request = Request::new(Op::DIRECTORY, path);
-        let list = match self.call(&request) {
-            Err(error) if error.errno() == libc::E2BIG => {
-                self.directory_in_parts(path).map_err(|part| match part.errno() {
-                    // oxenstored has no such operation: what it said of the whole list is the reason.
-                    libc::ENOSYS => error,
-                    _ => part,
-                })
-            }
-            answer => answer,
-        };
-        present(list)?
-            .map(|list| texts(&list).ok_or_else(|| Channel::senseless(&request, &list)))
-            .transpose()
+        let answer = self.call(&request);
+        self.names(&request, answer)
     }
 
     /// Who may do what with a node, the owner first; none when there is no such node.
@@ -246,6 +241,27 @@ impl XenStore {
         answer.map_err(|kind| request.failed(kind))
     }
 
+    /// The names in the answer to a question for a node's children.
+    fn names(
+        &mut self,
+        request: &Request<'_>,
+        answer: Result<Vec<u8>>,
+    ) -> Result<Option<Vec<String>>> {
+        let list = match answer {
+            Err(error) if error.errno() == libc::E2BIG => {
+                self.directory_in_parts(request.text()).map_err(|part| match part.errno() {
+                    // oxenstored has no such operation: what it said of the whole list is the reason.
+                    libc::ENOSYS => error,
+                    _ => part,
+                })
+            }
+            answer => answer,
+        };
+        present(list)?
+            .map(|list| texts(&list).ok_or_else(|| Channel::senseless(request, &list)))
+            .transpose()
+    }
+
     /// A list of children that does not fit into one packet, as it was at one moment.
     fn directory_in_parts(&mut self, path: &str) -> Result<Vec<u8>> {
         const TRIES: u32 = 100;
@@ -341,6 +357,19 @@ impl Drop for Scope<'_> {
 }
 
 /// None for a node that is not there.
+fn reading(path: &impl AsRef<str>) -> Request<'_> {
+    Request::new(Op::READ, path.as_ref())
+}
+
+/// What the answer to such a question says; none when there is no such node.
+fn value((answer, request): (Answer, &Request<'_>)) -> Result<Option<Vec<u8>>> {
+    match answer {
+        // As a rule it is missing, and nobody wants the words for that.
+        Err(kind) if kind == NO_NODE => Ok(None),
+        answer => answer.map(Some).map_err(|kind| request.failed(kind)),
+    }
+}
+
 fn present<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),

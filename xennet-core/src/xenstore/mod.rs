@@ -12,6 +12,7 @@ mod server;
 pub mod wire;
 
 pub use channel::Event;
+pub(crate) use client::Values;
 pub use client::XenStore;
 pub use error::{Error, ErrorKind};
 pub use permission::{Access, Permission};

@@ -5,6 +5,7 @@ use super::message::{Messages, nf_tables};
 use super::{Nftables, element, table};
 use crate::kernel::error::{Error, ErrorKind};
 use crate::kernel::request::{READ_ATTEMPTS, passes};
+use crate::kernel::several::Found;
 use crate::types::{NftElement, NftFamily, NftSet};
 
 impl Nftables {
@@ -45,7 +46,7 @@ impl Nftables {
             };
             let outcome = self.ask_several(questions, decode);
             match outcome {
-                Ok(elements) => {
+                Ok((elements, _)) => {
                     found.extend(elements);
                     generation = later.or(generation);
                 }
@@ -66,14 +67,15 @@ impl Nftables {
         Ok((found, generation))
     }
 
-    /// Asks for several things at once: one answer per question, in their order; none where there is no such thing.
+    /// Asks for several things at once: one answer per question, in their order; none where there is no such thing. The
+    /// last one may be for a list.
     ///
     /// `decode` is told which question it is, and the `NFT_MSG_*` and the body of the answer; none when that is no answer.
     pub(super) fn ask_several<T>(
         &mut self,
         questions: Messages,
         mut decode: impl FnMut(usize, u16, &[u8]) -> Option<T>,
-    ) -> Result<Vec<Option<T>>, Error> {
+    ) -> Result<Found<T>, Error> {
         let mut questions = questions.into_bytes()?;
         let mut attempt = || {
             let mut decode = |nth, kind, body: &[u8]| decode(nth, kind ^ nf_tables(0), body);

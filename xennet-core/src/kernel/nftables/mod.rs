@@ -19,6 +19,7 @@ mod userdata;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
+pub(crate) use self::query::BaseChain;
 use super::error::Error;
 use super::request::Connection;
 

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use netlink_packet_core::NLM_F_DUMP;
@@ -30,22 +30,58 @@ impl Nftables {
         families: &[NftFamily],
         name: &str,
     ) -> Result<(u32, Vec<NftTable>), Error> {
+        let (generation, tables, _) = self.overview(families, name, false)?;
+        Ok((generation, tables))
+    }
+
+    /// The same, and the [base chains](Self::base_chains), in the same go.
+    pub(crate) fn generation_tables_and_base_chains(
+        &mut self,
+        families: &[NftFamily],
+        name: &str,
+    ) -> Result<(u32, Vec<NftTable>, Vec<BaseChain>), Error> {
+        self.overview(families, name, true)
+    }
+
+    fn overview(
+        &mut self,
+        families: &[NftFamily],
+        name: &str,
+        with_chains: bool,
+    ) -> Result<(u32, Vec<NftTable>, Vec<BaseChain>), Error> {
+        enum Seen {
+            Generation(u32),
+            Table(NftTable),
+            Chain(BaseChain),
+        }
         let mut questions = Messages::default();
         questions.begin_any(NFT_MSG_GETGEN, 0);
         for family in families {
             table::get(&mut questions, *family, name);
         }
+        if with_chains {
+            questions.begin_any(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP);
+        }
         let decode = |_, kind, body: &[u8]| match kind {
-            NFT_MSG_NEWGEN => Some((find(body.get(4..)?, NFTA_GEN_ID).and_then(be32), None)),
-            table::NFT_MSG_NEWTABLE => Some((None, table::decode(body))),
+            NFT_MSG_NEWGEN => {
+                find(body.get(4..)?, NFTA_GEN_ID).and_then(be32).map(Seen::Generation)
+            }
+            table::NFT_MSG_NEWTABLE => table::decode(body).map(Seen::Table),
+            chain::NFT_MSG_NEWCHAIN => base_chain(body).map(Seen::Chain),
             _ => None,
         };
-        let answers = self.ask_several(questions, decode).map_err(|error| {
+        let (answers, chains) = self.ask_several(questions, decode).map_err(|error| {
             error.explain(libc::EINVAL, NO_NFTABLES).doing(format!("nft list tables {name}"))
         })?;
-        let (generations, tables): (Vec<_>, Vec<_>) = answers.into_iter().flatten().unzip();
-        let generation = generations.into_iter().flatten().next().ok_or_else(malformed)?;
-        Ok((generation, tables.into_iter().flatten().collect()))
+        let (mut generation, mut tables, mut base_chains) = (None, Vec::new(), Vec::new());
+        for seen in answers.into_iter().flatten().chain(chains) {
+            match seen {
+                Seen::Generation(number) => generation = Some(number),
+                Seen::Table(table) => tables.push(table),
+                Seen::Chain(chain) => base_chains.push(chain),
+            }
+        }
+        Ok((generation.ok_or_else(malformed)?, tables, base_chains))
     }
 
     /// A table; none if there is no such. `nft list table FAMILY NAME`
@@ -90,8 +126,7 @@ impl Nftables {
     pub fn base_chains(&mut self) -> Result<Vec<(NftFamily, String, NftChain)>, Error> {
         let mut question = Messages::default();
         question.begin_any(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP);
-        let decode = |body: &[u8]| chain::is_base(body).then(|| chain::decode(body)).flatten();
-        self.dump(question, chain::NFT_MSG_NEWCHAIN, decode)
+        self.dump(question, chain::NFT_MSG_NEWCHAIN, base_chain)
             .map_err(|error| error.doing("nft list chains"))
     }
 
@@ -156,12 +191,19 @@ impl Nftables {
     }
 }
 
+/// A chain that packets enter by themselves, with its table.
+pub(crate) type BaseChain = (NftFamily, String, NftChain);
+
+fn base_chain(body: &[u8]) -> Option<BaseChain> {
+    chain::is_base(body).then(|| chain::decode(body)).flatten()
+}
+
 /// Whether some element is there twice, as happens while the kernel gives a set a larger table: it counts how many it
 /// has listed, in an order that changes meanwhile, and for each that it lists again it leaves another one out.
 fn is_torn(set: &NftSet, elements: &[NftElement]) -> bool {
     // An interval that begins where another ends has its key.
     let is_plain = !set.key.iter().any(|part| matches!(part, NftKey::Other { .. }));
-    let mut seen = HashSet::with_capacity(elements.len());
+    let mut seen = BTreeSet::new();
     is_plain && !elements.iter().all(|element| seen.insert(&element.key))
 }
 
