@@ -63,6 +63,8 @@ plug.ld: setup
 			$(CARGO) test --locked --package xennet-tests --test hotplug_cost lies_together || exit; how=more; done
 
 build: cc
+	@# Cargo does not know of the linker's script.
+	@if [ xennet-cli/plug.ld -nt $(XENNET) ]; then touch xennet-cli/src/main.rs; fi
 	$(STATIC) --package xennet-cli
 
 # Two guests on a bridge, each in a network namespace of its own. Needs no root, no Xen and no other tool.

@@ -7,7 +7,8 @@ use std::process::Command;
 pub fn lines(records: &[String]) -> BTreeSet<String> {
     let objects = objects_of_libc();
     let functions: BTreeSet<&str> = records.iter().flat_map(|text| functions(text)).collect();
-    functions.into_iter().filter_map(|name| line(name, &objects)).collect()
+    let found = functions.into_iter().flat_map(|name| places(name, &objects));
+    found.chain(OF_MUSL.map(String::from)).collect()
 }
 
 /// The lines that a script has.
@@ -19,6 +20,19 @@ pub fn lines_of(script: &str) -> impl Iterator<Item = String> {
         .map(String::from)
 }
 
+/// What valgrind knows by other names than musl's sections have, or does itself, and what is not in C, such as memcpy.
+const OF_MUSL: [&str; 9] = [
+    "*libc.a:*.lo(.text)",
+    "*libc.a:__init_tls.lo(.text.*)",
+    "*libc.a:__libc_start_main.lo(.text.*)",
+    "*libc.a:clock_gettime.lo(.text.*)",
+    "*libc.a:exit.lo(.text.*)",
+    "*libc.a:sigaction.lo(.text.*)",
+    "*libc.a:strchrnul.lo(.text.*)",
+    "*libc.a:strcmp.lo(.text.*)",
+    "*libc.a:vdso.lo(.text.*)",
+];
+
 /// The whole script.
 pub fn script(lines: &BTreeSet<String>) -> String {
     let all = lines.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n");
@@ -28,7 +42,9 @@ pub fn script(lines: &BTreeSet<String>) -> String {
          * Written by `make plug.ld`. What is no longer called so lies with the rest.\n */\n\
          SECTIONS\n{{\n  .text.plug :\n  {{\n{all}\n  }}\n  \
          /* A panic aborts, so nothing is ever unwound: a tenth of the file less. */\n  \
-         /DISCARD/ : {{ *(.eh_frame .gcc_except_table .gcc_except_table.*) }}\n}}\nINSERT BEFORE .text;\n"
+         /DISCARD/ : {{ *(.eh_frame .gcc_except_table .gcc_except_table.*) }}\n}}\nINSERT BEFORE .text;\n\n\
+         /* Behind all that is needed of the data: what that leaves of its last page is used as well. */\n\
+         SECTIONS\n{{\n  .bss.piece (NOLOAD) : {{ *(.bss.piece) }}\n}}\nINSERT AFTER .bss;\n"
     )
 }
 
@@ -41,26 +57,26 @@ fn functions(record: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn line(name: &str, objects: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+/// Where the linker finds a function.
+fn places(name: &str, objects: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     // The optimizer's copies of a function bear a suffix.
     let plain = name.split_once('.').map_or(name, |(plain, _)| plain);
     if let Some((start, _)) = name.strip_prefix("_ZN").and_then(|_| name.rsplit_once("17h")) {
-        return Some(format!("*(.text.{start}17h*)"));
+        return vec![format!("*(.text.{start}17h*)")];
     }
     if plain.starts_with("_R") {
-        return Some(format!("*(.text.{}*)", without_hashes(plain)));
+        return vec![format!("*(.text.{}*)", without_hashes(plain))];
     }
-    match objects.get(plain) {
-        // Each processor has its own variant of these.
-        Some(objects) if objects.len() == 1 => {
-            let object = objects.first()?.replace("-avx2", "-*").replace("-avx", "-*");
-            Some(format!("*libc.a:{object}(.text .text.*)"))
-        }
-        None if plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') => {
-            Some(format!("*(.text.{plain})"))
-        }
-        _ => None,
+    if !plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        return Vec::new();
     }
+    let mut places = vec![format!("*(.text.{plain})")];
+    if let Some(objects) = objects.get(plain).filter(|objects| objects.len() == 1) {
+        // In glibc each processor has its own variant of these.
+        let variants = |object: &String| object.replace("-avx2", "-*").replace("-avx", "-*");
+        places.extend(objects.iter().map(|o| format!("*libc.a:{}(.text .text.*)", variants(o))));
+    }
+    places
 }
 
 /// A mangled name's crates have hashes (`Cs1a2b_`), and what refers to a place before (`B4_`) depends on their lengths.

@@ -2,46 +2,34 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use xennet_core::kernel::Kernel;
 use xennet_core::types::{Address, AddressFlags, IfName, LinkRef, LinkSet, VifId};
 
 use super::ping::ping;
 
-/// A guest: a thread in a network namespace of its own, which does what it is asked.
+/// A guest: a network namespace.
 pub(super) struct Guest {
     pub(super) id: VifId,
     pub(super) v4: IpAddr,
     pub(super) v6: IpAddr,
     network: File,
-    requests: Sender<Request>,
-}
-
-struct Request {
-    job: Box<dyn FnOnce() -> io::Result<Duration> + Send>,
-    answer: Sender<io::Result<Duration>>,
 }
 
 impl Guest {
-    /// Starts the guest of `id`, with nothing but a loopback.
+    /// The guest of `id`, with nothing but a loopback.
     pub(super) fn start(id: VifId) -> io::Result<Self> {
-        let (requests, inbox) = channel();
-        let (ready, network) = channel();
-        std::thread::spawn(move || {
-            let entered = unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from);
-            let opened = entered.and_then(|()| File::open("/proc/thread-self/ns/net"));
-            if ready.send(opened).is_ok() {
-                serve(&inbox);
-            }
-        });
-        let network = network.recv().map_err(io::Error::other)??;
+        let network = end(spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            File::open("/proc/thread-self/ns/net")
+        }))?;
         let v4 = Ipv4Addr::new(192, 0, 2, host(id)).into();
         let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host(id).into()).into();
-        Ok(Self { id, v4, v6, network, requests })
+        Ok(Self { id, v4, v6, network })
     }
 
     /// The guest's network namespace.
@@ -64,9 +52,8 @@ impl Guest {
                 address.flags = AddressFlags::NODAD;
                 kernel.address_add(&link, &address).map_err(io::Error::other)?;
             }
-            Ok(Duration::ZERO)
+            Ok(())
         })
-        .map(drop)
     }
 
     /// How long the guest waits for the answer to a ping.
@@ -74,22 +61,21 @@ impl Guest {
         self.ask(move || ping(target, Duration::from_secs(10)))
     }
 
-    fn ask(
+    /// Has a thread of the guest do it.
+    fn ask<T: Send + 'static>(
         &self,
-        job: impl FnOnce() -> io::Result<Duration> + Send + 'static,
-    ) -> io::Result<Duration> {
-        let (answer, answered) = channel();
-        self.requests
-            .send(Request { job: Box::new(job), answer })
-            .map_err(|_| io::Error::other("the guest died"))?;
-        answered.recv().map_err(io::Error::other)?
+        job: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let network = self.network.try_clone()?;
+        end(spawn(move || {
+            setns(network, CloneFlags::CLONE_NEWNET)?;
+            job()
+        }))
     }
 }
 
-fn serve(inbox: &Receiver<Request>) {
-    for Request { job, answer } in inbox {
-        let _ = answer.send(job());
-    }
+fn end<T>(thread: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    thread.join().map_err(|_| io::Error::other("the guest died"))?
 }
 
 fn host(id: VifId) -> u8 {

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Frame;
 use super::packet::Packet;
@@ -77,7 +77,7 @@ pub fn explain(
 struct Walk<'a> {
     rules: &'a [NftRule],
     /// Of each set, its elements as the kernel has them.
-    sets: HashMap<&'a str, HashSet<Vec<u8>>>,
+    sets: BTreeMap<&'a str, BTreeSet<Vec<u8>>>,
     frame: &'a Frame,
     packet: Packet<'a>,
     registers: [u8; 64],
@@ -236,8 +236,8 @@ fn start(register: NftRegister) -> usize {
     usize::from(register.0) * 4
 }
 
-fn sets(elements: &[(NftSet, NftElement)]) -> HashMap<&str, HashSet<Vec<u8>>> {
-    let mut sets: HashMap<&str, HashSet<Vec<u8>>> = HashMap::new();
+fn sets(elements: &[(NftSet, NftElement)]) -> BTreeMap<&str, BTreeSet<Vec<u8>>> {
+    let mut sets: BTreeMap<&str, BTreeSet<Vec<u8>>> = BTreeMap::new();
     for (set, element) in elements {
         let key = element.key.iter().flat_map(bytes).collect();
         sets.entry(&set.name).or_default().insert(key);
