@@ -17,7 +17,8 @@ pub(crate) fn filters(
     let look = |family| {
         let legacy_drops = legacy_forward_drops(family).unwrap_or(false);
         // Where there is nobody who might drop bridged frames, a plug need not know whether they would come by.
-        let matters = routed || legacy_drops || !forward.is_empty();
+        let drops = |chain: &ForwardChain| chain.sees(family) && chain.drops().is_some();
+        let matters = routed || legacy_drops || forward.iter().any(drops);
         let on = matters && bridge_nf(family).unwrap_or(false);
         BridgeNetfilter { on, legacy_drops }
     };
@@ -36,10 +37,7 @@ fn forward_chains(
         };
         let last = match hook.policy {
             NftPolicy::Drop => None,
-            NftPolicy::Accept => {
-                let rules = nft.rules(family, &table)?;
-                rules.into_iter().rfind(|rule| rule.chain == chain.name)
-            }
+            NftPolicy::Accept => nft.rules_of_chain(family, &table, &chain.name)?.pop(),
         };
         forward.push(ForwardChain { family, table, chain: chain.name, policy: hook.policy, last });
     }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::Warning;
-use crate::types::{IfName, NftExpr, NftFamily, NftPolicy, NftRule, NftVerdict};
+use crate::types::{Family, IfName, NftExpr, NftFamily, NftPolicy, NftRule, NftVerdict};
 
 /// Other people's filters that a bridged guest's frames may have to pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,7 +78,7 @@ impl FilterSnapshot {
         let forward = self.forward.iter().filter_map(|forward| {
             let ForwardChain { family, table, chain, .. } = forward;
             let ip = matches!(family, NftFamily::Ip | NftFamily::Ip6 | NftFamily::Inet);
-            let drops = drops(forward).filter(|_| ip)?;
+            let drops = forward.drops().filter(|_| ip)?;
             let at = format!("nft insert rule {family} {table} {chain}");
             Some(ForeignFilter {
                 chain: format!("table {family} {table}, chain {chain} of nftables"),
@@ -120,7 +120,7 @@ impl FilterSnapshot {
             NftFamily::Inet => Some(ipv4.or(ipv6)?),
             _ => return None,
         };
-        let drops = drops(forward)?;
+        let drops = forward.drops()?;
         let ForwardChain { family, table, chain, .. } = forward;
         let at = format!("{family} {table} {chain}");
         let exception = match family {
@@ -141,14 +141,26 @@ pub(super) const BRIDGE_NF: [&str; 2] = [IPV4, IPV6];
 
 const POLICY: &str = "its policy is DROP";
 
-/// How a chain drops what it does not know, if it does.
-fn drops(forward: &ForwardChain) -> Option<&'static str> {
-    if forward.policy == NftPolicy::Drop {
-        Some("its policy is drop")
-    } else if forward.last.as_ref().is_some_and(closes) {
-        Some("its last rule lets nothing through")
-    } else {
-        None
+impl ForwardChain {
+    /// Whether packets of this family come by, bridged ones only where `br_netfilter` has them do so.
+    pub(crate) fn sees(&self, family: Family) -> bool {
+        match self.family {
+            NftFamily::Inet => true,
+            NftFamily::Ip => family == Family::V4,
+            NftFamily::Ip6 => family == Family::V6,
+            _ => false,
+        }
+    }
+
+    /// How it drops what it does not know, if it does.
+    pub(crate) fn drops(&self) -> Option<&'static str> {
+        if self.policy == NftPolicy::Drop {
+            Some("its policy is drop")
+        } else if self.last.as_ref().is_some_and(closes) {
+            Some("its last rule lets nothing through")
+        } else {
+            None
+        }
     }
 }
 

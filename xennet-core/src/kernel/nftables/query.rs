@@ -140,6 +140,21 @@ impl Nftables {
             .map_err(|error| error.doing(format!("nft list table {family} {table}")))
     }
 
+    /// The rules of a chain. `nft list chain FAMILY TABLE CHAIN`
+    pub(crate) fn rules_of_chain(
+        &mut self,
+        family: NftFamily,
+        table: &str,
+        chain: &str,
+    ) -> Result<Vec<NftRule>, Error> {
+        let mut question = Messages::default();
+        rule::get_of_chain(&mut question, family, table, chain);
+        let decode = |body: &[u8]| rule::decode(body).filter(|rule| rule.chain == chain);
+        let found = self.dump(question, rule::NFT_MSG_NEWRULE, decode);
+        none_if_missing(found)
+            .map_err(|error| error.doing(format!("nft list chain {family} {table} {chain}")))
+    }
+
     /// The elements of a set, with what they have counted; none if there is no such set. `nft list set FAMILY TABLE SET`
     pub fn elements(
         &mut self,

@@ -1,4 +1,4 @@
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP};
 
 use super::message::Messages;
 use super::table::split;
@@ -26,6 +26,12 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, rule: 
 pub(super) fn get(message: &mut Messages, flags: u16, family: NftFamily, table: &str) {
     message.begin(NFT_MSG_GETRULE, flags, family);
     message.text(NFTA_RULE_TABLE, table);
+}
+
+/// The same for those of a chain.
+pub(super) fn get_of_chain(message: &mut Messages, family: NftFamily, table: &str, chain: &str) {
+    get(message, NLM_F_DUMP, family, table);
+    message.text(NFTA_RULE_CHAIN, chain);
 }
 
 pub(super) fn decode(body: &[u8]) -> Option<NftRule> {
