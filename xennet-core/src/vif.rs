@@ -183,7 +183,7 @@ impl<'n> Vif<'n> {
         let found = self.find_own(&names, None)?;
         let seen = self.look(&names, found, store, Early::default())?;
         let drift = config.as_ref().ok().map(|config| self.target.online(config, &seen));
-        let VifSnapshot { link, master, switch, store, .. } = seen;
+        let VifSnapshot { link, master, switch, store, .. } = *seen;
         let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
         let switch =
             switch.and_then(|switch| switch.ports.into_iter().find(|now| now.port.name == *name));
@@ -381,10 +381,10 @@ fn look_again(
     apply: &mut Apply<'_>,
     target: &VifTarget,
     config: &VifConfig,
-    mut seen: VifSnapshot,
+    mut seen: Box<VifSnapshot>,
     uplink: Option<&Uplink>,
     index: u32,
-) -> Result<VifSnapshot, Error> {
+) -> Result<Box<VifSnapshot>, Error> {
     let link =
         apply.link_at(index)?.ok_or_else(|| Error::Vanished { link: target.name.clone() })?;
     let kernel = apply.kernel();

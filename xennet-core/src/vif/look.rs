@@ -175,7 +175,7 @@ impl Vif<'_> {
         found: Found,
         store: Option<VifStore>,
         early: Early,
-    ) -> Result<VifSnapshot, Error> {
+    ) -> Result<Box<VifSnapshot>, Error> {
         let kernel = &mut self.net.kernel;
         let routed = self.target.mode.is_routed();
         let link = found.link;
@@ -210,18 +210,17 @@ impl Vif<'_> {
             _ => false,
         };
         let hooks = early.hooks.map_or_else(|| hooks(&self.net.hook_dir), Ok)?;
-        let mut seen = VifSnapshot {
-            link,
-            addresses,
-            master,
-            lossy,
-            vlans,
-            bridges,
-            switch,
-            hooks,
-            store,
-            ..VifSnapshot::default()
-        };
+        // It is large, and moved about.
+        let mut seen = Box::<VifSnapshot>::default();
+        seen.link = link;
+        seen.addresses = addresses;
+        seen.master = master;
+        seen.lossy = lossy;
+        seen.vlans = vlans;
+        seen.bridges = bridges;
+        seen.switch = switch;
+        seen.hooks = hooks;
+        seen.store = store;
         let own = self.target.family();
         let mut families = Vec::new();
         if routed {
@@ -317,7 +316,7 @@ impl Vif<'_> {
     }
 
     /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
-    pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, VifSnapshot), Error> {
+    pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, Box<VifSnapshot>), Error> {
         let (config, told, mut early) = self.load_leniently();
         let Found { mut link, taken } = self.find_own(&config, early.link.take())?;
         let kernel = &mut self.net.kernel;
@@ -341,7 +340,11 @@ impl Vif<'_> {
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
         let hooks = early.hooks.or_else(|| hooks(&self.net.hook_dir).ok()).unwrap_or_default();
-        let mut seen = VifSnapshot { link, master, bridges, hooks, ..VifSnapshot::default() };
+        let mut seen = Box::<VifSnapshot>::default();
+        seen.link = link;
+        seen.master = master;
+        seen.bridges = bridges;
+        seen.hooks = hooks;
         let bridge = seen.master.as_ref().map(|master| master.name.clone());
         let meant = || self.target.bridge_names(&config).ok()?.into_iter().next();
         // One that is no port may have been plugged in otherwise than it is unplugged.
