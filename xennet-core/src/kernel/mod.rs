@@ -32,6 +32,7 @@ pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;
 pub use nftables::Nftables;
 pub use route::RouteFilter;
+pub(crate) use sysctl::has_bridge_nf;
 pub use sysctl::{bridge_nf, sysctl, sysctl_set};
 pub use xtables::legacy_forward_drops;
 

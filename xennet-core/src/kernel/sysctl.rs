@@ -1,4 +1,5 @@
 use std::io::Read;
+use std::path::Path;
 use std::{fs, io};
 
 use super::error::Error;
@@ -44,6 +45,11 @@ pub fn bridge_nf(family: Family) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::from(error).doing(format!("sysctl net.bridge.{key}"))),
     }
+}
+
+/// Whether `br_netfilter` is there at all: few hosts need it.
+pub(crate) fn has_bridge_nf() -> bool {
+    Path::new("/proc/sys/net/bridge").exists()
 }
 
 /// A file of /proc that fits into one read, in one read: where its end is to be found out first, each costs two more

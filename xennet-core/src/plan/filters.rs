@@ -21,7 +21,7 @@ pub struct FilterSnapshot {
 pub struct BridgeNetfilter {
     /// They do; not looked at where there is no filter that could drop anything.
     pub on: bool,
-    /// The legacy iptables' FORWARD policy is DROP.
+    /// The legacy iptables' FORWARD policy is DROP; not looked at where nothing comes by.
     pub legacy_drops: bool,
 }
 

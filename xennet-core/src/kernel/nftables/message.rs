@@ -39,18 +39,38 @@ impl Messages {
     /// A netlink header, and a `struct nfgenmsg`.
     fn header(&mut self, kind: u16, flags: u16, family: u8, resource: u16) {
         self.starts.push(self.bytes.len());
-        self.bytes.extend(HEADER.to_ne_bytes());
-        self.bytes.extend(kind.to_ne_bytes());
-        self.bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+        let [l0, l1, l2, l3] = HEADER.to_ne_bytes();
+        let [k0, k1] = kind.to_ne_bytes();
+        let [f0, f1] = (NLM_F_REQUEST | flags).to_ne_bytes();
+        let [r0, r1] = resource.to_be_bytes();
         // The number is set when it is sent; the port is the kernel's to know.
-        self.bytes.extend([0; 8]);
-        self.bytes.extend([family, NFNETLINK_V0]);
-        self.bytes.extend(resource.to_be_bytes());
+        self.bytes.extend_from_slice(&[
+            l0,
+            l1,
+            l2,
+            l3,
+            k0,
+            k1,
+            f0,
+            f1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            family,
+            NFNETLINK_V0,
+            r0,
+            r1,
+        ]);
     }
 
     /// Adds an attribute to the last message.
     pub(super) fn put(&mut self, kind: u16, value: &[u8]) {
-        self.attribute(kind, |message| message.bytes.extend(value));
+        self.attribute(kind, |message| message.bytes.extend_from_slice(value));
     }
 
     /// A text, with the NUL that ends it.
@@ -59,7 +79,7 @@ impl Messages {
             self.flaw("a text with a NUL in it");
         }
         self.attribute(kind, |message| {
-            message.bytes.extend(value.as_bytes());
+            message.bytes.extend_from_slice(value.as_bytes());
             message.bytes.push(0);
         });
     }
@@ -124,8 +144,8 @@ impl Messages {
 
     fn attribute(&mut self, kind: u16, value: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
-        self.bytes.extend([0; 2]);
-        self.bytes.extend(kind.to_ne_bytes());
+        let [k0, k1] = kind.to_ne_bytes();
+        self.bytes.extend_from_slice(&[0, 0, k0, k1]);
         value(self);
         match u16::try_from(self.bytes.len() - start) {
             Ok(length) => {

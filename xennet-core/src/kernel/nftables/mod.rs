@@ -19,7 +19,7 @@ mod userdata;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-pub(crate) use self::query::BaseChain;
+pub(crate) use self::chain::BaseChain;
 use super::error::Error;
 use super::request::Connection;
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use netlink_packet_core::NLM_F_DUMP;
 
+use super::chain::BaseChain;
 use super::explain::NO_RIGHTS;
 use super::message::{Messages, nf_tables};
 use super::table::generation;
@@ -67,7 +68,7 @@ impl Nftables {
                 find(body.get(4..)?, NFTA_GEN_ID).and_then(be32).map(Seen::Generation)
             }
             table::NFT_MSG_NEWTABLE => table::decode(body).map(Seen::Table),
-            chain::NFT_MSG_NEWCHAIN => base_chain(body).map(Seen::Chain),
+            chain::NFT_MSG_NEWCHAIN => BaseChain::decode(body).map(Seen::Chain),
             _ => None,
         };
         let (answers, chains) = self.ask_several(questions, decode).map_err(|error| {
@@ -124,9 +125,15 @@ impl Nftables {
 
     /// The chains of all families and tables that packets enter by themselves, each with its table. `nft list chains`
     pub fn base_chains(&mut self) -> Result<Vec<(NftFamily, String, NftChain)>, Error> {
+        let all = self.base_chains_in_use()?.into_iter();
+        Ok(all.map(|base| (base.family, base.table, base.chain)).collect())
+    }
+
+    /// The same, each with whether it has rules.
+    pub(crate) fn base_chains_in_use(&mut self) -> Result<Vec<BaseChain>, Error> {
         let mut question = Messages::default();
         question.begin_any(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP);
-        self.dump(question, chain::NFT_MSG_NEWCHAIN, base_chain)
+        self.dump(question, chain::NFT_MSG_NEWCHAIN, BaseChain::decode)
             .map_err(|error| error.doing("nft list chains"))
     }
 
@@ -204,13 +211,6 @@ impl Nftables {
         let found = self.connection.dump(question.into_bytes()?, nf_tables(answer), decode);
         found.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS))
     }
-}
-
-/// A chain that packets enter by themselves, with its table.
-pub(crate) type BaseChain = (NftFamily, String, NftChain);
-
-fn base_chain(body: &[u8]) -> Option<BaseChain> {
-    chain::is_base(body).then(|| chain::decode(body)).flatten()
 }
 
 /// Whether some element is there twice, as happens while the kernel gives a set a larger table: it counts how many it
