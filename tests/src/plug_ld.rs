@@ -8,20 +8,18 @@ pub fn lines(records: &[String]) -> BTreeSet<String> {
     let objects = objects_of_libc();
     let functions: BTreeSet<&str> = records.iter().flat_map(|text| functions(text)).collect();
     let found = functions.into_iter().flat_map(|name| places(name, &objects));
-    found.chain(OF_MUSL.map(String::from)).collect()
+    found.chain(UNSEEN.map(String::from)).collect()
 }
 
 /// The lines that a script has.
 pub fn lines_of(script: &str) -> impl Iterator<Item = String> {
-    script
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with("*(") || line.starts_with("*libc"))
-        .map(String::from)
+    script.lines().map(str::trim).filter(|line| line.contains("(.text")).map(String::from)
 }
 
-/// What valgrind knows by other names than musl's sections have, or does itself, and what is not in C, such as memcpy.
-const OF_MUSL: [&str; 9] = [
+/// Where each begins; and what valgrind knows by other names than musl's sections have, or does itself, and what is not in
+/// C, such as memcpy.
+const UNSEEN: [&str; 10] = [
+    "*crt1.o(.text .text.*)",
     "*libc.a:*.lo(.text)",
     "*libc.a:__init_tls.lo(.text.*)",
     "*libc.a:__libc_start_main.lo(.text.*)",

@@ -134,8 +134,8 @@ fn a_vif_with_a_thousand_addresses_beside_a_thousand_chains() {
         .map(|n| format!("address add 10.{}.{}.1/32 dev vif1.0", n / 250, n % 250))
         .collect();
     dom0.netns.ip_batch(&addresses);
-    let chains: String = (0..1000).map(|n| format!("chain c{n} {{ }}; ")).collect();
-    dom0.netns.nft(&format!("table ip many {{ {chains} }}"));
+    let chains: Vec<_> = (0..1000).map(|n| format!("chain c{n} {{ }}; ")).collect();
+    dom0.netns.nft(&format!("table ip many {{ {} }}", chains.concat()));
     dom0.netns
         .nft("table ip zz { chain f { type filter hook forward priority 0; policy drop; }; }");
     let outcome = dom0.online(Script::Ours, VIF);

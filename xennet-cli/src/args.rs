@@ -102,6 +102,8 @@ impl From<std::io::Error> for Failure {
 }
 
 /// Parses the command line and carries it out.
+// Else what it needs of the stack is taken for a plug as well.
+#[inline(never)]
 pub(crate) fn run(name: OsString, args: impl Iterator<Item = OsString>) -> u8 {
     let Cli { options, command } = Cli::parse_from(std::iter::once(name).chain(args));
     let done = match command {

@@ -15,6 +15,8 @@ pub(crate) fn script(name: &str) -> Option<ScriptKind> {
 }
 
 /// The whole life of a network script.
+// Else what it needs of the stack is taken for a plug as well.
+#[inline(never)]
 pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> u8 {
     finish(kind.name(), called(kind, args))
 }

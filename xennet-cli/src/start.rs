@@ -19,7 +19,10 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     crate::memory::begin();
     ignore_broken_pipes();
     open_standard_files();
-    crate::run(strings(count, arguments)).into()
+    let code = crate::run(strings(count, arguments));
+    // Nothing waits for the end of the process but what the kernel does then.
+    // SAFETY: it ends at once, and runs nothing more.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// The program's arguments: `std::env` knows them with glibc only, where this `main` stands for Rust's own.
