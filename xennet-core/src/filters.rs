@@ -1,7 +1,7 @@
 //! Other people's filters, which xennet leaves alone and warns of.
 
 use crate::apply;
-use crate::kernel::{self, BaseChain, Nftables, bridge_nf, has_bridge_nf, legacy_forward_drops};
+use crate::kernel::{self, BaseChain, LegacyTables, Nftables, bridge_nf, has_bridge_nf};
 use crate::plan::{BridgeNetfilter, FilterSnapshot, ForwardChain};
 use crate::types::{Family, NftFamily, NftHookPoint, NftPolicy};
 
@@ -9,6 +9,7 @@ use crate::types::{Family, NftFamily, NftHookPoint, NftPolicy};
 /// base chains there are may be known already.
 pub(crate) fn filters(
     nft: &mut Option<Nftables>,
+    legacy: &mut LegacyTables,
     chains: Option<Vec<BaseChain>>,
     routed: bool,
 ) -> FilterSnapshot {
@@ -16,8 +17,8 @@ pub(crate) fn filters(
     let ip = routed || has_bridge_nf();
     let nft = apply::nft(nft).ok();
     let forward = nft.and_then(|nft| forward_chains(nft, chains, ip).ok()).unwrap_or_default();
-    let look = |family| {
-        let legacy_drops = ip && legacy_forward_drops(family).unwrap_or(false);
+    let mut look = |family| {
+        let legacy_drops = ip && legacy.forward_drops(family).unwrap_or(false);
         // Where there is nobody who might drop bridged frames, a plug need not know whether they would come by.
         let drops = |chain: &ForwardChain| chain.sees(family) && chain.drops().is_some();
         let matters = routed || legacy_drops || forward.iter().any(drops);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::NetworkConfig;
-use crate::kernel::{Kernel, LinkFilter, Nftables};
+use crate::kernel::{Kernel, LegacyTables, LinkFilter, Nftables};
 use crate::ovsdb::Ovsdb;
 use crate::plan::VifTarget;
 use crate::types::{Device, IfName, Link, ParseError, VifId};
@@ -19,6 +19,7 @@ pub struct Dom0Network {
     pub(crate) kernel: Kernel,
     /// Opened when it is first needed.
     pub(crate) nft: Option<Nftables>,
+    pub(crate) legacy: LegacyTables,
     /// Opened when it is first needed.
     pub(crate) ovs: Option<Ovsdb>,
     pub(crate) ovs_socket: PathBuf,
@@ -51,6 +52,7 @@ impl Dom0Network {
         Ok(Self {
             kernel: Kernel::open()?,
             nft: None,
+            legacy: LegacyTables::default(),
             ovs: None,
             ovs_socket: Ovsdb::SOCKET.into(),
             store,

@@ -70,6 +70,8 @@ pub mod name {
     pub const C_ABI: &str = "xennet (C ABI)";
     /// One sendmsg.
     pub const RAW: &str = "raw messages (floor)";
+    /// Two: it looks before and after.
+    pub const RAW_LOOKING: &str = "raw messages that look";
 }
 
 impl Action {
@@ -112,7 +114,7 @@ impl Class {
             Self::Fresh if setting.store => 7,
             Self::Fresh => 6,
             Self::LongLived if setting.store => 3,
-            Self::LongLived => 4,
+            Self::LongLived => 5,
         }
     }
 
@@ -131,6 +133,7 @@ impl Class {
                     Box::new(CAbi::open(scene)?),
                 ];
                 if !scene.setting.store {
+                    all.push(Box::new(Raw::open_to_look(scene)?));
                     all.push(Box::new(rtnetlink::LongLived::open()?));
                 }
                 Ok(all)

@@ -1,6 +1,7 @@
 //! The floor of a library: bytes made by hand, one message to the kernel, one to XenStore.
 //!
-//! It looks at nothing, checks nothing but that it was done, and knows the bridge's index already.
+//! It looks at nothing, checks nothing but that it was done, and knows the bridge's index already. Another one looks before
+//! and after, as little as can be, and otherwise does the same: what anything costs that does not plug blindly.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -23,8 +24,11 @@ pub struct Raw {
     netlink: OwnedFd,
     store: Option<UnixStream>,
     bridge: u32,
+    looks: bool,
 }
 
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
 const RTM_SETLINK: u16 = 19;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
@@ -52,19 +56,48 @@ impl Raw {
         bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         let path = scene.dom0.store.socket();
         let store = scene.setting.store.then(|| UnixStream::connect(path)).transpose()?;
-        Ok(Self { netlink, store, bridge: if_nametoindex(BRIDGE)? })
+        Ok(Self { netlink, store, bridge: if_nametoindex(BRIDGE)?, looks: false })
+    }
+
+    /// Opens them for the one that looks.
+    pub fn open_to_look(scene: &Scene) -> Result<Self> {
+        Ok(Self { looks: true, ..Self::open(scene)? })
+    }
+
+    /// Looks at the vif and its bridge in one go: the bridge's index.
+    fn look(&self, name: &[u8]) -> Result<u32> {
+        let mut bytes = Vec::with_capacity(256);
+        get_link(&mut bytes, name);
+        get_link(&mut bytes, &[BRIDGE.as_bytes(), &[0]].concat());
+        send(self.netlink.as_raw_fd(), &bytes, MsgFlags::empty())?;
+        self.link()?;
+        Ok(self.link()?.0)
+    }
+
+    /// The index and the flags of the link that is answered next.
+    fn link(&self) -> Result<(u32, u32)> {
+        let mut answer = [0; 4096];
+        let length = recv(self.netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+        let word = |at| answer.get(at..at + 4)?.first_chunk().copied().map(u32::from_ne_bytes);
+        let is_link = length > 32 && answer.get(4..6) == Some(&RTM_NEWLINK.to_ne_bytes());
+        // struct ifinfomsg: family and type, index, flags.
+        match (word(20), word(24)) {
+            (Some(index), Some(flags)) if is_link => Ok((index, flags)),
+            _ => Err(format!("the kernel answered {:?}", answer.get(..length)).into()),
+        }
     }
 
     fn tell_kernel(&self, action: Action, port: &Port) -> Result<()> {
         let mut bytes = Vec::with_capacity(256);
         let name = [port.name.as_bytes(), &[0]].concat();
+        let bridge = if self.looks { self.look(&name)? } else { self.bridge };
         match action {
             Action::Online => {
                 // addrgenmode in the message that brings it up would come too late.
                 let mode = attribute(IFLA_INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]);
                 let family = attribute(AF_INET6, &mode);
                 set_link(&mut bytes, 0, false, &[(IFLA_IFNAME, &name), (IFLA_AF_SPEC, &family)]);
-                let (mtu, bridge) = (1500u32.to_ne_bytes(), self.bridge.to_ne_bytes());
+                let (mtu, bridge) = (1500u32.to_ne_bytes(), bridge.to_ne_bytes());
                 let mac = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff];
                 let all: [(u16, &[u8]); 4] = [
                     (IFLA_IFNAME, &name),
@@ -79,7 +112,18 @@ impl Raw {
                 set_link(&mut bytes, NLM_F_ACK, false, &all);
             }
         }
+        if self.looks {
+            get_link(&mut bytes, &name);
+        }
         send(self.netlink.as_raw_fd(), &bytes, MsgFlags::empty())?;
+        self.acknowledgement()?;
+        if self.looks && (self.link()?.1 & IFF_UP != 0) != (action == Action::Online) {
+            return Err("the vif is not what it was made".into());
+        }
+        Ok(())
+    }
+
+    fn acknowledgement(&self) -> Result<()> {
         let mut answer = [0; 4096];
         let length = recv(self.netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
         // An acknowledgement is an error whose number is 0; that of the first message comes only if it failed.
@@ -114,7 +158,7 @@ impl Raw {
 
 impl Contender for Raw {
     fn name(&self) -> &'static str {
-        name::RAW
+        if self.looks { name::RAW_LOOKING } else { name::RAW }
     }
 
     fn run(&mut self, action: Action, port: &Port) -> Result<Duration> {
@@ -131,21 +175,38 @@ impl Contender for Raw {
     }
 }
 
+/// A question for a link by its name.
+fn get_link(bytes: &mut Vec<u8>, name: &[u8]) {
+    link(bytes, RTM_GETLINK, 0, [0; 2], &[(IFLA_IFNAME, name)]);
+}
+
 /// A message that finds its link by name, and brings it up or down.
 fn set_link(bytes: &mut Vec<u8>, flags: u16, up: bool, attributes: &[(u16, &[u8])]) {
+    link(bytes, RTM_SETLINK, flags, [if up { IFF_UP } else { 0 }, IFF_UP], attributes);
+}
+
+/// A message about a link, with its flags and which of them are meant.
+fn link(
+    bytes: &mut Vec<u8>,
+    kind: u16,
+    flags: u16,
+    of_link: [u32; 2],
+    attributes: &[(u16, &[u8])],
+) {
     let start = bytes.len();
     let body: Vec<u8> =
         attributes.iter().flat_map(|(kind, payload)| attribute(*kind, payload)).collect();
     let length = u32::try_from(32 + body.len()).expect("a few attributes");
     bytes.extend(length.to_ne_bytes());
-    bytes.extend(RTM_SETLINK.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
     bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
     // Sequence and port: nobody else uses this socket.
     bytes.extend([0; 8]);
-    // struct ifinfomsg: family, type and index, then the flags and which of them are meant.
+    // struct ifinfomsg: family, type and index, then these.
     bytes.extend([0; 8]);
-    bytes.extend((if up { IFF_UP } else { 0 }).to_ne_bytes());
-    bytes.extend(IFF_UP.to_ne_bytes());
+    for flags in of_link {
+        bytes.extend(flags.to_ne_bytes());
+    }
     bytes.extend(body);
     debug_assert!((bytes.len() - start).is_multiple_of(4), "messages are aligned");
 }

@@ -134,7 +134,9 @@ fn medians(report: &Report, class: Class, action: Action) -> String {
             name::UPSTREAM,
         ]
         .as_slice(),
-        Class::LongLived => &[name::RAW, name::LIBRARY, name::C_ABI, name::RTNETLINK],
+        Class::LongLived => {
+            &[name::RAW, name::RAW_LOOKING, name::LIBRARY, name::C_ABI, name::RTNETLINK]
+        }
     };
     let mut text = format!(
         "\nMedians in us, {}:\n\n| | {} |\n|---{}|\n",

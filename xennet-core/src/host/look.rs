@@ -69,7 +69,7 @@ pub(super) fn look(
         nat => seen.nat = nat?,
     }
     if translates {
-        seen.filters = filters(&mut net.nft, None, true);
+        seen.filters = filters(&mut net.nft, &mut net.legacy, None, true);
         seen.listening = listening();
     }
     Ok(seen)

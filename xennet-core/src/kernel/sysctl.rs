@@ -1,6 +1,7 @@
-use std::io::Read;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::{fs, io};
 
 use super::error::Error;
 use crate::types::{Family, Sysctl};
@@ -9,7 +10,7 @@ use crate::types::{Family, Sysctl};
 ///
 /// In the network namespace that the calling thread is in now.
 pub fn sysctl(which: &Sysctl) -> Result<Option<String>, Error> {
-    match read_whole(&path(which)) {
+    match File::open(path(which)).and_then(|file| read_whole(&file)) {
         Ok(text) => Ok(Some(text.trim_end().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         // `stable_secret` has nothing to say before it is set.
@@ -40,7 +41,8 @@ pub fn bridge_nf(family: Family) -> Result<bool, Error> {
         Family::V4 => "bridge-nf-call-iptables",
         Family::V6 => "bridge-nf-call-ip6tables",
     };
-    match read_whole(&format!("/proc/sys/net/bridge/{key}")) {
+    let file = File::open(format!("/proc/sys/net/bridge/{key}"));
+    match file.and_then(|file| read_whole(&file)) {
         Ok(text) => Ok(text.trim_end() != "0"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::from(error).doing(format!("sysctl net.bridge.{key}"))),
@@ -54,9 +56,9 @@ pub(crate) fn has_bridge_nf() -> bool {
 
 /// A file of /proc that fits into one read, in one read: where its end is to be found out first, each costs two more
 /// system calls.
-pub(super) fn read_whole(path: &str) -> io::Result<String> {
+pub(super) fn read_whole(file: &File) -> io::Result<String> {
     let mut text = [0; 512];
-    let length = fs::File::open(path)?.read(&mut text)?;
+    let length = file.read_at(&mut text, 0)?;
     Ok(String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned())
 }
 

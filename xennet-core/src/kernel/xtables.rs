@@ -1,5 +1,8 @@
 //! The rules of the legacy iptables, which are no part of nftables: only their FORWARD chains' policies.
 
+use std::fs::File;
+use std::io;
+
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::{Error, ErrorKind};
@@ -12,20 +15,42 @@ use crate::types::Family;
 ///
 /// False where nobody uses it: asking makes no table. In the network namespace that the calling thread is in now.
 pub fn legacy_forward_drops(family: Family) -> Result<bool, Error> {
-    let doing = match family {
-        Family::V4 => "iptables-legacy -S FORWARD",
-        Family::V6 => "ip6tables-legacy -S FORWARD",
-    };
-    let names = match family {
-        Family::V4 => "/proc/thread-self/net/ip_tables_names",
-        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
-    };
-    // Asking the kernel for a table that nobody has used yet would make it.
-    let used = read_whole(names).unwrap_or_default();
-    if !used.lines().any(|table| table == "filter") {
-        return Ok(false);
+    LegacyTables::default().forward_drops(family)
+}
+
+/// The lists of the legacy iptables' tables, of IPv4 and of IPv6. They stay open for whoever asks again.
+#[derive(Debug, Default)]
+pub(crate) struct LegacyTables {
+    v4: Option<File>,
+    v6: Option<File>,
+}
+
+impl LegacyTables {
+    /// As [`legacy_forward_drops`], but in the network namespace that the thread was in when it asked first.
+    pub(crate) fn forward_drops(&mut self, family: Family) -> Result<bool, Error> {
+        let doing = match family {
+            Family::V4 => "iptables-legacy -S FORWARD",
+            Family::V6 => "ip6tables-legacy -S FORWARD",
+        };
+        // Asking the kernel for a table that nobody has used yet would make it.
+        let used = self.names(family).unwrap_or_default();
+        if !used.lines().any(|table| table == "filter") {
+            return Ok(false);
+        }
+        forward_drops(family).map_err(|error| error.doing(doing))
     }
-    forward_drops(family).map_err(|error| error.doing(doing))
+
+    fn names(&mut self, family: Family) -> io::Result<String> {
+        let (file, path) = match family {
+            Family::V4 => (&mut self.v4, "/proc/thread-self/net/ip_tables_names"),
+            Family::V6 => (&mut self.v6, "/proc/thread-self/net/ip6_tables_names"),
+        };
+        // One whose module is gone, and may have come back, cannot be read any more.
+        if let Some(names) = file.as_ref().and_then(|file| read_whole(file).ok()) {
+            return Ok(names);
+        }
+        read_whole(file.insert(File::open(path)?))
+    }
 }
 
 fn forward_drops(family: Family) -> Result<bool, Error> {

@@ -9,7 +9,7 @@ use super::routed::look_at_going;
 use super::{Vif, arrival};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
-use crate::kernel::{Kernel, LinkFilter, Nftables};
+use crate::kernel::{Kernel, LegacyTables, LinkFilter, Nftables};
 use crate::lock::Lock;
 use crate::plan::guard::{GuardEntry, GuardLayout};
 use crate::plan::vif::is_datapath;
@@ -48,6 +48,7 @@ pub(super) struct Found {
 struct Part<'a> {
     kernel: &'a mut Kernel,
     nft: &'a mut Option<Nftables>,
+    legacy: &'a mut LegacyTables,
     hook_dir: &'a Path,
 }
 
@@ -73,7 +74,7 @@ impl Vif<'_> {
                 nft.and_then(|nft| guard::Tables::read_with_base_chains(nft, &families).ok());
             let (tables, chains) = seen.unzip();
             early.tables = tables;
-            early.filters = Some(filters(net.nft, chains, mode.is_routed()));
+            early.filters = Some(filters(net.nft, net.legacy, chains, mode.is_routed()));
         })?;
         Ok((loaded, early))
     }
@@ -84,9 +85,9 @@ impl Vif<'_> {
         let keys = self.keys(&["hotplug-status", "hotplug-error"]);
         // Where libxl puts every frontend: asked for on trust, and believed only if the backend says the same.
         let frontend = self.target.id.frontend_path();
-        let Dom0Network { store, kernel, nft, hook_dir, .. } = &mut *self.net;
+        let Dom0Network { store, kernel, nft, legacy, hook_dir, .. } = &mut *self.net;
+        let meanwhile = || meanwhile(Part { kernel, nft, legacy, hook_dir });
         if let Some(store) = store {
-            let meanwhile = || meanwhile(Part { kernel, nft, hook_dir });
             let backend = &self.target.backend;
             let mtu = format!("{frontend}/mtu");
             let (told, mtu) = ask(store, backend, &keys, &[mtu], meanwhile)?;
@@ -106,6 +107,8 @@ impl Vif<'_> {
                 None => None,
             };
             state = Some(seen);
+        } else {
+            meanwhile();
         }
         for (key, value) in &self.overrides {
             config.set(key, value)?;
@@ -305,7 +308,8 @@ impl Vif<'_> {
 
     /// Other people's filters that the guest's packets pass.
     fn filters(&mut self) -> FilterSnapshot {
-        filters(&mut self.net.nft, None, self.target.mode.is_routed())
+        let Dom0Network { nft, legacy, .. } = &mut *self.net;
+        filters(nft, legacy, None, self.target.mode.is_routed())
     }
 
     /// The managed uplink of the bridge that is meant.
