@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     xennet_events *events = NULL;
     xennet_vif *vif = NULL;
     xennet_error *other = NULL;
-    int fd, before, turn;
+    int fd, before, more, turn;
 
     CHECK(argc == 3);
     for (fd = 0; fd < 256; fd++)
@@ -43,8 +43,9 @@ int main(int argc, char **argv)
         OK(xennet_vif_online(net, vif, NULL, &error));
         OK(xennet_vif_set(vif, "bridge", "nobridge", &error));
         CHECK(xennet_vif_online(net, vif, NULL, &other) == -ENODEV);
-        /* And nftables, once it was needed. */
-        CHECK(count(open_before) == before + 7);
+        /* And nftables, once it was needed, and the lists of legacy iptables' tables where there are any. */
+        more = count(open_before) - before;
+        CHECK(more >= 7 && more <= 9);
         xennet_error_free(other);
         xennet_vif_free(vif);
         xennet_events_free(events);

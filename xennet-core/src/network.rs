@@ -13,7 +13,8 @@ use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
-/// Holds one netlink socket and one connection to XenStore. Use it from one thread, and open a new one after a fork.
+/// Holds one netlink socket, one connection to XenStore, and what it needed since: more sockets, and two files of `/proc`. Use it
+/// from one thread, and open a new one after a fork.
 #[derive(Debug)]
 pub struct Dom0Network {
     pub(crate) kernel: Kernel,
