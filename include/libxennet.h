@@ -159,8 +159,8 @@ typedef struct xennet_names xennet_names;
  * The network of dom0, or of a driver domain: the network namespace that the opening thread
  * was in, and XenStore.
  *
- * It holds netlink sockets, one connection to XenStore, and, once it has plugged a vif, up to two
- * files of /proc.
+ * It holds netlink sockets, one connection to XenStore, and, once it looked at others' filters, up
+ * to two files of /proc.
  */
 typedef struct xennet xennet;
 

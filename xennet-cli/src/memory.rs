@@ -1,9 +1,9 @@
 //! Memory for a program that lives for a millisecond.
 //!
-//! What the first thread asks for comes from one piece, and what it gives back is what it gets next: a plug needs no more
-//! than that. The C library's `malloc` takes a quarter of a plug's instructions, and each page that is touched first costs
-//! as much as some hundred of them. Once the piece is used up, and for all other threads, it is that `malloc` as ever:
-//! `xennet network start` may wait for days.
+//! What the first thread asks for, up to 128 KiB at once, comes from one piece, and what it gives back is what it gets next: a
+//! plug needs no more than that. The C library's `malloc` takes a quarter of a plug's instructions, and each page that is
+//! touched first costs as much as some hundred of them. Once the piece is used up, and for all other threads, it is that
+//! `malloc` as ever: `xennet network start` may wait for days.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};

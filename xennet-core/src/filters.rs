@@ -36,8 +36,7 @@ fn forward_chains(
     ip: bool,
 ) -> Result<Vec<ForwardChain>, kernel::Error> {
     let mut forward = Vec::new();
-    for base in chains.map_or_else(|| nft.base_chains_in_use(), Ok)? {
-        let BaseChain { family, table, chain, is_empty } = base;
+    for (family, table, chain) in chains.map_or_else(|| nft.base_chains(), Ok)? {
         let Some(hook) = chain.hook.filter(|hook| hook.point == NftHookPoint::Forward) else {
             continue;
         };
@@ -45,10 +44,8 @@ fn forward_chains(
             continue;
         }
         let last = match hook.policy {
-            NftPolicy::Accept if !is_empty => {
-                nft.rules_of_chain(family, &table, &chain.name)?.pop()
-            }
-            _ => None,
+            NftPolicy::Drop => None,
+            NftPolicy::Accept => nft.rules_of_chain(family, &table, &chain.name)?.pop(),
         };
         forward.push(ForwardChain { family, table, chain: chain.name, policy: hook.policy, last });
     }

@@ -267,7 +267,12 @@ impl<'n> Vif<'n> {
 
     fn plug(&mut self, deadline: Instant) -> Result<Plan, Error> {
         let ((mut config, mut store), mut early) = self.load_and_look()?;
-        let found = self.await_link(&config, early.link.take(), deadline)?;
+        let known = early.link.take();
+        if known.is_none() {
+            // Who waits for it looks at all else again.
+            early = Early::default();
+        }
+        let found = self.await_link(&config, known, deadline)?;
         let index = found.link.as_ref().ok_or_else(|| self.target.no_link())?.index;
         // Until its address shows, nobody else may choose one, nor be given the same. While the interface was awaited, the
         // bridge may have come.
@@ -277,6 +282,7 @@ impl<'n> Vif<'n> {
         let addresses = if self.chosen || given || unsaid {
             let lock = Lock::take(&self.net.run_dir, "addresses", deadline)?;
             (config, store) = self.load_all()?;
+            early = Early::default();
             Some(lock)
         } else {
             None

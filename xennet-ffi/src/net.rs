@@ -13,8 +13,8 @@ use crate::list::{Names, VifList};
 /// The network of dom0, or of a driver domain: the network namespace that the opening thread
 /// was in, and XenStore.
 ///
-/// It holds netlink sockets, one connection to XenStore, and, once it has plugged a vif, up to two
-/// files of /proc.
+/// It holds netlink sockets, one connection to XenStore, and, once it looked at others' filters, up
+/// to two files of /proc.
 #[derive(Debug)]
 pub struct Net {
     pub(crate) network: Dom0Network,

@@ -13,7 +13,8 @@ use super::socket::{ANSWER_TIMEOUT, Room};
 /// Which request it answers, the type of the message, and its body.
 pub(super) type Decode<'a, T> = dyn FnMut(usize, u16, &[u8]) -> Option<T> + 'a;
 
-/// The answers to some requests, in their order, and what the last one lists, if it asks for a list.
+/// The answers to some requests, in their order, and what the last one lists, if it asks for a list: among the answers it
+/// has none then.
 pub(super) type Found<T> = (Vec<Option<T>>, Vec<T>);
 
 impl Connection {
@@ -110,10 +111,15 @@ impl<T> Answers<T> {
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             match message.kind {
                 NLMSG_ERROR | NLMSG_DONE => {
-                    let errno = attributes::u32(message.body).ok_or_else(malformed)?;
-                    let errno = errno.cast_signed().wrapping_neg();
+                    // A kernel may end a list without saying how it went, which is well.
+                    let errno = match (attributes::u32(message.body), message.kind) {
+                        (Some(errno), _) => errno.cast_signed().wrapping_neg(),
+                        (None, NLMSG_DONE) => 0,
+                        (None, _) => return Err(malformed()),
+                    };
+                    let is_missing = message.kind == NLMSG_ERROR && errno == self.missing;
                     // Who may not ask is told so once, and the other requests have no answer.
-                    if errno != 0 && errno != self.missing {
+                    if errno != 0 && !is_missing {
                         let words = extended_ack(&message).and_then(kernel_words);
                         return Err(Error::refused(errno, words));
                     }

@@ -1,7 +1,6 @@
 //! The rules of the legacy iptables, which are no part of nftables: only their FORWARD chains' policies.
 
 use std::fs::File;
-use std::io;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -26,31 +25,35 @@ pub(crate) struct LegacyTables {
 }
 
 impl LegacyTables {
-    /// As [`legacy_forward_drops`], but in the network namespace that the thread was in when it asked first.
+    /// As [`legacy_forward_drops`]; nothing more is asked where the list that was opened first names no such table.
     pub(crate) fn forward_drops(&mut self, family: Family) -> Result<bool, Error> {
         let doing = match family {
             Family::V4 => "iptables-legacy -S FORWARD",
             Family::V6 => "ip6tables-legacy -S FORWARD",
         };
-        // Asking the kernel for a table that nobody has used yet would make it.
-        let used = self.names(family).unwrap_or_default();
-        if !used.lines().any(|table| table == "filter") {
+        // Asking the kernel for a table that nobody has used yet would make it: here or, where the thread has been elsewhere
+        // since it opened the list, there.
+        let kept = match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        };
+        if !has_filter(kept, family) || !has_filter(&mut None, family) {
             return Ok(false);
         }
         forward_drops(family).map_err(|error| error.doing(doing))
     }
+}
 
-    fn names(&mut self, family: Family) -> io::Result<String> {
-        let (file, path) = match family {
-            Family::V4 => (&mut self.v4, "/proc/thread-self/net/ip_tables_names"),
-            Family::V6 => (&mut self.v6, "/proc/thread-self/net/ip6_tables_names"),
-        };
-        // One whose module is gone, and may have come back, cannot be read any more.
-        if let Some(names) = file.as_ref().and_then(|file| read_whole(file).ok()) {
-            return Ok(names);
-        }
-        read_whole(file.insert(File::open(path)?))
-    }
+/// Whether a list names the table `filter`; it is opened where that has not been done.
+fn has_filter(list: &mut Option<File>, family: Family) -> bool {
+    let path = match family {
+        Family::V4 => "/proc/thread-self/net/ip_tables_names",
+        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
+    };
+    // One whose module is gone, and may have come back, cannot be read any more.
+    let kept = list.as_ref().and_then(|list| read_whole(list).ok());
+    let read_anew = || read_whole(list.insert(File::open(path).ok()?)).ok();
+    kept.or_else(read_anew).is_some_and(|names| names.lines().any(|table| table == "filter"))
 }
 
 fn forward_drops(family: Family) -> Result<bool, Error> {

@@ -11,7 +11,7 @@ pub struct FilterSnapshot {
     pub ipv4: BridgeNetfilter,
     /// What it makes of bridged IPv6: `net.bridge.bridge-nf-call-ip6tables`.
     pub ipv6: BridgeNetfilter,
-    /// The base chains at nftables' forward hooks.
+    /// The base chains at nftables' forward hooks; of a bridged guest only the bridge's own where there is no `br_netfilter`.
     pub forward: Vec<ForwardChain>,
 }
 

@@ -22,8 +22,8 @@ use crate::{Dom0Network, Error, apply, guard};
 /// What the vif shall become, and what XenStore says of it.
 pub(super) type Loaded = (VifConfig, Option<VifStore>);
 
-/// What was looked at while XenStore looked up the vif; what failed is asked for again where it is needed, and the error
-/// told.
+/// What was looked at while XenStore looked up the vif. An interface or a table that could not be seen is asked for again where
+/// it is needed, and the error told.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     /// The interface that has the vif's own name.
@@ -32,7 +32,6 @@ pub(super) struct Early {
     pub(super) filters: Option<FilterSnapshot>,
     /// The guard's tables.
     tables: Option<guard::Tables>,
-    hooks: Option<Vec<PathBuf>>,
 }
 
 /// What was asked for by name in one go.
@@ -49,11 +48,10 @@ struct Part<'a> {
     kernel: &'a mut Kernel,
     nft: &'a mut Option<Nftables>,
     legacy: &'a mut LegacyTables,
-    hook_dir: &'a Path,
 }
 
 impl Vif<'_> {
-    /// The configuration, and XenStore's own state in the same round trip.
+    /// The configuration, and XenStore's own state with it.
     pub(super) fn load_all(&mut self) -> Result<Loaded, Error> {
         self.load_while(|_| ())
     }
@@ -68,7 +66,6 @@ impl Vif<'_> {
         let loaded = self.load_while(|net| {
             let Some(mode) = mode else { return };
             early.link = net.kernel.link(&name).ok().flatten();
-            early.hooks = hooks(net.hook_dir).ok();
             let nft = apply::nft(net.nft).ok();
             let seen =
                 nft.and_then(|nft| guard::Tables::read_with_base_chains(nft, &families).ok());
@@ -85,8 +82,8 @@ impl Vif<'_> {
         let keys = self.keys(&["hotplug-status", "hotplug-error"]);
         // Where libxl puts every frontend: asked for on trust, and believed only if the backend says the same.
         let frontend = self.target.id.frontend_path();
-        let Dom0Network { store, kernel, nft, legacy, hook_dir, .. } = &mut *self.net;
-        let meanwhile = || meanwhile(Part { kernel, nft, legacy, hook_dir });
+        let Dom0Network { store, kernel, nft, legacy, .. } = &mut *self.net;
+        let meanwhile = || meanwhile(Part { kernel, nft, legacy });
         if let Some(store) = store {
             let backend = &self.target.backend;
             let mtu = format!("{frontend}/mtu");
@@ -212,7 +209,7 @@ impl Vif<'_> {
             }
             _ => false,
         };
-        let hooks = early.hooks.map_or_else(|| hooks(&self.net.hook_dir), Ok)?;
+        let hooks = hooks(&self.net.hook_dir)?;
         // It is large, and moved about.
         let mut seen = Box::<VifSnapshot>::default();
         seen.link = link;
@@ -343,7 +340,7 @@ impl Vif<'_> {
             }
             None => bridges(kernel, &self.target.bridge_names(&config).unwrap_or_default())?,
         };
-        let hooks = early.hooks.or_else(|| hooks(&self.net.hook_dir).ok()).unwrap_or_default();
+        let hooks = hooks(&self.net.hook_dir).unwrap_or_default();
         let mut seen = Box::<VifSnapshot>::default();
         seen.link = link;
         seen.master = master;
@@ -384,13 +381,12 @@ impl Vif<'_> {
     fn load_leniently(&mut self) -> (VifConfig, bool, Early) {
         let mut config = self.defaults.clone();
         let (keys, mut script) = (self.keys(&[]), None);
-        let Dom0Network { store, kernel, nft, hook_dir, .. } = &mut *self.net;
+        let Dom0Network { store, kernel, nft, .. } = &mut *self.net;
         let mut early = Early::default();
         let told = store.as_mut().and_then(|store| {
             let VifTarget { backend, name, .. } = &self.target;
             let meanwhile = || {
                 early.link = kernel.link(name).ok().flatten();
-                early.hooks = hooks(hook_dir).ok();
                 let nft = apply::nft(nft).ok();
                 let families = &GuardLayout::FAMILIES;
                 early.tables = nft.and_then(|nft| guard::Tables::read(nft, families).ok());
@@ -444,8 +440,12 @@ fn ask(
     let paths: Vec<String> = elsewhere.iter().cloned().chain(usual.iter().map(path)).collect();
     let (names, mut values) = store.list_and_read_while(backend, &paths, meanwhile)?;
     let first = values.split_off(elsewhere.len());
-    let Some(names) = names else { return Ok((None, values)) };
-    rare.retain(|key| names.iter().any(|name| name == key));
+    match names {
+        Ok(None) => return Ok((None, values)),
+        Ok(Some(names)) => rare.retain(|key| names.iter().any(|name| name == key)),
+        // A list that cannot be had, as one that is too long for oxenstored, says nothing of the keys.
+        Err(_) => {}
+    }
     let paths: Vec<String> = rare.iter().map(path).collect();
     let later = store.read_many(&paths)?;
     let told = usual.into_iter().chain(rare).zip(first.into_iter().chain(later));

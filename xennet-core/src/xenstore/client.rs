@@ -84,21 +84,22 @@ impl XenStore {
         answers.into_iter().zip(&requests).map(value).collect()
     }
 
-    /// The names of a node's children as by [`directory`](Self::directory), and the values at several paths as by
-    /// [`read_many`](Self::read_many), asked for in one write; while XenStore looks them up, `meanwhile` runs.
+    /// The names of a node's children as by [`directory`](Self::directory), or why they cannot be had, and the values at
+    /// several paths as by [`read_many`](Self::read_many), asked for in one write; while XenStore looks them up, `meanwhile`
+    /// runs.
     pub(crate) fn list_and_read_while(
         &mut self,
         directory: &str,
         paths: &[impl AsRef<str>],
         meanwhile: impl FnOnce(),
-    ) -> Result<(Option<Vec<String>>, Values)> {
+    ) -> Result<(Result<Option<Vec<String>>>, Values)> {
         let list = Request::new(Op::DIRECTORY, directory);
         let requests: Vec<_> = iter::once(list).chain(paths.iter().map(reading)).collect();
         let answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
         let mut answers = answers.into_iter().zip(&requests);
         let (names, list) = answers.next().expect("an answer to each request");
         let values = answers.map(value).collect::<Result<_>>()?;
-        Ok((self.names(list, names.map_err(|kind| list.failed(kind)))?, values))
+        Ok((self.names(list, names.map_err(|kind| list.failed(kind))), values))
     }
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
@@ -356,7 +357,7 @@ impl Drop for Scope<'_> {
     }
 }
 
-/// None for a node that is not there.
+/// The question for a value.
 fn reading(path: &impl AsRef<str>) -> Request<'_> {
     Request::new(Op::READ, path.as_ref())
 }
@@ -370,6 +371,7 @@ fn value((answer, request): (Answer, &Request<'_>)) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// None for a node that is not there.
 fn present<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),

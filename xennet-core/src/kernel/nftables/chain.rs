@@ -47,25 +47,14 @@ pub(super) fn flush(message: &mut Messages, family: NftFamily, table: &str, chai
     message.text(rule::NFTA_RULE_CHAIN, chain);
 }
 
-/// A chain that packets enter by themselves.
-#[derive(Debug)]
-pub(crate) struct BaseChain {
-    pub(crate) family: NftFamily,
-    pub(crate) table: String,
-    pub(crate) chain: NftChain,
-    pub(crate) is_empty: bool,
-}
+/// A chain that packets enter by themselves, after its family and table.
+pub(crate) type BaseChain = (NftFamily, String, NftChain);
 
-impl BaseChain {
-    /// None for any other chain.
-    pub(super) fn decode(body: &[u8]) -> Option<Self> {
-        let (_, attributes) = split(body)?;
-        find(attributes, NFTA_CHAIN_HOOK)?;
-        let (family, table, chain) = decode(body)?;
-        // Nobody can jump to it: what refers to it are its rules.
-        let is_empty = find(attributes, NFTA_CHAIN_USE).and_then(be32) == Some(0);
-        Some(Self { family, table, chain, is_empty })
-    }
+/// None for any other chain.
+pub(super) fn decode_base(body: &[u8]) -> Option<BaseChain> {
+    let (_, attributes) = split(body)?;
+    find(attributes, NFTA_CHAIN_HOOK)?;
+    decode(body)
 }
 
 /// A chain and its table.
@@ -98,7 +87,6 @@ const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_POLICY: u16 = 5;
-const NFTA_CHAIN_USE: u16 = 6;
 const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;

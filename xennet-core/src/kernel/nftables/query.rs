@@ -68,7 +68,7 @@ impl Nftables {
                 find(body.get(4..)?, NFTA_GEN_ID).and_then(be32).map(Seen::Generation)
             }
             table::NFT_MSG_NEWTABLE => table::decode(body).map(Seen::Table),
-            chain::NFT_MSG_NEWCHAIN => BaseChain::decode(body).map(Seen::Chain),
+            chain::NFT_MSG_NEWCHAIN => chain::decode_base(body).map(Seen::Chain),
             _ => None,
         };
         let (answers, chains) = self.ask_several(questions, decode).map_err(|error| {
@@ -125,15 +125,9 @@ impl Nftables {
 
     /// The chains of all families and tables that packets enter by themselves, each with its table. `nft list chains`
     pub fn base_chains(&mut self) -> Result<Vec<(NftFamily, String, NftChain)>, Error> {
-        let all = self.base_chains_in_use()?.into_iter();
-        Ok(all.map(|base| (base.family, base.table, base.chain)).collect())
-    }
-
-    /// The same, each with whether it has rules.
-    pub(crate) fn base_chains_in_use(&mut self) -> Result<Vec<BaseChain>, Error> {
         let mut question = Messages::default();
         question.begin_any(chain::NFT_MSG_GETCHAIN, NLM_F_DUMP);
-        self.dump(question, chain::NFT_MSG_NEWCHAIN, BaseChain::decode)
+        self.dump(question, chain::NFT_MSG_NEWCHAIN, chain::decode_base)
             .map_err(|error| error.doing("nft list chains"))
     }
 
