@@ -381,16 +381,12 @@ impl Vif<'_> {
     fn load_leniently(&mut self) -> (VifConfig, bool, Early) {
         let mut config = self.defaults.clone();
         let (keys, mut script) = (self.keys(&[]), None);
-        let Dom0Network { store, kernel, nft, .. } = &mut *self.net;
+        let Dom0Network { store, kernel, .. } = &mut *self.net;
         let mut early = Early::default();
         let told = store.as_mut().and_then(|store| {
             let VifTarget { backend, name, .. } = &self.target;
-            let meanwhile = || {
-                early.link = kernel.link(name).ok().flatten();
-                let nft = apply::nft(nft).ok();
-                let families = &GuardLayout::FAMILIES;
-                early.tables = nft.and_then(|nft| guard::Tables::read(nft, families).ok());
-            };
+            // Not at the guard's tables: where many vifs go at once, what is seen of them is soon out of date.
+            let meanwhile = || early.link = kernel.link(name).ok().flatten();
             ask(store, backend, &keys, &[], meanwhile).ok()?.0
         });
         let told = told.unwrap_or_default();
