@@ -318,8 +318,8 @@ impl Vif<'_> {
 
     /// As much as can be known of a vif that is being torn down: nothing that is missing or wrong is an error.
     pub(super) fn look_leniently(&mut self) -> Result<(VifConfig, Box<VifSnapshot>), Error> {
-        let (config, told, mut early) = self.load_leniently();
-        let Found { mut link, taken } = self.find_own(&config, early.link.take())?;
+        let (config, told, known) = self.load_leniently();
+        let Found { mut link, taken } = self.find_own(&config, known)?;
         let kernel = &mut self.net.kernel;
         if link.is_none() && !told {
             // Nobody says what it was renamed to, but it says itself which vif it is.
@@ -363,7 +363,7 @@ impl Vif<'_> {
             seen.iptables = iptables(&self.target, &config, &seen.policy).unwrap_or_default();
         }
         seen.switch = self.look_for_ports(&config, &seen);
-        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None, early.tables)?;
+        self.look_at_guards(&GuardLayout::FAMILIES, &config, &mut seen, None, None)?;
         // The kernel's version need be known only where something is to go.
         let guards =
             seen.guard.iter_mut().chain(seen.other_guards.iter_mut().map(|(_, guard)| guard));
@@ -377,16 +377,17 @@ impl Vif<'_> {
         Ok((config, seen))
     }
 
-    /// What can be had of the configuration, whether XenStore told anything of it, and what was looked at meanwhile.
-    fn load_leniently(&mut self) -> (VifConfig, bool, Early) {
+    /// What can be had of the configuration, whether XenStore told anything of it, and the interface that has the vif's own
+    /// name, if it was seen meanwhile.
+    fn load_leniently(&mut self) -> (VifConfig, bool, Option<Link>) {
         let mut config = self.defaults.clone();
         let (keys, mut script) = (self.keys(&[]), None);
         let Dom0Network { store, kernel, .. } = &mut *self.net;
-        let mut early = Early::default();
+        let mut known = None;
         let told = store.as_mut().and_then(|store| {
             let VifTarget { backend, name, .. } = &self.target;
             // Not at the guard's tables: where many vifs go at once, what is seen of them is soon out of date.
-            let meanwhile = || early.link = kernel.link(name).ok().flatten();
+            let meanwhile = || known = kernel.link(name).ok().flatten();
             ask(store, backend, &keys, &[], meanwhile).ok()?.0
         });
         let told = told.unwrap_or_default();
@@ -405,7 +406,7 @@ impl Vif<'_> {
             config.vifname = None;
         }
         let _ = self.settle(&mut config, script.as_deref());
-        (config, is_told, early)
+        (config, is_told, known)
     }
 
     /// The backend's keys that matter, and these. Which script it was called as says what the vif is, where that is open.
