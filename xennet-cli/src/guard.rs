@@ -11,6 +11,7 @@ use xennet_core::types::VifId;
 
 use crate::args::{Failure, Options};
 use crate::hotplug;
+use crate::log::complain;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -76,12 +77,16 @@ fn show(id: Option<VifId>, options: &Options) -> Result<(), Failure> {
 fn check(options: &Options) -> Result<(), Failure> {
     let mut net = Options::network(false)?;
     hotplug::load_config(&mut net)?;
-    let faults = net.guard().check()?;
+    let report = net.guard().check()?;
+    let faults = &report.faults;
+    for warning in &report.warnings {
+        complain("xennet: warning", warning);
+    }
     if options.json {
         Options::print_json(&faults.iter().map(fault).collect())?;
     } else {
         let mut out = stdout().lock();
-        for fault in &faults {
+        for fault in faults {
             match &fault.repair {
                 Err(error) => writeln!(out, "{}: {error}", fault.port)?,
                 Ok(plan) => plan

@@ -44,6 +44,9 @@ pub(crate) struct Which {
     /// What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does
     #[arg(long)]
     mode: Option<Mode>,
+    /// Use the values of the command line for this call only: do not write them to XenStore
+    #[arg(long, conflicts_with = "no_store")]
+    once: bool,
     /// Do without XenStore: take the values from the command line, and tell nobody
     #[arg(long)]
     no_store: bool,
@@ -63,6 +66,7 @@ impl Which {
         if let Some(mode) = self.mode {
             vif.set_mode(mode);
         }
+        vif.set_once(self.once);
         Ok(vif)
     }
 }
@@ -167,6 +171,9 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
     writeln!(out, "  drift    {}", drift(status))?;
     if let Some(Ok(plan)) = &status.drift {
         plan.changes().iter().try_for_each(|change| writeln!(out, "           {change}"))?;
+        for warning in plan.warnings() {
+            writeln!(out, "  warning  {warning}")?;
+        }
     }
     Ok(())
 }
@@ -212,6 +219,10 @@ fn as_json(status: &VifStatus) -> Value {
     let bytes = |bytes: &Option<Vec<u8>>| {
         bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     };
+    fn texts(lines: &[impl ToString]) -> Vec<String> {
+        lines.iter().map(ToString::to_string).collect()
+    }
+    let plan = status.drift.as_ref().and_then(|drift| drift.as_ref().ok());
     json!({
         "vif": status.target.id.to_string(),
         "device": match status.target.device { Device::Vif => "vif", Device::Tap => "tap" },
@@ -223,7 +234,7 @@ fn as_json(status: &VifStatus) -> Value {
         "hotplug_error": status.store.as_ref().and_then(|store| bytes(&store.hotplug_error)),
         "error": status.config.as_ref().err().map(ToString::to_string)
             .or_else(|| status.drift.as_ref()?.as_ref().err().map(ToString::to_string)),
-        "drift": status.drift.as_ref().and_then(|drift| drift.as_ref().ok())
-            .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "drift": plan.map(|plan| texts(plan.changes())),
+        "warnings": plan.map(|plan| texts(plan.warnings())),
     })
 }

@@ -48,6 +48,22 @@ pub enum Error {
         path: String,
     },
 
+    /// The backend was removed from XenStore during the operation.
+    #[error(
+        "{path}: the backend was removed from XenStore during the plug; was its guest destroyed?"
+    )]
+    BackendRemoved {
+        /// The backend's directory.
+        path: String,
+    },
+
+    /// Elements of the guard that are about to end did not end.
+    #[error("guard: elements that are about to end are still in the kernel after {} s; try again", .waited.as_secs())]
+    Unsettled {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+
     /// The interface went away while it was worked on.
     #[error("{link}: the interface went away during the plug; was its guest destroyed?")]
     Vanished {
@@ -197,7 +213,10 @@ impl Error {
             Self::Overtaken(_) => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
             Self::Ovsdb(error) => error.errno(),
-            Self::NoBackend { .. } | Self::NothingToConfirm { .. } => libc::ENOENT,
+            Self::NoBackend { .. }
+            | Self::BackendRemoved { .. }
+            | Self::NothingToConfirm { .. } => libc::ENOENT,
+            Self::Unsettled { .. } => libc::EAGAIN,
             Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,

@@ -14,37 +14,39 @@
 //! # }
 //! ```
 //!
-//! Everything is one flow: a [`config`] says what is wanted, a snapshot what there is, a [`plan`] is the difference as
-//! plain data, and applying it is the only step with effects. What is already so plans no change; when a change fails,
-//! those before it are taken back.
+//! Every operation is one run of one engine: it observes the host, plans the difference to what is wanted, applies the
+//! plan, verifies it, and publishes the result. What is already as wanted plans no change; when a change fails, those
+//! before it are undone. A dry run is the same run, stopped after planning.
 
-mod apply;
 mod bridge;
+mod command;
 pub mod config;
-mod dhcp;
+mod connections;
+mod engine;
 mod errno;
 mod error;
-mod filters;
 mod guard;
 mod host;
 pub mod hotplug;
 pub mod kernel;
-mod lock;
 mod monitor;
 mod network;
+mod observe;
+mod ops;
 mod ovs;
 pub mod ovsdb;
+mod paths;
 pub mod plan;
 pub mod types;
-mod uplink;
 mod vif;
 pub mod xenstore;
 
 pub use bridge::Bridge;
 pub use error::Error;
-pub use guard::{Guard, GuardFault, GuardTable, GuardedPort};
+pub use guard::{Guard, GuardFault, GuardReport, GuardTable, GuardedPort};
 pub use host::{Host, HostStatus, RolledBack, Trial, Unconfirmed, Watch};
 pub use monitor::{Event, Monitor};
 pub use network::Dom0Network;
+pub use ops::vif::VifStatus;
 pub use ovs::Ovs;
-pub use vif::{Vif, VifStatus};
+pub use vif::Vif;

@@ -248,7 +248,7 @@ pub extern "C" fn xennet_guard_check(
 ) -> c_int {
     call(err_r, || {
         let faults_r = given(faults_r, "faults_r")?;
-        hand_over(Some(faults_r), given(net, "net")?.network.guard().check()?);
+        hand_over(Some(faults_r), given(net, "net")?.network.guard().check()?.faults);
         Ok(())
     })
 }

@@ -3,16 +3,14 @@ mod show;
 
 pub(crate) use look::{Tables, look};
 
-use std::time::Instant;
-
-use crate::apply::{self, Apply, again_while_overtaken};
+use crate::engine;
 use crate::kernel::Nftables;
-use crate::plan::guard::{Explanation, Frame, GuardEntry, GuardLayout, explain, remove};
+use crate::ops::guard::{RemoveGuard, RestoreGuard};
+use crate::plan::guard::{Explanation, Frame, GuardLayout, explain};
 use crate::plan::vif::is_datapath;
-use crate::plan::{Change, Plan, PlanError};
+use crate::plan::{Plan, Warning};
 use crate::types::{
-    Device, IfName, NftBatch, NftChain, NftCommand, NftCounter, NftElement, NftFamily, NftRule,
-    NftSet, NftValue, VifId,
+    IfName, NftChain, NftCounter, NftElement, NftFamily, NftRule, NftSet, NftValue,
 };
 use crate::{Dom0Network, Error};
 
@@ -67,6 +65,16 @@ pub struct GuardFault {
     pub repair: Result<Plan, Error>,
 }
 
+/// What [`Guard::check`] has found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct GuardReport {
+    /// What is wrong, and what would repair it; empty when the guard is complete.
+    pub faults: Vec<GuardFault>,
+    /// What xennet does not repair.
+    pub warnings: Vec<Warning>,
+}
+
 impl<'n> Guard<'n> {
     pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
         Self { net }
@@ -76,96 +84,43 @@ impl<'n> Guard<'n> {
     ///
     /// An error when the kernel does not answer.
     pub fn tables(&mut self) -> Result<Vec<GuardTable>, Error> {
-        let nft = apply::nft(&mut self.net.nft)?;
-        let mut tables = Vec::new();
-        for family in GuardLayout::FAMILIES {
-            if let Some(table) = nft.table(family, GuardLayout::TABLE)? {
-                tables.push(GuardTable {
-                    family,
-                    comment: table.comment.unwrap_or_default(),
-                    chains: nft.chains(family, GuardLayout::TABLE)?,
-                    rules: nft.rules(family, GuardLayout::TABLE)?,
-                    elements: elements(nft, family)?,
-                });
-            }
-        }
-        Ok(tables)
+        self.net.facts().guard_tables_in_full()
     }
 
-    /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is
-    /// left of vifs that are gone. Empty when none of that is found.
+    /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is left
+    /// of vifs that are gone. Changes nothing.
     ///
-    /// An element that somebody else adds for a vif, which allows it more, is not seen: a port is looked up by its record.
+    /// An element that another program adds for a vif, which allows it more, is not found.
     ///
     /// An error without XenStore, and when it or the kernel does not answer. That one vif's guard cannot be planned is
     /// a [fault](GuardFault::repair).
-    pub fn check(&mut self) -> Result<Vec<GuardFault>, Error> {
-        let mut faults = Vec::new();
-        for (id, device) in self.plugged()? {
-            let mut vif = self.net.port(id, device)?;
-            let repair = vif.plan_guard();
-            if !repair.as_ref().is_ok_and(Plan::is_empty) {
-                faults.push(GuardFault { port: id.if_name(device)?, repair });
-            }
-        }
-        for (port, plan) in self.leftovers()? {
-            faults.push(GuardFault { port, repair: Ok(plan) });
-        }
-        Ok(faults)
+    pub fn check(&mut self) -> Result<GuardReport, Error> {
+        let mut restore = RestoreGuard::default();
+        engine::plan(&mut self.net.facts(), &mut restore)?;
+        let RestoreGuard { faults, warnings, .. } = restore;
+        Ok(GuardReport { faults, warnings })
     }
 
-    /// Puts right what [`check`](Self::check) finds, without touching anything else of a vif, and says what was done.
+    /// Repairs what [`check`](Self::check) finds, without changing anything else of a vif, and returns the changes.
     ///
-    /// Goes on when one vif fails; the first error is returned in the end.
+    /// A vif whose guard cannot be planned does not prevent the others; the first error is returned in the end.
     pub fn restore(&mut self) -> Result<Plan, Error> {
-        let mut done = Vec::new();
-        let mut failed = Ok(());
-        for (id, device) in self.plugged()? {
-            match self.net.port(id, device)?.restore_guard() {
-                Ok(plan) => done.extend(plan.changes().iter().cloned()),
-                Err(error) => failed = failed.and(Err(error)),
-            }
-        }
-        let tidied = again_while_overtaken(|| {
-            self.leftovers()?.into_iter().try_for_each(|(_, plan)| {
-                Apply::new(self.net, Instant::now()).run(plan.changes())?;
-                done.extend(plan.changes().iter().cloned());
-                Ok(())
-            })
-        });
-        failed.and(tidied).map(|()| done.into_iter().collect())
+        engine::run(&mut self.net.facts(), &mut RestoreGuard::default())
     }
 
-    /// What [`remove`](Self::remove) would do. Touches nothing.
+    /// What [`remove`](Self::remove) would do. Changes nothing.
     ///
     /// An error as [`remove`](Self::remove)'s.
     pub fn plan_remove(&mut self, force: bool) -> Result<Plan, Error> {
-        let tables = self.tables()?;
-        let ports: Vec<IfName> =
-            tables.iter().flat_map(GuardTable::ports).map(|port| port.port).collect();
-        if !ports.is_empty() && !force {
-            return Err(PlanError::StillGuarded { ports }.into());
-        }
-        let delete = |table: &GuardTable| {
-            let batch = |commands| NftBatch {
-                family: table.family,
-                table: GuardLayout::TABLE.to_owned(),
-                generation: None,
-                commands,
-            };
-            Change::Nft { batch: batch(vec![NftCommand::TableDelete]), undo: batch(Vec::new()) }
-        };
-        Ok(tables.iter().map(delete).collect())
+        engine::plan(&mut self.net.facts(), &mut RemoveGuard { force })
     }
 
-    /// Takes the guard away, tables and all: guests are then held to nothing. With vifs that it guards, only by `force`.
+    /// Removes the guard, tables and all: guests are then held to nothing. With vifs that it guards, only by `force`.
     /// `nft delete table bridge xennet`
     ///
     /// An error (`EBUSY`) when it guards vifs and not `force`, or the kernel's.
     pub fn remove(&mut self, force: bool) -> Result<Plan, Error> {
-        let plan = self.plan_remove(force)?;
-        Apply::new(self.net, Instant::now()).run_all(plan.changes())?;
-        Ok(plan)
+        engine::run(&mut self.net.facts(), &mut RemoveGuard { force })
     }
 
     /// What the kernel's own rules make of a frame: whether it passes, and by which rule.
@@ -174,7 +129,7 @@ impl<'n> Guard<'n> {
     pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
         let family = match &frame.bridge {
             None => NftFamily::Inet,
-            Some(name) if self.net.kernel.link(name)?.as_ref().is_some_and(is_datapath) => {
+            Some(name) if self.net.facts().link(name)?.as_ref().is_some_and(is_datapath) => {
                 NftFamily::Netdev
             }
             Some(_) => NftFamily::Bridge,
@@ -190,53 +145,11 @@ impl<'n> Guard<'n> {
     /// The same of a frame as it is on the wire, from the Ethernet header on and without a checksum, that comes in by
     /// `port`, whatever that is plugged into. An error (`ENODEV`) when there is no such interface.
     pub fn explain_bytes(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
-        let Some(link) = self.net.kernel.link(&port)? else {
+        let Some(link) = self.net.facts().link(&port)? else {
             return Err(Error::NoInterface { name: port });
         };
-        let master = link.master.map_or(Ok(None), |index| self.net.kernel.link_at(index))?;
+        let master = link.master.map_or(Ok(None), |index| self.net.facts().link_at(index))?;
         self.explain(&Frame { port, bridge: master.map(|master| master.name), bytes })
-    }
-
-    /// The vifs and taps that should be guarded if anything is.
-    fn plugged(&mut self) -> Result<Vec<(VifId, Device)>, Error> {
-        if self.net.store.is_none() {
-            let words =
-                "guard: only XenStore says which addresses a guest has; do without --no-store";
-            return Err(Error::Usage(words.to_owned()));
-        }
-        let mut plugged = Vec::new();
-        for id in self.net.vifs()? {
-            for device in [Device::Vif, Device::Tap] {
-                if self.net.port(id, device)?.is_plugged()? {
-                    plugged.push((id, device));
-                }
-            }
-        }
-        Ok(plugged)
-    }
-
-    /// What is left of ports whose vif XenStore no longer knows.
-    fn leftovers(&mut self) -> Result<Vec<(IfName, Plan)>, Error> {
-        // First what there is, and then whose it may be: a vif that is plugged in between is known by then.
-        let tables = self.tables()?;
-        let vifs = self.net.vifs()?;
-        let mut plans = Vec::new();
-        for table in tables {
-            for port in table.ports() {
-                // A record that is not ours says nothing, and then nothing is known to be left over.
-                let Some((owner, reserve)) = GuardEntry::owner_of(&port.record) else { continue };
-                if vifs.contains(&owner) {
-                    continue;
-                }
-                let ports = std::slice::from_ref(&port.port);
-                let nft = apply::nft(&mut self.net.nft)?;
-                let mut begun = Tables::read(nft, &[table.family])?;
-                let seen = look(nft, &mut begun, table.family, None, ports, Some(owner))?;
-                let change = remove(table.family, owner, reserve, &seen);
-                plans.push((port.port, change.into_iter().collect()));
-            }
-        }
-        Ok(plans)
     }
 }
 
@@ -275,7 +188,10 @@ impl GuardTable {
     }
 }
 
-fn elements(nft: &mut Nftables, family: NftFamily) -> Result<Vec<(NftSet, NftElement)>, Error> {
+pub(crate) fn elements(
+    nft: &mut Nftables,
+    family: NftFamily,
+) -> Result<Vec<(NftSet, NftElement)>, Error> {
     let mut all = Vec::new();
     for set in nft.sets(family, GuardLayout::TABLE)? {
         let elements = nft.elements(family, GuardLayout::TABLE, &set)?;

@@ -27,6 +27,7 @@ mod vlan;
 mod xtables;
 
 pub use error::{Error, ErrorKind};
+pub(crate) use link::LinkBy;
 pub use link::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;

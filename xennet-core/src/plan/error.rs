@@ -8,6 +8,15 @@ use crate::types::{IfName, Mtu, NftFamily, ParseError, VlanId};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// A rate limit without XenStore, where netback reads it.
+    #[error(
+        "{vif}: rate: netback reads it from the vif's backend in XenStore; run it without --no-store, or limit the \
+         interface by `tc qdisc add dev {vif} root tbf`"
+    )]
+    RateWithoutStore {
+        /// The vif.
+        vif: IfName,
+    },
     /// A value contradicts another one.
     #[error(transparent)]
     Value(#[from] ParseError),
@@ -431,7 +440,8 @@ impl PlanError {
             Self::NotABridge { .. }
             | Self::ManyBridges { .. }
             | Self::FakeBridge { .. }
-            | Self::NoMac { .. } => libc::EINVAL,
+            | Self::NoMac { .. }
+            | Self::RateWithoutStore { .. } => libc::EINVAL,
             Self::NameTaken { .. }
             | Self::PortTaken { .. }
             | Self::BridgeDiffers { .. }

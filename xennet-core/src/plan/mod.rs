@@ -10,6 +10,7 @@ mod filters;
 pub mod guard;
 mod iptables;
 mod network;
+mod pipeline;
 mod route;
 mod uplink;
 pub(crate) mod vif;
@@ -25,6 +26,7 @@ pub use network::{
     BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
     NetworkSnapshot, VxlanBefore,
 };
+pub(crate) use pipeline::pipeline;
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{
@@ -60,14 +62,27 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// The part that the kernel or Open vSwitch carries out, and that can be read back from it.
-    pub fn kernel(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn new(changes: Vec<Change>, warnings: Vec<Warning>) -> Self {
+        Self { changes, warnings }
+    }
+
+    /// The part that the kernel or Open vSwitch carries out, and that can be observed again to verify it.
+    pub fn observable(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }
 
-    /// The part that tells others, once the kernel's part is seen to be true.
+    /// The part that informs others, once the observable part is verified.
     pub fn announcements(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| !change.is_kernel())
+    }
+
+    /// Inserts a write to XenStore before all others: `hotplug-status` comes last.
+    pub(crate) fn insert_store_write(&mut self, write: Change) {
+        let is_store = |change: &Change| {
+            matches!(change, Change::StoreWrite { .. } | Change::StoreRemove { .. })
+        };
+        let at = self.changes.iter().position(is_store).unwrap_or(self.changes.len());
+        self.changes.insert(at, write);
     }
 
     fn push(&mut self, change: Change) {

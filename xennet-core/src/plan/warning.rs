@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::ForeignFilter;
 use crate::config::Transport;
-use crate::types::{IfName, Mtu, Sysctl};
+use crate::types::{IfName, Mtu, ParseError, Sysctl, VifId};
 
 /// Where administrators come in.
 const SSH: u16 = 22;
@@ -101,6 +101,29 @@ pub enum Warning {
         protocol: Transport,
         /// The port.
         port: u16,
+    },
+    /// A device refused the MTU of its bridge, and keeps its own.
+    MtuRefused {
+        /// The guest's interface.
+        link: IfName,
+        /// Its MTU in bytes.
+        mtu: u32,
+        /// What the kernel answered.
+        why: String,
+    },
+    /// Keys were written to XenStore.
+    KeysStored {
+        /// The backend's directory.
+        backend: String,
+        /// The keys.
+        keys: Vec<String>,
+    },
+    /// A key in XenStore has an invalid value.
+    InvalidValue {
+        /// The vif.
+        vif: VifId,
+        /// The key, its value, and what is valid.
+        error: ParseError,
     },
     /// The network was not told where the guest is.
     NotAnnounced {
@@ -227,6 +250,25 @@ impl fmt::Display for Warning {
                 nat.escape_debug(),
                 if *port == SSH { ": you may not get in again by ssh" } else { "" }
             ),
+            Self::MtuRefused { link, mtu, why } => write!(
+                f,
+                "{link}: attached with its own MTU {mtu}, because the device refused its bridge's ({why}); set `mtu` of \
+                 this vif, or lower the bridge's"
+            ),
+            Self::KeysStored { backend, keys } => write!(
+                f,
+                "{backend}: {} is written to XenStore, so that the next online uses it; `--once` does not write it",
+                keys.join(", ")
+            ),
+            Self::InvalidValue { vif, error } => {
+                write!(
+                    f,
+                    "vif{vif}: {error}; correct it by `xenstore-write backend/vif/{}/{}/{} VALUE`",
+                    vif.domid,
+                    vif.devid,
+                    error.key()
+                )
+            }
             Self::NotAnnounced { why } => {
                 write!(f, "the vif is connected, but the network was not told of it: {why}")
             }

@@ -65,6 +65,11 @@ impl XenStore {
         Self::connect(self.channel.path())
     }
 
+    /// Whether the connection was given up: then every call fails.
+    pub fn is_broken(&self) -> bool {
+        self.channel.is_broken()
+    }
+
     /// Sets how long an answer may take; at least a millisecond.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.channel.set_timeout(timeout)

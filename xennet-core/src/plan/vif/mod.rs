@@ -232,7 +232,7 @@ impl VifTarget {
     }
 
     /// `bridge` is its name, and whether it separates VLANs.
-    fn guard_entry(
+    pub(crate) fn guard_entry(
         &self,
         config: &VifConfig,
         bridge: Option<(&IfName, bool)>,

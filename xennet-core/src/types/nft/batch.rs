@@ -153,6 +153,25 @@ impl fmt::Display for NftBatch {
 }
 
 impl NftBatch {
+    /// Its commands as batches of their own, each element of a set in another one.
+    pub(crate) fn singly(&self) -> impl Iterator<Item = Self> {
+        let alone = |elements: &[NftElement]| {
+            elements.iter().map(|element| vec![element.clone()]).collect::<Vec<_>>()
+        };
+        let commands = self.commands.iter().flat_map(move |command| match command {
+            NftCommand::ElementsAdd { set, elements } => alone(elements)
+                .into_iter()
+                .map(|elements| NftCommand::ElementsAdd { set: set.clone(), elements })
+                .collect(),
+            NftCommand::ElementsDelete { set, elements } => alone(elements)
+                .into_iter()
+                .map(|elements| NftCommand::ElementsDelete { set: set.clone(), elements })
+                .collect(),
+            other => vec![other.clone()],
+        });
+        commands.map(|command| Self { commands: vec![command], ..self.clone() })
+    }
+
     /// One of its commands as `nft` takes it; of a rule, its comment.
     pub fn words(&self, command: &NftCommand) -> String {
         let at = format!("{} {}", self.family, self.table);

@@ -148,7 +148,7 @@ fn waiting_for_ovn_comes_last_and_once() {
     let mut seen = unplugged();
     seen.switch.as_mut().unwrap().wait_ovn = Some(5);
     let waits = "ovs-vsctl wait-until Interface vif3.0 external_ids:ovn-installed=true";
-    let kernel: Vec<String> = plan(&seen, &keys).kernel().map(ToString::to_string).collect();
+    let kernel: Vec<String> = plan(&seen, &keys).observable().map(ToString::to_string).collect();
     assert_eq!(kernel.last().map(String::as_str), Some(waits));
     let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
     seen.switch.as_mut().unwrap().wait_ovn = Some(5);
@@ -199,7 +199,7 @@ fn somebody_elses_port_is_left_alone() {
     assert!(
         port_target()
             .offline(&keys, &seen)
-            .kernel()
+            .observable()
             .all(|c| !matches!(c, Change::OvsPortDelete { .. }))
     );
 }

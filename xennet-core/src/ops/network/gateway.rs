@@ -3,9 +3,10 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::Error;
+use crate::observe::Facts;
 use crate::plan::Gateway;
 use crate::types::Reachability;
-use crate::{Dom0Network, Error};
 
 /// A gateway that is there answers at once; the kernel itself asks three times, a second apart.
 const BEFORE: Duration = Duration::from_secs(3);
@@ -13,21 +14,21 @@ const BEFORE: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Those of the gateways that answer now: only they can be found missing later.
-pub(super) fn answering(net: &mut Dom0Network, patience: Duration) -> Result<Vec<Gateway>, Error> {
-    let all = gateways(net)?;
-    let silent = silent(net, all.clone(), patience.min(BEFORE))?;
+pub(super) fn answering(facts: &mut Facts<'_>, patience: Duration) -> Result<Vec<Gateway>, Error> {
+    let all = gateways(facts)?;
+    let silent = silent(facts, all.clone(), patience.min(BEFORE))?;
     Ok(all.into_iter().filter(|gateway| !silent.contains(gateway)).collect())
 }
 
 /// Has the gateways that answered before answer again, wherever their routes lead now.
 pub(super) fn still_answer(
-    net: &mut Dom0Network,
+    facts: &mut Facts<'_>,
     before: &[Gateway],
     patience: Duration,
 ) -> Result<(), Error> {
-    let mut now = gateways(net)?;
+    let mut now = gateways(facts)?;
     now.retain(|gateway| before.iter().any(|other| other.address == gateway.address));
-    match silent(net, now, patience)?.into_iter().next() {
+    match silent(facts, now, patience)?.into_iter().next() {
         None => Ok(()),
         Some(Gateway { address: gateway, link, .. }) => {
             Err(Error::Silent { gateway, link: link.name, waited: patience })
@@ -35,19 +36,19 @@ pub(super) fn still_answer(
     }
 }
 
-fn gateways(net: &mut Dom0Network) -> Result<Vec<Gateway>, Error> {
-    Ok(super::look::look(net, None)?.gateways())
+fn gateways(facts: &mut Facts<'_>) -> Result<Vec<Gateway>, Error> {
+    Ok(facts.network(None)?.gateways())
 }
 
 /// Asks gateways until they answer; those that did not in all this time. One whose Ethernet address an administrator
 /// entered is not asked, before or after, and so counts as silent at first only.
 fn silent(
-    net: &mut Dom0Network,
+    facts: &mut Facts<'_>,
     gateways: Vec<Gateway>,
     patience: Duration,
 ) -> Result<Vec<Gateway>, Error> {
     let deadline = Instant::now() + patience;
-    let kernel = &mut net.kernel;
+    let kernel = facts.connections.kernel()?;
     let mut waiting = Vec::new();
     for gateway in gateways {
         if kernel.reachability(&gateway.link, gateway.address)? != Reachability::Entered {

@@ -13,17 +13,17 @@ use crate::Error;
 
 /// The file, whether it is there or not.
 #[derive(Debug)]
-pub(super) struct Record<T> {
+pub(crate) struct Record<T> {
     path: PathBuf,
     holds: PhantomData<T>,
 }
 
 impl<T: Serialize + DeserializeOwned> Record<T> {
-    pub(super) fn new(run_dir: &Path, name: &str) -> Self {
+    pub(crate) fn new(run_dir: &Path, name: &str) -> Self {
         Self { path: run_dir.join(name), holds: PhantomData }
     }
 
-    pub(super) fn read(&self) -> Result<Option<T>, Error> {
+    pub(crate) fn read(&self) -> Result<Option<T>, Error> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -34,7 +34,7 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     }
 
     /// All at once: whoever reads it finds the old one or the new one.
-    pub(super) fn write(&self, before: &T) -> Result<(), Error> {
+    pub(crate) fn write(&self, before: &T) -> Result<(), Error> {
         let failed = |source| self.failed("write the record", source);
         let text = serde_json::to_vec_pretty(before).map_err(|error| failed(error.into()))?;
         let new = self.path.with_extension("new");
@@ -50,7 +50,7 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
     }
 
     /// Makes it what it was, or nothing.
-    pub(super) fn restore(&self, before: Option<&T>) -> Result<(), Error> {
+    pub(crate) fn restore(&self, before: Option<&T>) -> Result<(), Error> {
         match before {
             Some(before) => self.write(before),
             None => match fs::remove_file(&self.path) {

@@ -22,33 +22,6 @@ pub(crate) fn make_dir(run_dir: &Path) -> Result<(), Error> {
     make().map_err(|error| failed("make the directory", &dir, error))
 }
 
-/// What a file says; none when there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path, error)),
-    }
-}
-
-/// What all files say but this one.
-pub(crate) fn others(path: &Path) -> Result<Vec<String>, Error> {
-    let Some(dir) = path.parent() else { return Ok(Vec::new()) };
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|error| failed("read", dir, error))?,
-    };
-    let mut texts = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| failed("read", dir, error))?;
-        let other = entry.path();
-        if other != path && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            texts.extend(read(&other)?);
-        }
-    }
-    Ok(texts)
-}
-
 /// Writes a file of the directory, all at once: dnsmasq finds the whole of it. `new` says whether it has not read one of
 /// that name before.
 pub(crate) fn write(path: &Path, text: &str, new: bool) -> Result<(), Error> {

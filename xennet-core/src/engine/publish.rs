@@ -1,0 +1,79 @@
+//! Tells XenStore: `connected` after everything else, or `error` and the reason.
+
+use crate::Error;
+use crate::plan::Change;
+use crate::xenstore::XenStore;
+
+/// Makes changes of XenStore in one transaction, provided that the backend still exists.
+///
+/// What the toolstack has removed is not created again: an error when the backend's directory is gone, and another
+/// directory that is gone is left alone.
+pub(super) fn write(
+    store: Option<&mut XenStore>,
+    backend: &str,
+    changes: &[Change],
+) -> Result<(), Error> {
+    // Plans that were made without XenStore hold no such change.
+    let Some(store) = store.filter(|_| !changes.is_empty()) else { return Ok(()) };
+    store.transaction(|store| {
+        let directories: Vec<&str> = changes.iter().filter_map(directory).collect();
+        let present = store.read_many(&directories)?;
+        for ((change, directory), present) in changes.iter().zip(&directories).zip(present) {
+            match (change, present) {
+                (_, None) if *directory == backend => {
+                    return Err(Error::BackendRemoved { path: backend.to_owned() });
+                }
+                (Change::StoreWrite { path, value, .. }, Some(_)) => store.write(path, value)?,
+                (Change::StoreRemove { path, .. }, Some(_)) => store.remove(path)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Tells XenStore that a vif could not be attached, and why. xl prints `hotplug-error`.
+///
+/// Best effort: where the connection is broken a new one is opened, and a further failure is ignored.
+pub(crate) fn report(store: Option<&mut XenStore>, backend: &str, error: &Error) {
+    // Writing would create the directory of a device that is gone.
+    if matches!(error, Error::NoBackend { .. } | Error::BackendRemoved { .. }) {
+        return;
+    }
+    let Some(store) = store else { return };
+    if store.is_broken() {
+        match store.reopen() {
+            Ok(new) => *store = new,
+            Err(_) => return,
+        }
+    }
+    let text = error.to_string();
+    // A vif that works, and that was left as it was, goes on working: netback would not connect it again.
+    let undone = !matches!(error, Error::HalfUndone { .. } | Error::Vanished { .. });
+    let (reason, status) =
+        (format!("{backend}/hotplug-error"), format!("{backend}/hotplug-status"));
+    let _ = store.transaction(|store| {
+        let values = store.read_many(&[backend, &status])?;
+        let [Some(_), before] = values.as_slice() else { return Ok(()) };
+        let mut writes = vec![(reason.as_str(), shortened(&text).as_bytes())];
+        if !(undone && before.as_deref() == Some(b"connected")) {
+            // After the reason, which whoever waits for the status reads next.
+            writes.push((status.as_str(), b"error"));
+        }
+        store.write_many(&writes)
+    });
+}
+
+fn directory(change: &Change) -> Option<&str> {
+    match change {
+        Change::StoreWrite { path, .. } | Change::StoreRemove { path, .. } => {
+            Some(path.rsplit_once('/').map_or(path.as_str(), |(directory, _)| directory))
+        }
+        _ => None,
+    }
+}
+
+/// A message short enough for any XenStore: oxenstored refuses values over 2048 bytes.
+fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(1024)).unwrap_or(text)
+}

@@ -1,0 +1,108 @@
+//! The port that a vif is of its bridge, and what else belongs to it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::Facts;
+use crate::Error;
+use crate::command;
+use crate::config::PortPolicy;
+use crate::kernel::LinkFilter;
+use crate::plan::vif::is_datapath;
+use crate::plan::{IptablesRule, Outlet, VifTarget};
+use crate::types::{IfName, IpList, Link, Port, PortFlags, VlanRange};
+
+impl Facts<'_> {
+    /// The VLANs of a port.
+    pub(crate) fn vlans(&mut self, port: &Link) -> Result<Vec<VlanRange>, Error> {
+        Ok(self.connections.kernel()?.vlans(&port.reference())?)
+    }
+
+    /// The settings of a bridge's port; none when it is no port of a bridge.
+    pub(crate) fn bridge_port(&mut self, port: &Link) -> Result<Option<Port>, Error> {
+        Ok(self.connections.kernel()?.port(port.index)?)
+    }
+
+    /// Whether a port that leaves this bridge and comes back has lost settings.
+    pub(crate) fn leaves_settings(&mut self, link: &Link, master: &Link) -> Result<bool, Error> {
+        let as_joined = PortFlags::LEARNING
+            | PortFlags::FLOOD
+            | PortFlags::MCAST_FLOOD
+            | PortFlags::BCAST_FLOOD;
+        // Open vSwitch's database has the settings of its ports, and applies them again.
+        if is_datapath(master) {
+            return Ok(false);
+        }
+        let plain = master.bridge.as_ref().is_some_and(|bridge| !bridge.vlan_filtering);
+        Ok(!plain || self.bridge_port(link)?.is_some_and(|port| port.flags != as_joined))
+    }
+
+    /// The ports of a bridge that are up and lead to others than guests, with their VLANs where the bridge filters them.
+    pub(crate) fn outlets(
+        &mut self,
+        bridge: &Link,
+        own: Option<&Link>,
+    ) -> Result<Vec<Outlet>, Error> {
+        let filters = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
+        let mut outlets = Vec::new();
+        for link in self.links(LinkFilter::Master(bridge.index))? {
+            let is_own = own.is_some_and(|own| own.index == link.index);
+            if !is_own && link.up && VifTarget::of(&link).is_none() {
+                let vlans = if filters { self.vlans(&link)? } else { Vec::new() };
+                outlets.push(Outlet::new(link.reference(), vlans));
+            }
+        }
+        Ok(outlets)
+    }
+
+    /// Those of a vif's rules for `iptables` that exist, where the configuration asks for them. `iptables -C`
+    pub(crate) fn iptables(
+        &mut self,
+        port: &IfName,
+        ip: &IpList,
+        policy: &PortPolicy,
+    ) -> Result<Vec<IptablesRule>, Error> {
+        let mut existing = Vec::new();
+        if policy.iptables == Some(true) {
+            for rule in IptablesRule::of(port, ip) {
+                if command::run(&rule.command("-C"))?.status.success() {
+                    existing.push(rule);
+                }
+            }
+        }
+        Ok(existing)
+    }
+
+    /// The administrator's hooks: executables `*.hook`, by name.
+    pub(crate) fn hooks(&mut self) -> Result<Vec<PathBuf>, Error> {
+        if self.wanted.hooks.is_none() {
+            let dir = &self.paths.hooks;
+            let failed =
+                |source| Error::File { doing: "read the hooks in", path: dir.clone(), source };
+            self.wanted.hooks = Some(hooks(dir).map_err(failed)?);
+        }
+        Ok(self.wanted.hooks.clone().unwrap_or_default())
+    }
+}
+
+fn hooks(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut hooks = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let executable = || {
+            fs::metadata(&path)
+                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        };
+        if path.extension().is_some_and(|extension| extension == "hook") && executable() {
+            hooks.push(path);
+        }
+    }
+    hooks.sort_unstable();
+    Ok(hooks)
+}
