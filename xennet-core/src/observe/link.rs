@@ -5,7 +5,7 @@ use crate::Error;
 use crate::config::VifConfig;
 use crate::kernel::{LinkBy, LinkFilter};
 use crate::plan::VifTarget;
-use crate::types::{Address, IfName, Link};
+use crate::types::{Address, IfName, Link, LinkRef};
 
 /// The interfaces that a vif may be.
 #[derive(Debug, Default)]
@@ -49,45 +49,57 @@ impl Facts<'_> {
 
     /// The addresses of an interface.
     pub(crate) fn addresses(&mut self, link: &Link) -> Result<Vec<Address>, Error> {
-        match self.state.addresses.iter().find(|(index, _)| *index == link.index) {
-            Some((_, addresses)) => Ok(addresses.clone()),
+        match self.addresses_of(Some(link.index)) {
+            Some(addresses) => Ok(addresses.clone()),
             None => Ok(self.connections.kernel()?.addresses(&link.reference())?),
         }
     }
 
-    /// Reads interfaces and the addresses of one of them ahead, in one request.
-    pub(crate) fn read_ahead(
-        &mut self,
-        names: &[&IfName],
-        owner: Option<&Link>,
-    ) -> Result<(), Error> {
-        let unknown: Vec<&IfName> =
-            names.iter().copied().filter(|name| self.known(name).is_none()).collect();
+    /// Reads interfaces ahead, and the addresses of one that they belong to, in one request.
+    fn read_ahead(&mut self, names: &[&IfName], owner: Option<LinkRef>) -> Result<(), Error> {
+        let mut unknown: Vec<&IfName> = names.to_vec();
+        unknown.retain(|name| self.known(name).is_none());
+        let owner = owner.filter(|link| self.addresses_of(link.index).is_none());
+        if unknown.is_empty() && owner.is_none() {
+            return Ok(());
+        }
         let by: Vec<LinkBy<'_>> = unknown.iter().map(|name| LinkBy::Name(name)).collect();
-        let reference = owner.map(Link::reference);
-        let (links, addresses) =
-            self.connections.kernel()?.links_and_addresses(&by, reference.as_ref())?;
+        let kernel = self.connections.kernel()?;
+        let (links, addresses) = kernel.links_and_addresses(&by, owner.as_ref())?;
         self.state.links.extend(unknown.into_iter().cloned().zip(links));
-        self.state.addresses.extend(owner.map(|link| (link.index, addresses)));
+        let index = owner.and_then(|owner| owner.index);
+        self.state.addresses.extend(index.map(|index| (index, addresses)));
         Ok(())
     }
 
-    /// The interfaces that this vif may be, by its own name and by the one that it shall have.
+    /// The interfaces that this vif may be, by its own name and by the one that it is to have. The bridge that it is to
+    /// join is read ahead.
     pub(crate) fn vif_links(
         &mut self,
         target: &VifTarget,
         config: &VifConfig,
+        bridge: Option<&IfName>,
     ) -> Result<VifLinks, Error> {
         let renamed = Some(target.final_name(config)?).filter(|name| *name != target.name);
-        let names: Vec<&IfName> =
-            [Some(&target.name), renamed.as_ref()].into_iter().flatten().collect();
-        if self.known(&target.name).is_none() || renamed.is_some() {
-            self.read_ahead(&names, None)?;
-        }
+        let names = [Some(&target.name), renamed.as_ref(), bridge];
+        let names: Vec<&IfName> = names.into_iter().flatten().collect();
+        let known = self.known(&target.name).flatten().filter(|_| renamed.is_none());
+        let owner = known.map(|link| link.reference()).or_else(|| self.last_vif(target).cloned());
+        // Once its interface is known, all is read in one request.
+        self.read_ahead(&names, owner)?;
         let original = self.link(&target.name)?;
         let named = renamed.map_or(Ok(None), |name| self.link(&name))?;
         let own = target.identify(original, named.clone());
+        if let Some(link) = &own {
+            self.vif = Some((target.name.clone(), link.reference()));
+        }
         Ok(VifLinks { own, named })
+    }
+
+    /// A vif's interface when it was observed last, whether it still exists or not: an interface with another index is
+    /// another one.
+    pub(crate) fn last_vif(&self, target: &VifTarget) -> Option<&LinkRef> {
+        self.vif.as_ref().filter(|(name, _)| *name == target.name).map(|(_, link)| link)
     }
 
     /// The interface of a vif that nothing names: it says by its alias, or by the Xen device behind it, which it is.
@@ -106,6 +118,11 @@ impl Facts<'_> {
             }
         }
         if names.is_empty() { self.links(LinkFilter::Kind("bridge")) } else { Ok(Vec::new()) }
+    }
+
+    fn addresses_of(&self, index: Option<u32>) -> Option<&Vec<Address>> {
+        let mut known = self.state.addresses.iter();
+        known.find(|(of, _)| Some(*of) == index).map(|(_, addresses)| addresses)
     }
 
     /// The answer that was read ahead; none when the question was not asked yet.

@@ -27,7 +27,7 @@ use crate::guard::Tables;
 use crate::kernel::BaseChain;
 use crate::paths::Paths;
 use crate::plan::FilterSnapshot;
-use crate::types::{Address, IfName, Link};
+use crate::types::{Address, IfName, Link, LinkRef};
 
 /// Answers questions about this host, for one operation.
 ///
@@ -38,6 +38,8 @@ pub(crate) struct Facts<'n> {
     /// What the administrator wants.
     pub(crate) config: &'n NetworkConfig,
     pub(crate) paths: &'n Paths,
+    /// The interface of the vif with this original name when it was observed last.
+    vif: Option<(IfName, LinkRef)>,
     wanted: WantedFacts,
     state: StateFacts,
 }
@@ -70,6 +72,7 @@ impl<'n> Facts<'n> {
             connections,
             config,
             paths,
+            vif: None,
             wanted: WantedFacts::default(),
             state: StateFacts::default(),
         }

@@ -16,7 +16,6 @@ use crate::types::{Device, IfName, LinkSet, Mtu};
 pub(crate) struct Attach<'r> {
     request: &'r VifRequest,
     link_wait: Duration,
-    /// The interface's index: an interface that comes in its place is another one.
     index: Option<u32>,
     /// Whether an `mtu` is set for this vif, rather than inherited from its bridge.
     sets_mtu: bool,
@@ -48,13 +47,15 @@ impl Operation for Attach<'_> {
     }
 
     fn plan(&mut self, facts: &mut Facts<'_>, held: Held<'_>) -> Result<Step, Error> {
+        let before = facts.last_vif(&self.request.target).and_then(|link| link.index);
         let mut resolved = Resolved::new(self.request, facts, Tolerance::Nothing)?;
         resolved.check_name()?;
-        match (&resolved.links.own, self.index) {
+        match (&resolved.links.own, before) {
             (None, None) => return Err(resolved.target.no_link().into()),
-            (None, Some(_)) => return Err(self.vanished()),
-            (Some(link), Some(index)) if link.index != index => return Err(self.vanished()),
-            (Some(link), _) => self.index = Some(link.index),
+            (Some(link), before) if before.is_none_or(|before| before == link.index) => {
+                self.index = Some(link.index);
+            }
+            _ => return Err(self.vanished()),
         }
         if resolved.shares_addresses() && held.lacks(&LockName::Addresses) {
             return Ok(Step::Lock(LockName::Addresses));
@@ -82,9 +83,8 @@ impl Operation for Attach<'_> {
     /// A device that refuses its bridge's MTU is attached with its own, as by Xen's scripts.
     fn does_without(&mut self, refused: &Change, error: &Error) -> bool {
         let Change::LinkSet { link, set: LinkSet::Mtu(_), .. } = refused else { return false };
-        let own = self.index.is_some() && link.index == self.index;
-        // Once: the device keeps what it has.
-        if !own || self.refused_mtu.is_some() || self.sets_mtu {
+        // Once, and the vif's MTU only.
+        if link.index != self.index || self.refused_mtu.is_some() || self.sets_mtu {
             return false;
         }
         self.refused_mtu = Some(error.to_string());
@@ -99,8 +99,9 @@ impl Operation for Attach<'_> {
     ) -> Result<Plan, Error> {
         outcome
             .map_err(|error| {
+                let index = facts.last_vif(&self.request.target).and_then(|link| link.index);
                 let kernel = facts.connections.kernel();
-                let link = self.index.map(|index| kernel.and_then(|kernel| kernel.link_at(index)));
+                let link = index.map(|index| kernel.and_then(|kernel| kernel.link_at(index)));
                 // Whatever was refused, this is why.
                 if matches!(link, Some(Ok(None))) { self.vanished() } else { error }
             })

@@ -67,7 +67,13 @@ impl Resolved {
         let script = backend.as_ref().and_then(|backend| backend.value("script"));
         let mut target = request.target.clone();
         target.mode = mode_of(request, script);
-        let links = facts.vif_links(&target, &config)?;
+        let bridge = match target.mode {
+            Mode::Bridge => {
+                target.bridge_names(&config).ok().and_then(|names| names.into_iter().next())
+            }
+            _ => None,
+        };
+        let links = facts.vif_links(&target, &config, bridge.as_ref())?;
         let mut resolved = Self {
             target,
             config,
@@ -133,9 +139,6 @@ impl Resolved {
     /// The bridges that are meant. Without `bridge`, a vif stays in the bridge that it is in.
     fn find_bridges(&mut self, facts: &mut Facts<'_>) -> Result<(), Error> {
         let names = self.target.bridge_names(&self.config)?;
-        if let (Some(name), Some(own)) = (names.first(), &self.links.own) {
-            facts.read_ahead(&[name], Some(own))?;
-        }
         let master = self.links.own.as_ref().and_then(|own| own.master);
         if let (true, Some(master)) = (names.is_empty(), master)
             && let Some(master) = facts.link_at(master)?
