@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use crate::apply::Apply;
 use crate::lock::Lock;
 use crate::plan::{NetworkBefore, NetworkSnapshot, Plan, PlanError};
+use crate::trial::{RolledBack, Unconfirmed};
 use crate::{Dom0Network, Error, dhcp};
 use record::Record;
 
-pub use trial::{RolledBack, Trial, Unconfirmed, Watch};
+pub use trial::{Trial, Watch};
 
 /// How long another start or stop is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);

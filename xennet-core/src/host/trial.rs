@@ -4,10 +4,8 @@
 //! decides: the one who confirms, who stops, or the watchdog at the deadline. That the watchdog lives shows in a lock
 //! that it holds: the kernel releases it when it dies.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
@@ -16,6 +14,7 @@ use crate::Error;
 use crate::apply::Apply;
 use crate::lock::Lock;
 use crate::plan::{NetworkBefore, Plan};
+use crate::trial::{RolledBack, Unconfirmed, since_boot};
 
 /// How a start is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,28 +26,6 @@ pub struct Trial {
     pub confirm: Duration,
     /// How long the gateways may take to answer.
     pub probe: Duration,
-}
-
-/// A start that is yet to be confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unconfirmed {
-    /// The process that takes it back.
-    pub watchdog: u32,
-    /// Whether that process lives; if not, nobody takes it back.
-    pub watched: bool,
-    /// When it is taken back; none while changes are still being made.
-    pub left: Option<Duration>,
-}
-
-/// A start that was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RolledBack {
-    /// When: the time since the machine's boot, as `CLOCK_BOOTTIME` counts it.
-    pub at: Duration,
-    /// Why.
-    pub why: String,
 }
 
 /// Held by the process that takes a start back, for as long as it lives.
@@ -222,41 +199,7 @@ impl Trial {
     }
 }
 
-impl fmt::Display for Unconfirmed {
-    /// `the last start is unconfirmed, and taken back in 42 s`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.watched, self.left) {
-            (true, Some(left)) => {
-                let seconds = left.as_secs_f32().ceil();
-                write!(f, "the last start is unconfirmed, and taken back in {seconds} s")
-            }
-            (true, None) => f.write_str("a start is under way, or being taken back"),
-            (false, _) => {
-                let watchdog = self.watchdog;
-                write!(
-                    f,
-                    "the last start is unconfirmed, but its watchdog (process {watchdog}) is gone: \
-                     nobody takes it back"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for RolledBack {
-    /// `the last start was taken back 42 s ago: ...`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ago = since_boot().saturating_sub(self.at).as_secs();
-        write!(f, "the last start was taken back {ago} s ago: {}", self.why)
-    }
-}
-
 /// The name of a watchdog's lock.
 fn watch(watchdog: u32) -> String {
     format!("network-watchdog-{watchdog}")
-}
-
-/// It goes on while the machine sleeps, and nobody sets it.
-fn since_boot() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had this clock since 2.6.39").into()
 }
