@@ -11,7 +11,9 @@ use crate::config::dnsmasq::HOSTS;
 use crate::config::{NatPolicy, RoutedPolicy, VifConfig};
 use crate::kernel::{self, Kernel, RouteFilter, sysctl};
 use crate::plan::vif::{self, nat};
-use crate::plan::{DhcpSnapshot, HostRoute, PlanError, RoutedSnapshot, VifSnapshot, VifTarget};
+use crate::plan::{
+    AddressError, DhcpSnapshot, HostRoute, PlanError, RoutedSnapshot, VifSnapshot, VifTarget,
+};
 use crate::types::{
     BridgeSpec, Device, IfName, Link, LinkRef, Mode, Route, RouteKind, Scope, VifId,
 };
@@ -142,7 +144,8 @@ impl Vif<'_> {
                 return Ok(net);
             }
         }
-        Err(PlanError::SubnetFull { subnet, vif: self.target.name.clone() }.into())
+        let vif = self.target.name.clone();
+        Err(PlanError::from(AddressError::SubnetFull { subnet, vif }).into())
     }
 
     /// What dnsmasq is told of the guest, and what it is to be told. `going` is one that is unplugged: what was written

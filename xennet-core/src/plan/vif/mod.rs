@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{self, GuardEntry, GuardSnapshot};
-use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
+use super::{AddressError, Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
 use crate::types::{
     Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, NftFamily, Port, VlanRange,
@@ -120,7 +120,7 @@ impl VifTarget {
         let link = seen.link.as_ref().ok_or_else(|| self.no_link())?;
         let wanted = self.wanted(config, seen)?;
         if let Some((ip, owner)) = seen.taken.clone() {
-            return Err(PlanError::AddressGiven { ip, owner, vif: self.name.clone() });
+            return Err(AddressError::Assigned { ip, owner, vif: self.name.clone() }.into());
         }
 
         let mut plan = Plan::default();

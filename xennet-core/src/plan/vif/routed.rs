@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::link::{IPV6_MIN_MTU, LinkShape, Setter};
 use super::{VifSnapshot, VifTarget, Wanted};
 use crate::config::{NatPolicy, RoutedPolicy, VifConfig};
-use crate::plan::{Change, HostRoute, Plan, PlanError, Warning};
+use crate::plan::{AddressError, Change, HostRoute, Plan, PlanError, Warning};
 use crate::types::{
     Address, AddressFlags, Device, Family, IfName, IpList, Link, LinkRef, LinkSet, Mode, Mtu,
     NextHop, ParseError, Route, RouteKind, Scope, Sysctl,
@@ -170,14 +170,14 @@ impl VifTarget {
         if let Some((networks, place)) = allowed {
             let outside = |net: &&IpNet| !networks.iter().any(|allowed| allowed.contains(*net));
             if let Some(ip) = destinations.iter().find(outside).copied() {
-                return Err(PlanError::NotAllowed { ip, networks, place });
+                return Err(AddressError::NotAllowed { ip, networks, place }.into());
             }
         }
         if let Some((ip, route)) = seen.within.first() {
             let (vif, route) = (self.name.clone(), route.to_string());
-            return Err(PlanError::NetworkTaken { ip: *ip, vif, route });
+            return Err(AddressError::NetworkTaken { ip: *ip, vif, route }.into());
         }
-        let taken = |ip, owner, route: &HostRoute| PlanError::AddressTaken {
+        let taken = |ip, owner, route: &HostRoute| AddressError::Taken {
             ip,
             vif: self.name.clone(),
             owner,
@@ -188,7 +188,7 @@ impl VifTarget {
                 (RouteKind::Unicast, Some(link)) => link.name.to_string(),
                 _ => "the host itself".to_owned(),
             };
-            return Err(taken(*ip, owner, route));
+            return Err(taken(*ip, owner, route).into());
         }
         // Behind the guest, or as the host's own address, a router is nobody's.
         let hosts = destinations.iter().filter_map(|net| self.host(net.addr(), seen));
@@ -196,7 +196,7 @@ impl VifTarget {
         for route in &seen.defaults {
             for router in route.route.hops.iter().filter_map(|hop| hop.via) {
                 if let Some(ip) = all.iter().find(|net| net.contains(&router)) {
-                    return Err(taken(*ip, format!("the host's router {router}"), route));
+                    return Err(taken(*ip, format!("the host's router {router}"), route).into());
                 }
             }
         }
