@@ -7,11 +7,12 @@ mod link;
 pub(crate) mod nat;
 mod port;
 mod routed;
+mod routed_snapshot;
 mod switch;
 mod target;
 
 pub use dhcp::DhcpSnapshot;
-pub use routed::RoutedSnapshot;
+pub use routed_snapshot::RoutedSnapshot;
 pub(crate) use switch::MARK;
 pub use switch::SwitchSnapshot;
 pub use target::VifTarget;
