@@ -12,6 +12,7 @@ mod switch;
 mod target;
 
 pub use dhcp::DhcpSnapshot;
+pub(crate) use link::is_datapath;
 pub use routed_snapshot::RoutedSnapshot;
 pub(crate) use switch::MARK;
 pub use switch::SwitchSnapshot;
@@ -31,7 +32,6 @@ use link::Setter;
 use port::BridgePort;
 use routed::Routed;
 use switch::SwitchPort;
-pub(crate) use switch::is_datapath;
 
 /// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
