@@ -86,7 +86,7 @@ pub enum AddressError {
 
 impl AddressError {
     /// The errno that comes nearest.
-    pub fn errno(&self) -> i32 {
+    pub(super) fn errno(&self) -> i32 {
         match self {
             Self::NotAllowed { .. } => libc::EPERM,
             Self::SubnetFull { .. } => libc::ENOSPC,

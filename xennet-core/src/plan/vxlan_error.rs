@@ -63,7 +63,7 @@ pub enum VxlanError {
 
 impl VxlanError {
     /// The errno that comes nearest.
-    pub fn errno(&self) -> i32 {
+    pub(super) fn errno(&self) -> i32 {
         match self {
             Self::Differs { .. } => libc::EEXIST,
             Self::Changed { .. } | Self::Forgotten { .. } => libc::EBUSY,
