@@ -8,7 +8,8 @@ use xennet_core::Dom0Network;
 use xennet_core::plan::{BridgeConfig, BridgeSnapshot};
 use xennet_core::types::{IfName, MacAddr, Mtu};
 
-use crate::args::{Failure, Options};
+use crate::failure::Failure;
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use xennet_core::GuardFault;
 use xennet_core::types::VifId;
 
-use crate::args::{Failure, Options};
+use crate::failure::Failure;
 use crate::hotplug;
 use crate::log::complain;
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

@@ -8,9 +8,10 @@ use xennet_core::config::VifConfig;
 use xennet_core::types::{Device, Link, Mode, VifId};
 use xennet_core::{Dom0Network, Error, Vif, VifStatus};
 
-use crate::args::{Failure, Options, usage};
+use crate::failure::{Failure, usage};
 use crate::hotplug;
 use crate::log::complain;
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::errno::Errno;
-use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
+use crate::trial::{RolledBack, Unconfirmed};
 use crate::types::{IfName, ParseError};
 use crate::{kernel, ovsdb, xenstore};
 

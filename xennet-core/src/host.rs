@@ -5,8 +5,9 @@ use crate::engine::{self, LockName, TIME_LIMIT};
 use crate::ops::network::{
     Confirm, RollBack, Start, Stop, TrialRun, record, rolled_back, unconfirmed, watch,
 };
-pub use crate::ops::network::{RolledBack, Trial, Unconfirmed, Watch};
+pub use crate::ops::network::{Trial, Watch};
 use crate::plan::{NetworkBefore, NetworkSnapshot, Plan};
+use crate::trial::{RolledBack, Unconfirmed};
 use crate::{Dom0Network, Error};
 
 /// The host's side of the network: bridges, the host's own addresses, forwarding, as the configuration says.

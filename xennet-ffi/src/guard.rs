@@ -6,7 +6,8 @@ use xennet_core::plan::guard::Explanation;
 use xennet_core::types::{IfName, NftCounter};
 use xennet_core::{GuardFault, GuardTable, GuardedPort};
 
-use crate::boundary::{bytes, c_line, c_text, call, given, hand_over, octets, pointer};
+use crate::boundary::{bytes, call, given, hand_over, octets};
+use crate::c_text::{c_line, c_text, pointer};
 use crate::error::Error;
 use crate::net::Net;
 use crate::plan::Plan;

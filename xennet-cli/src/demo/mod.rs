@@ -19,7 +19,7 @@ use xennet_core::plan::BridgeConfig;
 use xennet_core::types::{Device, IfName, VifId};
 use xennet_core::xenstore::{Server, XenStore};
 
-use crate::args::Failure;
+use crate::failure::Failure;
 use guest::Guest;
 
 const BRIDGE: &str = "xenbr0";

@@ -10,7 +10,8 @@ use xennet_core::kernel::Kernel;
 use xennet_core::plan::guard::{Ethernet, Frame, Packet, Payload};
 use xennet_core::types::{IfName, MacAddr, NftValue};
 
-use crate::args::{Failure, Options, usage};
+use crate::failure::{Failure, usage};
+use crate::options::Options;
 
 #[derive(Args, Debug)]
 pub(crate) struct Question {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use xennet_core::Host;
 use xennet_core::plan::Plan;
 
-use crate::args::Failure;
+use crate::failure::Failure;
 use crate::log::complain;
 
 /// How long a start may be confirmed when nothing else is said.

@@ -8,21 +8,10 @@ use super::error::Error;
 use super::link_encode::{
     filter_message, link_message, name_attribute, new_message, set_message, sparing, veth_message,
 };
+use super::link_filter::LinkFilter;
 use super::request::encode;
 use super::{Kernel, address, link_decode};
 use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
-
-/// Which interfaces to list: the kernel filters, and sends no more than is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LinkFilter<'a> {
-    /// All of them. `ip link show`
-    All,
-    /// Those of a kind, such as `bridge`. `ip link show type KIND`
-    Kind(&'a str),
-    /// The ports of the bridge (or other master) with this index. `ip link show master BRIDGE`
-    Master(u32),
-}
 
 /// How an interface is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use netlink_packet_route::link::{
     InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 
-use super::link::LinkFilter;
+use super::link_filter::LinkFilter;
 use crate::types::{
     AddrGenMode, BridgeInfo, BridgeSet, IfName, LinkKind, LinkSet, MacAddr, Mtu, VxlanSpec,
 };

@@ -11,6 +11,7 @@ mod fdb;
 mod link;
 mod link_decode;
 mod link_encode;
+mod link_filter;
 mod monitor;
 mod neighbour;
 mod nftables;
@@ -28,7 +29,7 @@ mod xtables;
 
 pub use error::{Error, ErrorKind};
 pub(crate) use link::LinkBy;
-pub use link::LinkFilter;
+pub use link_filter::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;
 pub use nftables::Nftables;

@@ -85,6 +85,9 @@ impl Facts<'_> {
         let names: Vec<&IfName> = names.into_iter().flatten().collect();
         let known = self.known(&target.name).flatten().filter(|_| renamed.is_none());
         let owner = known.map(|link| link.reference()).or_else(|| self.last_vif(target).cloned());
+        if let Some(link) = &owner {
+            self.vif = Some((target.name.clone(), link.clone()));
+        }
         // Once its interface is known, all is read in one request.
         self.read_ahead(&names, owner)?;
         let original = self.link(&target.name)?;

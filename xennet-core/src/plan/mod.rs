@@ -3,24 +3,30 @@
 //! Planning is pure: no socket, no file, no clock, no environment. What is already true plans no change, so running
 //! anything twice is a no-op.
 
+mod address_error;
 mod bridge;
 mod change;
 mod error;
 mod filters;
+mod foreign_filter;
 pub mod guard;
 mod iptables;
 mod network;
 mod pipeline;
 mod route;
+mod undo;
 mod uplink;
 pub(crate) mod vif;
 mod vlan;
+mod vxlan_error;
 mod warning;
 
+pub use address_error::AddressError;
 pub use bridge::{BridgeConfig, BridgeSnapshot};
 pub use change::{Change, Hook};
 pub use error::PlanError;
-pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
+pub use filters::{BridgeNetfilter, FilterSnapshot, ForwardChain};
+pub use foreign_filter::ForeignFilter;
 pub use iptables::IptablesRule;
 pub use network::{
     BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
@@ -32,6 +38,7 @@ pub use uplink::UplinkSnapshot;
 pub use vif::{
     DhcpSnapshot, Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget,
 };
+pub use vxlan_error::VxlanError;
 pub use warning::{Managed, Manager, Warning};
 
 use std::fmt;

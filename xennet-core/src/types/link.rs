@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{IfName, MacAddr, Mtu, VlanId, VxlanInfo, VxlanSpec};
+use super::{IfName, LinkRef, MacAddr, Mtu, VlanId, VxlanInfo, VxlanSpec};
 
 /// A network interface as the kernel describes it. `ip -d link show`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,19 +67,6 @@ pub enum AddrGenMode {
     StableSecret,
     /// From a random secret (RFC 7217).
     Random,
-}
-
-/// An interface as a change names it: by index where that is known, and by name for people.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "an index and a name are what identifies an interface"
-)]
-pub struct LinkRef {
-    /// None while the interface is yet to be made by an earlier change.
-    pub index: Option<u32>,
-    /// Its name at the time of planning.
-    pub name: IfName,
 }
 
 /// A kind of interface to create, with its settings.

@@ -12,7 +12,7 @@ use super::error::{Error, ErrorKind};
 use super::permission::Permission;
 use super::wire::{self, Op};
 
-type Result<T, E = Error> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 /// What there is at several paths.
 pub(crate) type Values = Vec<Option<Vec<u8>>>;
 
@@ -30,7 +30,7 @@ pub(crate) type Values = Vec<Option<Vec<u8>>>;
 pub struct XenStore {
     channel: Channel,
     /// The transaction that operations belong to, 0 for none.
-    tx_id: u32,
+    pub(super) tx_id: u32,
 }
 
 impl XenStore {
@@ -186,35 +186,6 @@ impl XenStore {
         }
     }
 
-    /// Runs `body` with every operation on its argument in one transaction: all is done, or nothing, and what was
-    /// read was true together. Watches and domains are outside of it.
-    ///
-    /// When others changed the same nodes meanwhile, `body` runs again, so it must not keep what an earlier run left;
-    /// after 100 clashes the error is [`ErrorKind::Conflict`]. An error from `body` undoes everything and is returned.
-    pub fn transaction<T, E: From<Error>>(
-        &mut self,
-        mut body: impl FnMut(&mut Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        const TRIES: u32 = 100;
-        for _ in 0..TRIES {
-            let scope = Scope::start(self)?;
-            let value = match body(scope.store) {
-                Ok(value) => value,
-                Err(error) => {
-                    // That everything is undone is what matters; the first error is the one to report.
-                    let _ = scope.end("F");
-                    return Err(error);
-                }
-            };
-            match scope.end("T") {
-                Ok(()) => return Ok(value),
-                Err(error) if *error.kind() == (ErrorKind::Refused { errno: libc::EAGAIN }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Error::new("xenstore transaction", ErrorKind::Conflict { tries: TRIES }).into())
-    }
-
     /// Asks for an [`Event`] now, and after each change at or below this path from here on. `xenstore-watch PATH`
     ///
     /// `@introduceDomain` and `@releaseDomain` tell of domains that come and go. Never watch what a guest may write:
@@ -241,7 +212,7 @@ impl XenStore {
         Self { channel: Channel::new(connection), tx_id: 0 }
     }
 
-    fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
+    pub(super) fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
         let mut answers = self.channel.exchange(self.tx_id, slice::from_ref(request))?;
         let answer = answers.pop().expect("one answer to one request");
         answer.map_err(|kind| request.failed(kind))
@@ -329,39 +300,6 @@ fn places(socket: Option<OsString>, run_dir: Option<OsString>) -> Vec<PathBuf> {
     sockets.into_iter().chain(["/dev/xen/xenbus".into(), "/proc/xen/xenbus".into()]).collect()
 }
 
-/// A transaction that is open at the daemon, and the mark on the client that its operations belong to it.
-struct Scope<'a> {
-    store: &'a mut XenStore,
-}
-
-impl<'a> Scope<'a> {
-    fn start(store: &'a mut XenStore) -> Result<Self> {
-        let request = Request::new(Op::TRANSACTION_START, "");
-        if store.tx_id != 0 {
-            let why = "a transaction does not contain another";
-            return Err(Error::new(
-                request.to_string(),
-                ErrorKind::Invalid { errno: libc::EBUSY, why },
-            ));
-        }
-        let answer = store.call(&request)?;
-        let id = one_text(&answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0);
-        store.tx_id = id.ok_or_else(|| Channel::senseless(&request, &answer))?;
-        Ok(Self { store })
-    }
-
-    fn end(self, verdict: &str) -> Result<()> {
-        self.store.call(&Request::new(Op::TRANSACTION_END, verdict)).map(drop)
-    }
-}
-
-impl Drop for Scope<'_> {
-    /// Also when the body panics: what is done later must not land in a transaction that nobody will end.
-    fn drop(&mut self) {
-        self.store.tx_id = 0;
-    }
-}
-
 /// The question for a value.
 fn reading(path: &impl AsRef<str>) -> Request<'_> {
     Request::new(Op::READ, path.as_ref())
@@ -388,7 +326,7 @@ fn present<T>(answer: Result<T>) -> Result<Option<T>> {
 const NO_NODE: ErrorKind = ErrorKind::Refused { errno: libc::ENOENT };
 
 /// The one text of an answer, with its NUL or, as oxenstored has it for some, without.
-fn one_text(answer: &[u8]) -> Option<String> {
+pub(super) fn one_text(answer: &[u8]) -> Option<String> {
     let text = answer.strip_suffix(b"\0").unwrap_or(answer);
     String::from_utf8(text.to_vec()).ok()
 }

@@ -9,6 +9,7 @@ mod error;
 pub mod memory;
 mod permission;
 mod server;
+mod transaction;
 pub mod wire;
 
 pub use channel::Event;

@@ -1,4 +1,4 @@
-use super::batch::{Origin, Request};
+use super::batch_request::{Origin, Refusal, Request};
 use super::element::NFTA_SET_ELEM_LIST_ELEMENTS;
 use super::rule::{NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS};
 use crate::kernel::attributes::attributes;
@@ -6,18 +6,6 @@ use crate::kernel::error::Error;
 use crate::types::{
     NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftMeta, NftVerdict,
 };
-
-/// How the kernel refused a batch.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    /// At which of its messages.
-    pub(super) message: usize,
-    pub(super) errno: i32,
-    /// In its own words, which are rare here.
-    pub(super) words: Option<String>,
-    /// At which byte of the message.
-    pub(super) attribute: Option<usize>,
-}
 
 /// The whole of a batch, in few words.
 pub(super) fn all(batch: &NftBatch) -> String {

@@ -1,10 +1,11 @@
 //! Confirms a start.
 
-use super::{Unconfirmed, pending, rolled_back, unconfirmed};
+use super::{pending, rolled_back, unconfirmed};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step};
 use crate::observe::Facts;
 use crate::plan::Plan;
+use crate::trial::Unconfirmed;
 
 /// Keeps what a start on trial has made. Changes nothing but the records.
 #[derive(Debug, Default)]

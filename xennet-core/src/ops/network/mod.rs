@@ -11,13 +11,14 @@ pub(crate) use confirm::Confirm;
 pub(crate) use roll_back::RollBack;
 pub(crate) use start::{Start, TrialRun};
 pub(crate) use stop::Stop;
-pub use trial::{RolledBack, Trial, Unconfirmed, Watch};
+pub use trial::{Trial, Watch};
 pub(crate) use trial::{unconfirmed, watch};
 
 use std::path::Path;
 
 use crate::engine::Record;
 use crate::plan::NetworkBefore;
+use crate::trial::RolledBack;
 use trial::Pending;
 
 /// What there was before xennet changed it.

@@ -1,11 +1,12 @@
 //! Rolls back a start that was not confirmed.
 
-use super::trial::{Pending, since_boot};
-use super::{RolledBack, pending, record, rolled_back};
+use super::trial::Pending;
+use super::{pending, record, rolled_back};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, Strictness};
 use crate::observe::Facts;
 use crate::plan::Plan;
+use crate::trial::{RolledBack, since_boot};
 
 /// A roll back by the watchdog of the start.
 #[derive(Debug)]

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::trial::{Pending, RolledBack, is_watched, since_boot};
+use super::trial::{Pending, is_watched};
 use super::{Trial, gateway, pending, record, rolled_back, unconfirmed};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, dhcp};
 use crate::observe::Facts;
 use crate::plan::{Gateway, NetworkBefore, NetworkSnapshot, Plan};
+use crate::trial::{RolledBack, since_boot};
 
 /// A start.
 #[derive(Debug, Default)]

@@ -4,17 +4,16 @@
 //! decides: the caller that confirms or stops, or the watchdog at the deadline. The watchdog holds a lock for as long as
 //! it lives: the kernel releases it when the process dies.
 
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::pending;
 use crate::Error;
 use crate::engine::{Lock, LockName, TIME_LIMIT, lock};
 use crate::plan::NetworkBefore;
+use crate::trial::{Unconfirmed, since_boot};
 
 /// How a start is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,28 +25,6 @@ pub struct Trial {
     pub confirm: Duration,
     /// How long the gateways may take to answer.
     pub probe: Duration,
-}
-
-/// A start that is yet to be confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unconfirmed {
-    /// The process that takes it back.
-    pub watchdog: u32,
-    /// Whether that process lives; if not, nobody takes it back.
-    pub watched: bool,
-    /// When it is taken back; none while changes are still being made.
-    pub left: Option<Duration>,
-}
-
-/// A start that was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RolledBack {
-    /// When: the time since the machine's boot, as `CLOCK_BOOTTIME` counts it.
-    pub at: Duration,
-    /// Why.
-    pub why: String,
 }
 
 /// Held by the process that takes a start back, for as long as it lives.
@@ -93,38 +70,4 @@ impl Watch {
     pub fn end(self) {
         self.lock.remove();
     }
-}
-
-impl fmt::Display for Unconfirmed {
-    /// `the last start is unconfirmed, and taken back in 42 s`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.watched, self.left) {
-            (true, Some(left)) => {
-                let seconds = left.as_secs_f32().ceil();
-                write!(f, "the last start is unconfirmed, and taken back in {seconds} s")
-            }
-            (true, None) => f.write_str("a start is under way, or being taken back"),
-            (false, _) => {
-                let watchdog = self.watchdog;
-                write!(
-                    f,
-                    "the last start is unconfirmed, but its watchdog (process {watchdog}) is gone: \
-                     nobody takes it back"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for RolledBack {
-    /// `the last start was taken back 42 s ago: ...`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ago = since_boot().saturating_sub(self.at).as_secs();
-        write!(f, "the last start was taken back {ago} s ago: {}", self.why)
-    }
-}
-
-/// It goes on while the machine sleeps, and nobody sets it.
-pub(super) fn since_boot() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had this clock since 2.6.39").into()
 }

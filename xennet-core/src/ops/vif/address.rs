@@ -8,7 +8,7 @@ use crate::Error;
 use crate::config::{NatPolicy, VifConfig};
 use crate::observe::Facts;
 use crate::plan::vif::{dhcp, nat};
-use crate::plan::{PlanError, VifTarget};
+use crate::plan::{AddressError, PlanError, VifTarget};
 
 /// An address of each subnet for a guest that has none: the one that it has routes for already, or a free one.
 pub(super) fn choose(
@@ -53,7 +53,8 @@ fn choose_in(
             return Ok(IpNet::from(candidate));
         }
     }
-    Err(PlanError::SubnetFull { subnet, vif: target.name.clone() }.into())
+    let vif = target.name.clone();
+    Err(PlanError::from(AddressError::SubnetFull { subnet, vif }).into())
 }
 
 /// The first of the guest's configured addresses that is the host's in its `[[nat]]`, or that dnsmasq has for another

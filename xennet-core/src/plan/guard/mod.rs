@@ -8,6 +8,7 @@
 //! A rule that cannot read what it looks for ends without an effect; so the rules are laid out such that whatever
 //! cannot be read ends in a drop.
 
+mod chains;
 mod entry;
 mod explain;
 mod frame;

@@ -1,4 +1,4 @@
-use super::{VifSnapshot, VifTarget, is_datapath};
+use super::{VifSnapshot, VifTarget};
 use crate::plan::{Change, Plan};
 use crate::types::{AddrGenMode, Address, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu};
 
@@ -137,4 +137,9 @@ pub(super) const IPV6_MIN_MTU: u32 = 1280;
 /// The same address of the same network, whatever its flags.
 fn same(one: &Address, other: &Address) -> bool {
     one.address == other.address && one.peer == other.peer
+}
+
+/// Whether a master is the kernel's datapath of Open vSwitch: its ports leave it by Open vSwitch alone.
+pub(crate) fn is_datapath(master: &Link) -> bool {
+    master.kind.as_deref() == Some("openvswitch")
 }

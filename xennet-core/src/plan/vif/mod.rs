@@ -7,11 +7,13 @@ mod link;
 pub(crate) mod nat;
 mod port;
 mod routed;
+mod routed_snapshot;
 mod switch;
 mod target;
 
 pub use dhcp::DhcpSnapshot;
-pub use routed::RoutedSnapshot;
+pub(crate) use link::is_datapath;
+pub use routed_snapshot::RoutedSnapshot;
 pub(crate) use switch::MARK;
 pub use switch::SwitchSnapshot;
 pub use target::VifTarget;
@@ -21,7 +23,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{self, GuardEntry, GuardSnapshot};
-use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
+use super::{AddressError, Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
 use crate::types::{
     Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, NftFamily, Port, VlanRange,
@@ -30,7 +32,6 @@ use link::Setter;
 use port::BridgePort;
 use routed::Routed;
 use switch::SwitchPort;
-pub(crate) use switch::is_datapath;
 
 /// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -120,7 +121,7 @@ impl VifTarget {
         let link = seen.link.as_ref().ok_or_else(|| self.no_link())?;
         let wanted = self.wanted(config, seen)?;
         if let Some((ip, owner)) = seen.taken.clone() {
-            return Err(PlanError::AddressGiven { ip, owner, vif: self.name.clone() });
+            return Err(AddressError::Assigned { ip, owner, vif: self.name.clone() }.into());
         }
 
         let mut plan = Plan::default();

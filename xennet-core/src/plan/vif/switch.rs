@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::link::{LinkShape, Setter};
+use super::link::{LinkShape, Setter, is_datapath};
 use super::{VifSnapshot, VifTarget, Wanted};
 use crate::config::{GuardLevel, VifConfig};
 use crate::plan::{Change, Plan, PlanError, Warning};
@@ -280,11 +280,6 @@ impl SwitchPort<'_> {
             == (&now.vlans, &now.protected, &now.mtu, &now.policing);
         !same || external_ids.iter().any(|(key, value)| now.external_ids.get(key) != Some(value))
     }
-}
-
-/// Whether a master is the kernel's datapath of Open vSwitch: its ports leave it by Open vSwitch alone.
-pub(crate) fn is_datapath(master: &Link) -> bool {
-    master.kind.as_deref() == Some("openvswitch")
 }
 
 #[cfg(test)]
