@@ -1,4 +1,5 @@
 mod arrival;
+mod facts;
 mod look;
 mod policy;
 mod routed;
@@ -333,7 +334,7 @@ impl<'n> Vif<'n> {
             uplink.as_ref().map(|uplink| uplink.lock(&self.net.run_dir, deadline)).transpose()?;
         self.look_at_uplink(config, &mut seen)?;
         let mut plan = self.target.online(config, &seen)?;
-        let mut unheard = Vec::new();
+        let mut late = Vec::new();
 
         let mut apply = Apply::new(self.net, deadline);
         let done = apply.run(plan.kernel()).and_then(|()| {
@@ -343,11 +344,15 @@ impl<'n> Vif<'n> {
                 Change::LinkSet { set, .. } => *set != LinkSet::Up(false),
                 _ => true,
             };
-            match self.target.online(config, &after)?.kernel().find(ignored) {
+            let pending = self.target.online(config, &after)?;
+            // Only a port that has joined shows whether it forwards.
+            let known = plan.warnings();
+            late.extend(pending.warnings.iter().filter(|one| !known.contains(one)).cloned());
+            match pending.kernel().find(ignored) {
                 None => plan.announcements().try_for_each(|change| match apply.run([change]) {
                     // It works without: the network learns it from the guest's first frame.
                     Err(error) if change.is_announcement() => {
-                        unheard.push(Warning::NotAnnounced { why: error.to_string() });
+                        late.push(Warning::NotAnnounced { why: error.to_string() });
                         Ok(())
                     }
                     done => done,
@@ -357,7 +362,7 @@ impl<'n> Vif<'n> {
         });
         match done {
             Ok(()) => {
-                plan.warnings.extend(unheard);
+                plan.warnings.extend(late);
                 Ok(plan)
             }
             Err(error) => Err(apply.undo(error)),
@@ -398,7 +403,7 @@ fn look_again(
     if seen.routed.is_some() || !seen.addresses.is_empty() {
         seen.addresses = kernel.addresses(&link.reference())?;
     }
-    seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
+    seen.vlans = facts::port_vlans(kernel, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
     let others = seen.other_guards.iter_mut().map(|(_, guard)| guard);
     seen.guard.iter_mut().chain(others).for_each(|guard| guard.settled = true);

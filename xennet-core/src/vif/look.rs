@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::routed::look_at_going;
-use super::{Vif, arrival};
+use super::{Vif, arrival, facts};
 use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LegacyTables, LinkFilter, Nftables};
@@ -14,7 +14,7 @@ use crate::lock::Lock;
 use crate::plan::guard::{GuardEntry, GuardLayout};
 use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
-use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags, VlanRange};
+use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags};
 use crate::uplink::Uplink;
 use crate::xenstore::{self, Values, XenStore};
 use crate::{Dom0Network, Error, apply, guard};
@@ -200,7 +200,7 @@ impl Vif<'_> {
                 None => kernel.link_at(index)?,
             },
         };
-        let vlans = vlans(kernel, config, link.as_ref(), &bridges)?;
+        let vlans = facts::port_vlans(kernel, link.as_ref(), &bridges)?;
         let lossy = match (&link, &master) {
             (Some(link), Some(master))
                 if bridges.iter().all(|bridge| bridge.index != master.index) =>
@@ -232,6 +232,9 @@ impl Vif<'_> {
             families.push(own);
         } else if let Ok(bridge) = self.target.choose_bridge(config, &seen) {
             let (index, name) = (bridge.index, bridge.name.clone());
+            let described = self.net.config.bridge(&name);
+            let mtu = facts::bridge_mtu(&mut self.net.kernel, config, bridge, described)?;
+            seen.bridge_mtu = mtu;
             seen.policy = self.policy(&name)?;
             seen.port = port(&mut self.net.kernel, &self.target, config, &seen, index)?;
             seen.iptables = iptables(&self.target, config, &seen.policy)?;
@@ -474,23 +477,6 @@ pub(super) fn bridges(kernel: &mut Kernel, names: &[IfName]) -> Result<Vec<Link>
         }
     }
     Ok(if names.is_empty() { kernel.links(LinkFilter::Kind("bridge"))? } else { Vec::new() })
-}
-
-/// The VLANs of a port of one of these bridges, where they matter: a vif that asks for none costs no request.
-pub(super) fn vlans(
-    kernel: &mut Kernel,
-    config: &VifConfig,
-    link: Option<&Link>,
-    bridges: &[Link],
-) -> Result<Vec<VlanRange>, Error> {
-    let joined = |link: &&Link| bridges.iter().find(|bridge| link.master == Some(bridge.index));
-    // What contradicts itself is for the plan to say.
-    let wanted =
-        |bridge: &Link| config.vlans_on(&bridge.name).map_or(true, |vlans| vlans.is_some());
-    match link.filter(|link| joined(link).is_some_and(wanted)) {
-        Some(port) => Ok(kernel.vlans(&port.reference())?),
-        None => Ok(Vec::new()),
-    }
 }
 
 /// What the port is set to, where something of that is wanted and it is in this bridge already.
