@@ -28,8 +28,8 @@ pub use network::{
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{
-    BridgeMtu, DhcpSnapshot, Outlet, PortMtus, RoutedSnapshot, SwitchSnapshot, VifFault,
-    VifSnapshot, VifStore, VifTarget,
+    BridgeMtu, DhcpSnapshot, ForwardingStop, NotForwarding, Outlet, PortMtus, RoutedSnapshot,
+    SwitchSnapshot, VifFault, VifSnapshot, VifStore, VifTarget,
 };
 pub use warning::{Managed, Manager, Warning};
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::ForeignFilter;
+use super::{ForeignFilter, NotForwarding};
 use crate::config::Transport;
-use crate::types::{IfName, Mtu, PortState, Sysctl};
+use crate::types::{IfName, Mtu, Sysctl};
 
 /// Where administrators come in.
 const SSH: u16 = 22;
@@ -45,33 +45,8 @@ pub enum Warning {
         /// The bridge of Open vSwitch.
         bridge: IfName,
     },
-    /// A bridge is down and forwards no frames.
-    BridgeDown {
-        /// The guest's interface.
-        link: IfName,
-        /// The bridge.
-        bridge: IfName,
-    },
-    /// The spanning tree protocol delays a port that starts.
-    ForwardDelay {
-        /// The guest's interface.
-        link: IfName,
-        /// The bridge.
-        bridge: IfName,
-        /// The bridge's `forward_delay`, in hundredths of a second.
-        delay: u32,
-    },
-    /// A port with a carrier does not forward frames.
-    NotForwarding {
-        /// The guest's interface.
-        link: IfName,
-        /// The bridge.
-        bridge: IfName,
-        /// The state of the port.
-        state: PortState,
-        /// Whether the bridge runs the spanning tree protocol.
-        stp: bool,
-    },
+    /// A bridge does not forward a guest's frames, or not at once.
+    NotForwarding(NotForwarding),
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
         /// The guest's interface.
@@ -194,26 +169,7 @@ impl fmt::Display for Warning {
                 "{link}: nothing holds it to its ip= on {bridge}, a bridge of Open vSwitch: let OVN (port security) or \
                  OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
             ),
-            Self::BridgeDown { link, bridge } => write!(
-                f,
-                "{bridge}: is down and forwards no frames of {link}: `ip link set dev {bridge} up`"
-            ),
-            Self::ForwardDelay { link, bridge, delay } => write!(
-                f,
-                "{link}: forwards frames only {} s after its guest connects, because {bridge} runs the spanning tree \
-                 protocol: lower its forward_delay, or, in a network without loops, \
-                 `ip link set dev {bridge} type bridge stp_state 0`",
-                delay.saturating_mul(2).div_ceil(100)
-            ),
-            Self::NotForwarding { link, bridge, state, stp: true } => write!(
-                f,
-                "{link}: its port of {bridge} is {state} and forwards no frames, by the spanning tree protocol: find the \
-                 loop with `bridge link show`, or wait for the protocol"
-            ),
-            Self::NotForwarding { link, bridge, state, stp: false } => write!(
-                f,
-                "{link}: its port of {bridge} is {state} and forwards no frames: `bridge link set dev {link} state 3`"
-            ),
+            Self::NotForwarding(warning) => warning.fmt(f),
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \

@@ -1,7 +1,38 @@
 //! Whether a bridge forwards the frames of a port. A plan does not change that: it warns.
 
+use std::fmt;
+
 use crate::plan::Warning;
 use crate::types::{IfName, Link, PortState};
+
+/// A bridge does not forward a guest's frames, or not at once. Prints as one line that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotForwarding {
+    /// The guest's interface.
+    pub link: IfName,
+    /// The bridge.
+    pub bridge: IfName,
+    /// Why the bridge does not forward.
+    pub cause: ForwardingStop,
+}
+
+/// Why a bridge does not forward the frames of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwardingStop {
+    /// The bridge is down.
+    BridgeDown,
+    /// The spanning tree protocol delays a port that starts.
+    Delay {
+        /// The bridge's `forward_delay`, in hundredths of a second.
+        forward_delay: u32,
+    },
+    /// The spanning tree protocol closed the port.
+    Stp(PortState),
+    /// The port has this state without the spanning tree protocol.
+    State(PortState),
+}
 
 /// Why a port does not forward, if it does not. `restarts` says that the plan takes the port down, or that it is not up.
 ///
@@ -12,21 +43,53 @@ pub(super) fn warning(
     port: &Link,
     restarts: bool,
 ) -> Option<Warning> {
-    let (link, bridge_name) = (name.clone(), bridge.name.clone());
+    let cause = stop(bridge, port.port_state.filter(|_| !restarts))?;
+    let (link, bridge) = (name.clone(), bridge.name.clone());
+    Some(Warning::NotForwarding(NotForwarding { link, bridge, cause }))
+}
+
+/// `state` is none for a port that is not running yet.
+fn stop(bridge: &Link, state: Option<PortState>) -> Option<ForwardingStop> {
     if !bridge.up {
-        return Some(Warning::BridgeDown { link, bridge: bridge_name });
+        return Some(ForwardingStop::BridgeDown);
     }
     let settings = bridge.bridge.as_ref()?;
-    let delay = settings.forward_delay;
-    let waits = settings.stp && delay > 0;
-    match port.port_state.filter(|_| !restarts) {
-        Some(PortState::Forwarding) => None,
-        None | Some(PortState::Listening | PortState::Learning) if waits => {
-            Some(Warning::ForwardDelay { link, bridge: bridge_name, delay })
+    let forward_delay = settings.forward_delay;
+    let delays = settings.stp && forward_delay > 0;
+    match state {
+        None | Some(PortState::Listening | PortState::Learning) if delays => {
+            Some(ForwardingStop::Delay { forward_delay })
         }
-        None => None,
-        Some(state) => {
-            Some(Warning::NotForwarding { link, bridge: bridge_name, state, stp: settings.stp })
+        None | Some(PortState::Forwarding) => None,
+        Some(state) if settings.stp => Some(ForwardingStop::Stp(state)),
+        Some(state) => Some(ForwardingStop::State(state)),
+    }
+}
+
+impl fmt::Display for NotForwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { link, bridge, cause } = self;
+        match cause {
+            ForwardingStop::BridgeDown => write!(
+                f,
+                "{bridge}: is down and forwards no frames of {link}: `ip link set dev {bridge} up`"
+            ),
+            ForwardingStop::Delay { forward_delay } => write!(
+                f,
+                "{link}: forwards frames only {} s after its guest connects, because {bridge} runs the spanning tree \
+                 protocol: lower its forward_delay, or, in a network without loops, \
+                 `ip link set dev {bridge} type bridge stp_state 0`",
+                forward_delay.saturating_mul(2).div_ceil(100)
+            ),
+            ForwardingStop::Stp(state) => write!(
+                f,
+                "{link}: its port of {bridge} is {state} by the spanning tree protocol and forwards no frames: find the \
+                 loop with `bridge link show`"
+            ),
+            ForwardingStop::State(state) => write!(
+                f,
+                "{link}: its port of {bridge} is {state} and forwards no frames: `bridge link set dev {link} state 3`"
+            ),
         }
     }
 }

@@ -14,6 +14,7 @@ mod switch;
 mod target;
 
 pub use dhcp::DhcpSnapshot;
+pub use forwarding::{ForwardingStop, NotForwarding};
 pub(crate) use mtu::recorded as recorded_mtu;
 pub use mtu::{BridgeMtu, PortMtus};
 pub use routed::RoutedSnapshot;

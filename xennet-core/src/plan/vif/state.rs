@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ForwardingStop;
 use crate::plan::{Plan, PlanError, Warning};
 use crate::types::{Link, Mode};
 
@@ -46,15 +47,23 @@ impl VifFault {
             _ if !link.up => Some(Self::Down),
             Some(Err(_)) => Some(Self::NoPlan),
             Some(Ok(plan)) => {
-                let warned = plan.warnings().iter().find_map(|warning| match warning {
-                    Warning::BridgeDown { .. } => Some(Self::BridgeDown),
-                    Warning::NotForwarding { .. } => Some(Self::NotForwarding),
+                let changes = plan.changes().len();
+                let stop = plan.warnings().iter().find_map(|warning| match warning {
+                    Warning::NotForwarding(warning) => Self::stop(warning.cause),
                     _ => None,
                 });
-                let changes = plan.changes().len();
-                warned.or((changes > 0).then_some(Self::Pending(changes)))
+                stop.or((changes > 0).then_some(Self::Pending(changes)))
             }
             None => None,
+        }
+    }
+
+    fn stop(cause: ForwardingStop) -> Option<Self> {
+        match cause {
+            ForwardingStop::BridgeDown => Some(Self::BridgeDown),
+            // It forwards in a while.
+            ForwardingStop::Delay { .. } => None,
+            ForwardingStop::Stp(_) | ForwardingStop::State(_) => Some(Self::NotForwarding),
         }
     }
 }
@@ -76,18 +85,19 @@ impl fmt::Display for VifFault {
 
 #[cfg(test)]
 mod tests {
+    use super::super::NotForwarding;
     use super::super::tests::link;
     use super::*;
     use crate::plan::Change;
-    use crate::types::LinkSet;
+    use crate::types::{LinkSet, PortState};
 
     fn shown(
         mode: Mode,
         link: Option<&Link>,
         switch_port: bool,
-        plan: Option<Result<Plan, PlanError>>,
+        plan: Option<&Result<Plan, PlanError>>,
     ) -> String {
-        let fault = VifFault::find(mode, link, switch_port, plan.as_ref());
+        let fault = VifFault::find(mode, link, switch_port, plan);
         fault.map(|fault| fault.to_string()).unwrap_or_default()
     }
 
@@ -96,7 +106,8 @@ mod tests {
         let port = Link { up: true, master: Some(2), ..link(7, "vif3.0") };
         let detached = Link { master: None, ..port.clone() };
         let down = Link { up: false, ..port.clone() };
-        let ready = || Some(Ok(Plan::default()));
+        let ready = Ok(Plan::default());
+        let ready = || Some(&ready);
         assert_eq!(shown(Mode::Bridge, None, false, ready()), "no interface");
         assert_eq!(shown(Mode::Bridge, Some(&detached), false, ready()), "not in a bridge");
         assert_eq!(shown(Mode::Bridge, Some(&down), false, ready()), "down");
@@ -111,7 +122,7 @@ mod tests {
     #[test]
     fn plan_says_what_is_wrong_with_an_attached_vif() {
         let port = Link { up: true, master: Some(2), ..link(7, "vif3.0") };
-        let shown = |plan| shown(Mode::Bridge, Some(&port), false, Some(plan));
+        let shown = |plan| shown(Mode::Bridge, Some(&port), false, Some(&plan));
         let change = Change::LinkSet {
             link: port.reference(),
             set: LinkSet::Up(true),
@@ -120,9 +131,16 @@ mod tests {
         assert_eq!(shown(Ok([change.clone()].into_iter().collect())), "1 change pending");
         let mut plan: Plan = [change.clone(), change].into_iter().collect();
         assert_eq!(shown(Ok(plan.clone())), "2 changes pending");
-        let (link, bridge) = (port.name.clone(), "xenbr0".parse().unwrap());
-        plan.warnings.push(Warning::BridgeDown { link, bridge });
-        assert_eq!(shown(Ok(plan)), "bridge is down");
+        for (cause, words) in [
+            (ForwardingStop::Delay { forward_delay: 1500 }, "2 changes pending"),
+            (ForwardingStop::State(PortState::Disabled), "not forwarding"),
+            (ForwardingStop::Stp(PortState::Blocking), "not forwarding"),
+            (ForwardingStop::BridgeDown, "bridge is down"),
+        ] {
+            let (link, bridge) = (port.name.clone(), "xenbr0".parse().unwrap());
+            plan.warnings = vec![Warning::NotForwarding(NotForwarding { link, bridge, cause })];
+            assert_eq!(shown(Ok(plan.clone())), words);
+        }
         assert_eq!(shown(Err(PlanError::NoBridges)), "cannot be repaired");
     }
 }

@@ -283,9 +283,9 @@ fn without_vlan_key_the_port_goes_back_to_the_default_pvid() {
     // A tag in the bridge key is a VLAN as well.
     assert!(plan("xenbr0.10:20", &filtering(Some(1), "10p/20")).is_empty());
     // Without filtering, VLANs mean nothing.
-    let mut plain = filtering(Some(1), "10");
-    plain.bridges[0].bridge.as_mut().unwrap().vlan_filtering = false;
-    assert!(plan("xenbr0", &plain).is_empty());
+    let mut unaware = filtering(Some(1), "10");
+    unaware.bridges[0].bridge.as_mut().unwrap().vlan_filtering = false;
+    assert!(plan("xenbr0", &unaware).is_empty());
 }
 
 #[test]
