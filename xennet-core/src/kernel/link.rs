@@ -13,22 +13,6 @@ use super::request::encode;
 use super::{Kernel, address, link_decode};
 use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
 
-/// How an interface is looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkBy<'a> {
-    Name(&'a IfName),
-    Index(u32),
-}
-
-impl LinkBy<'_> {
-    fn message(self) -> LinkMessage {
-        match self {
-            Self::Name(name) => link_message(0, vec![name_attribute(name)]),
-            Self::Index(index) => link_message(index, vec![]),
-        }
-    }
-}
-
 impl Kernel {
     /// The interface of this name, or none. `ip -d link show dev NAME`
     ///
@@ -44,11 +28,11 @@ impl Kernel {
             .map_err(|error| error.doing(format!("link show index {index}")))
     }
 
-    /// Interfaces, one answer for each, and the addresses of one that they belong to, as by [`link`](Self::link),
-    /// [`link_at`](Self::link_at) and [`addresses`](Self::addresses): one `sendmsg`.
+    /// Interfaces, one answer for each, and the addresses of one of them, as by [`link`](Self::link) and
+    /// [`addresses`](Self::addresses): one `sendmsg`.
     pub(crate) fn links_and_addresses(
         &mut self,
-        wanted: &[LinkBy<'_>],
+        names: &[&IfName],
         owner: Option<&LinkRef>,
     ) -> Result<(Vec<Option<Link>>, Vec<Address>), Error> {
         enum Fact {
@@ -56,9 +40,9 @@ impl Kernel {
             Address(Address),
         }
         let mut questions = Vec::new();
-        for by in wanted {
-            questions
-                .extend(encode(RouteNetlinkMessage::GetLink(sparing(by.message())), NLM_F_REQUEST));
+        for name in names {
+            let wanted = sparing(link_message(0, vec![name_attribute(name)]));
+            questions.extend(encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST));
         }
         let owner = match owner {
             Some(link) => Some((link, self.link_index(link)?)),
@@ -77,7 +61,7 @@ impl Kernel {
         let found = self.connection.exchange_several(&mut questions, libc::ENODEV, &mut decode);
         let Ok((links, addresses)) = found else {
             // Each question by itself has an error that names what it asks for.
-            let links = wanted.iter().map(|by| self.link_by(*by)).collect::<Result<_, _>>()?;
+            let links = names.iter().map(|name| self.link(name)).collect::<Result<_, _>>()?;
             return Ok((links, owner.map_or(Ok(Vec::new()), |(link, _)| self.addresses(link))?));
         };
         let link = |fact: Option<Fact>| match fact {
@@ -88,15 +72,8 @@ impl Kernel {
             Fact::Address(address) => Some(address),
             Fact::Link(_) => None,
         };
-        let links = links.into_iter().take(wanted.len()).map(link).collect();
+        let links = links.into_iter().take(names.len()).map(link).collect();
         Ok((links, addresses.into_iter().filter_map(address).collect()))
-    }
-
-    fn link_by(&mut self, by: LinkBy<'_>) -> Result<Option<Link>, Error> {
-        match by {
-            LinkBy::Name(name) => self.link(name),
-            LinkBy::Index(index) => self.link_at(index),
-        }
     }
 
     /// All interfaces that the filter lets through. `ip -d link show type KIND`, `ip -d link show master BRIDGE`

@@ -28,7 +28,6 @@ mod vlan;
 mod xtables;
 
 pub use error::{Error, ErrorKind};
-pub(crate) use link::LinkBy;
 pub use link_filter::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;

@@ -3,7 +3,7 @@
 use super::Facts;
 use crate::Error;
 use crate::config::VifConfig;
-use crate::kernel::{LinkBy, LinkFilter};
+use crate::kernel::LinkFilter;
 use crate::plan::VifTarget;
 use crate::types::{Address, IfName, Link, LinkRef};
 
@@ -63,9 +63,8 @@ impl Facts<'_> {
         if unknown.is_empty() && owner.is_none() {
             return Ok(());
         }
-        let by: Vec<LinkBy<'_>> = unknown.iter().map(|name| LinkBy::Name(name)).collect();
         let kernel = self.connections.kernel()?;
-        let (links, addresses) = kernel.links_and_addresses(&by, owner.as_ref())?;
+        let (links, addresses) = kernel.links_and_addresses(&unknown, owner.as_ref())?;
         self.state.links.extend(unknown.into_iter().cloned().zip(links));
         let index = owner.and_then(|owner| owner.index);
         self.state.addresses.extend(index.map(|index| (index, addresses)));

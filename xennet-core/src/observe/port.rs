@@ -8,15 +8,47 @@ use std::path::{Path, PathBuf};
 use super::Facts;
 use crate::Error;
 use crate::command;
-use crate::config::PortPolicy;
+use crate::config::{PortPolicy, VifConfig};
 use crate::kernel::LinkFilter;
-use crate::plan::vif::is_datapath;
-use crate::plan::{IptablesRule, Outlet, VifTarget};
-use crate::types::{IfName, IpList, Link, Port, PortFlags, VlanRange};
+use crate::plan::vif::{is_datapath, recorded_mtu};
+use crate::plan::{BridgeMtu, IptablesRule, Outlet, PortMtus, VifTarget};
+use crate::types::{IfName, IpList, Link, Mtu, Port, PortFlags, VlanRange};
 
 impl Facts<'_> {
-    /// The VLANs of a port.
-    pub(crate) fn vlans(&mut self, port: &Link) -> Result<Vec<VlanRange>, Error> {
+    /// What decides the MTU of a bridge. No request while the bridge has the MTU on record.
+    pub(crate) fn bridge_mtu(
+        &mut self,
+        config: &VifConfig,
+        bridge: &Link,
+    ) -> Result<BridgeMtu, Error> {
+        let policy = self.config.bridge(&bridge.name);
+        let mut mtu = BridgeMtu::new(policy.and_then(|policy| policy.mtu));
+        // A vif with an `mtu` key of its own only makes a first record.
+        if config.mtu.is_some() && recorded_mtu(bridge).is_some() {
+            return Ok(mtu);
+        }
+        let uplink = policy.and_then(|policy| policy.uplink.as_ref());
+        if let Some(name) = uplink.filter(|_| mtu.needs_uplink(bridge)) {
+            let link = self.link(name)?.filter(|link| link.master == Some(bridge.index));
+            mtu.uplink = link.and_then(|link| Mtu::new(link.mtu).ok());
+        }
+        if mtu.needs_ports(bridge) {
+            mtu.ports = Some(PortMtus::of(&self.links(LinkFilter::Master(bridge.index))?));
+        }
+        Ok(mtu)
+    }
+
+    /// The VLANs of a port. No request on a bridge that does not filter VLANs.
+    pub(crate) fn port_vlans(
+        &mut self,
+        port: &Link,
+        bridge: &Link,
+    ) -> Result<Vec<VlanRange>, Error> {
+        let filters = bridge.bridge.as_ref().is_some_and(|settings| settings.vlan_filtering);
+        if filters { self.vlans(port) } else { Ok(Vec::new()) }
+    }
+
+    fn vlans(&mut self, port: &Link) -> Result<Vec<VlanRange>, Error> {
         Ok(self.connections.kernel()?.vlans(&port.reference())?)
     }
 

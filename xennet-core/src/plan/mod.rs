@@ -36,7 +36,8 @@ pub(crate) use pipeline::pipeline;
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{
-    DhcpSnapshot, Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget,
+    BridgeMtu, DhcpSnapshot, ForwardingStop, NotForwarding, Outlet, PortMtus, RoutedSnapshot,
+    SwitchSnapshot, VifFault, VifSnapshot, VifStore, VifTarget,
 };
 pub use vxlan_error::VxlanError;
 pub use warning::{Managed, Manager, Warning};

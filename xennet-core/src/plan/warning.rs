@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::ForeignFilter;
+use super::{ForeignFilter, NotForwarding};
 use crate::config::Transport;
 use crate::types::{IfName, Mtu, ParseError, Sysctl, VifId};
 
@@ -45,6 +45,8 @@ pub enum Warning {
         /// The bridge of Open vSwitch.
         bridge: IfName,
     },
+    /// A bridge does not forward a guest's frames, or not at once.
+    NotForwarding(NotForwarding),
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
         /// The guest's interface.
@@ -190,6 +192,7 @@ impl fmt::Display for Warning {
                 "{link}: nothing holds it to its ip= on {bridge}, a bridge of Open vSwitch: let OVN (port security) or \
                  OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
             ),
+            Self::NotForwarding(warning) => warning.fmt(f),
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \

@@ -89,12 +89,10 @@ fn attachment(
             let index = vif.link.as_ref().map(|link| link.index);
             vif.uplink = Some(facts.uplink_vlans(&bridge, &uplink, index)?);
         }
+        vif.bridge_mtu = facts.bridge_mtu(config, &bridge)?;
         let port = vif.link.clone().filter(|link| link.master == Some(bridge.index));
         if let Some(port) = port {
-            // A contradiction in the configuration is for the plan to report.
-            if config.vlans_on(&bridge.name).map_or(true, |vlans| vlans.is_some()) {
-                vif.vlans = facts.vlans(&port)?;
-            }
+            vif.vlans = facts.port_vlans(&port, &bridge)?;
             if target.sets_port(config, vif) {
                 vif.port = facts.bridge_port(&port)?;
             }

@@ -285,7 +285,7 @@ impl<'a> Return<'a> {
                     BridgeSet::GroupFwdMask(_) => BridgeSet::GroupFwdMask(now.group_fwd_mask),
                 })
             }
-            LinkSet::Name { .. } => return None,
+            LinkSet::Name { .. } | LinkSet::Alias(_) => return None,
         })
     }
 }
