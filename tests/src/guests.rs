@@ -15,7 +15,7 @@ use xennet_core::config::{GuardLevel, GuardPolicy};
 use xennet_core::kernel::Nftables;
 use xennet_core::plan::Change;
 use xennet_core::plan::guard::{
-    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, belongs, explain,
+    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, belongs_to, explain,
 };
 use xennet_core::types::{
     IfName, MacAddr, NftChain, NftElement, NftFamily, NftRule, NftSet, VifId,
@@ -385,7 +385,7 @@ fn planned(nft: &mut Nftables, entry: &GuardEntry) -> Option<Change> {
     for set in &seen.sets {
         let mut of_set = nft.elements(family, name, set).expect("elements");
         let ports = std::slice::from_ref(&entry.port);
-        of_set.retain(|element| belongs(set, element, ports, Some(entry.owner)));
+        of_set.retain(|element| belongs_to(set, element, ports, Some(entry.owner)));
         seen.present.extend(of_set.into_iter().map(|element| (set.clone(), element)));
     }
     entry.install(&seen).expect("a table of the guard's, or none")

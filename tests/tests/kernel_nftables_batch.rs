@@ -65,7 +65,7 @@ fn an_element_that_is_there_is_told_to_end() {
         let questions: Vec<_> = asked.iter().map(|element| (&ports, element)).collect();
         nft.find(INET, "xennet", &questions).unwrap()
     };
-    if !Nftables::ends() {
+    if !Nftables::supports_element_expiry() {
         let left = there(&mut nft);
         assert!(left.iter().flatten().all(|element| element.timeout.is_none()), "{left:?}");
         assert_eq!(left.iter().flatten().count(), 3, "an older kernel lets them be");

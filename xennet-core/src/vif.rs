@@ -341,6 +341,8 @@ impl<'n> Vif<'n> {
             // Whatever is still to be done was accepted and ignored. But `down` only makes way for it.
             let ignored = |change: &&Change| match change {
                 Change::LinkSet { set, .. } => *set != LinkSet::Up(false),
+                // The guard was not observed again.
+                Change::Nft { .. } => false,
                 _ => true,
             };
             match self.target.online(config, &after)?.kernel().find(ignored) {
@@ -400,8 +402,6 @@ fn look_again(
     }
     seen.vlans = look::vlans(kernel, config, Some(&link), &seen.bridges)?;
     seen.uplink = uplink.map(|uplink| uplink.look(kernel, Some(index))).transpose()?;
-    let others = seen.other_guards.iter_mut().map(|(_, guard)| guard);
-    seen.guard.iter_mut().chain(others).for_each(|guard| guard.settled = true);
     let bridge = link.master;
     seen.routed = match seen.routed.take() {
         Some(before) => Some(routed::look_again(kernel, target, config, Some(&link), before)?),

@@ -1,13 +1,13 @@
 mod look;
 mod show;
 
-pub(crate) use look::{Tables, look};
+pub(crate) use look::{Tables, look, look_at_all};
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::apply::{self, Apply, again_while_overtaken};
-use crate::kernel::Nftables;
-use crate::plan::guard::{Explanation, Frame, GuardEntry, GuardLayout, explain, remove};
+use crate::plan::guard::{Explanation, Frame, GuardEntry, GuardLayout, explain, records, remove};
 use crate::plan::vif::is_datapath;
 use crate::plan::{Change, Plan, PlanError};
 use crate::types::{
@@ -79,13 +79,17 @@ impl<'n> Guard<'n> {
         let nft = apply::nft(&mut self.net.nft)?;
         let mut tables = Vec::new();
         for family in GuardLayout::FAMILIES {
-            if let Some(table) = nft.table(family, GuardLayout::TABLE)? {
+            if nft.table(family, GuardLayout::TABLE)?.is_none() {
+                continue;
+            }
+            let snapshot = look_at_all(nft, family)?;
+            if let Some(table) = snapshot.table {
                 tables.push(GuardTable {
                     family,
                     comment: table.comment.unwrap_or_default(),
-                    chains: nft.chains(family, GuardLayout::TABLE)?,
-                    rules: nft.rules(family, GuardLayout::TABLE)?,
-                    elements: elements(nft, family)?,
+                    chains: snapshot.chains,
+                    rules: snapshot.rules,
+                    elements: snapshot.present,
                 });
             }
         }
@@ -243,44 +247,29 @@ impl<'n> Guard<'n> {
 impl GuardTable {
     /// Every port that it guards.
     pub fn ports(&self) -> Vec<GuardedPort> {
-        let name = |element: &NftElement| match element.key.first() {
-            Some(NftValue::IfName(name)) => Some(name.clone()),
-            _ => None,
-        };
-        let count = |set: &str, port: &IfName| {
-            let (_, found) = self.elements.iter().find(|(other, element)| {
-                other.name == set && name(element).as_ref() == Some(port)
-            })?;
-            found.counter
-        };
-        let guarded = |element: &NftElement| {
-            let port = name(element)?;
-            let (ports, _) = GuardLayout::port(&port);
-            let allowed = self.elements.iter().filter(|(set, element)| {
-                let counts = [ports.name.as_str(), "dropped"].contains(&set.name.as_str());
-                !counts && !set.name.starts_with("owned") && name(element).as_ref() == Some(&port)
-            });
-            Some(GuardedPort {
-                record: element.comment.clone().unwrap_or_default(),
+        let mut ports: BTreeMap<&IfName, GuardedPort> = BTreeMap::new();
+        let records = records(&self.elements);
+        for (_, element) in self.elements.iter().filter(|(set, _)| set.name == "ports") {
+            let Some(NftValue::IfName(port)) = element.key.first() else { continue };
+            let guarded = GuardedPort {
+                port: port.clone(),
+                record: records.get(port).copied().unwrap_or_default().to_owned(),
                 sent: element.counter.unwrap_or_default(),
-                dropped: count("dropped", &port).unwrap_or_default(),
-                allowed: allowed.cloned().collect(),
-                port,
-            })
-        };
-        let ports = self.elements.iter().filter(|(set, _)| set.name == "ports");
-        let mut ports: Vec<_> = ports.filter_map(|(_, element)| guarded(element)).collect();
-        ports.sort_by(|one, other| one.port.cmp(&other.port));
-        ports
+                dropped: NftCounter::default(),
+                allowed: Vec::new(),
+            };
+            ports.insert(port, guarded);
+        }
+        for (set, element) in &self.elements {
+            let Some(NftValue::IfName(port)) = element.key.first() else { continue };
+            let Some(guarded) = ports.get_mut(port) else { continue };
+            match set.name.as_str() {
+                "dropped" => guarded.dropped = element.counter.unwrap_or_default(),
+                "ports" | "records" => {}
+                name if name.starts_with("owned") => {}
+                _ => guarded.allowed.push((set.clone(), element.clone())),
+            }
+        }
+        ports.into_values().collect()
     }
-}
-
-fn elements(nft: &mut Nftables, family: NftFamily) -> Result<Vec<(NftSet, NftElement)>, Error> {
-    let mut all = Vec::new();
-    for set in nft.sets(family, GuardLayout::TABLE)? {
-        let elements = nft.elements(family, GuardLayout::TABLE, &set)?;
-        let elements = elements.into_iter().filter(|element| look::ending(element).is_none());
-        all.extend(elements.map(|element| (set.clone(), element)));
-    }
-    Ok(all)
 }

@@ -11,7 +11,7 @@ use crate::config::{PortPolicy, VifConfig};
 use crate::filters::filters;
 use crate::kernel::{Kernel, LegacyTables, LinkFilter, Nftables};
 use crate::lock::Lock;
-use crate::plan::guard::{GuardEntry, GuardLayout};
+use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot};
 use crate::plan::vif::is_datapath;
 use crate::plan::{FilterSnapshot, IptablesRule, VifSnapshot, VifStore, VifTarget};
 use crate::types::{IfName, Link, Mode, NftFamily, Port, PortFlags, VlanRange};
@@ -281,7 +281,16 @@ impl Vif<'_> {
             }
             for family in families {
                 let entry = entry.filter(|_| *family == own);
-                match guard::look(nft, &mut tables, *family, entry, &ports, owner) {
+                let looked = loop {
+                    match guard::look(nft, &mut tables, *family, entry, &ports, owner) {
+                        Ok(GuardSnapshot { ending: Some(left), .. }) => {
+                            std::thread::sleep(left);
+                            tables.read_again(nft)?;
+                        }
+                        looked => break looked,
+                    }
+                };
+                match looked {
                     Ok(guard) if *family == own => seen.guard = Some(guard),
                     Ok(guard) => seen.other_guards.push((*family, guard)),
                     Err(error) if entry.is_some() => return Err(error),
@@ -368,7 +377,7 @@ impl Vif<'_> {
         let guards =
             seen.guard.iter_mut().chain(seen.other_guards.iter_mut().map(|(_, guard)| guard));
         for guard in guards.filter(|guard| !guard.present.is_empty()) {
-            guard.ends = Nftables::ends();
+            guard.supports_element_expiry = Nftables::supports_element_expiry();
         }
         seen.dhcp = self.look_at_dhcp(true).ok().flatten();
         if seen.link.is_none() || seen.routed.is_some() {

@@ -89,6 +89,13 @@ pub enum NftCommand {
         /// Its new elements.
         elements: Vec<NftElement>,
     },
+    /// `create element`: one that exists is an error (`EEXIST`), and nothing is done.
+    ElementsCreate {
+        /// The set.
+        set: NftSet,
+        /// Its new elements.
+        elements: Vec<NftElement>,
+    },
     /// `delete element`: one that is not there is an error (`ENOENT`), and nothing is done.
     ElementsDelete {
         /// The set.
@@ -170,6 +177,9 @@ impl NftBatch {
             NftCommand::RuleAdd(rule) => format!("add rule {at} {}", rule.chain),
             NftCommand::ElementsAdd { set, elements } => {
                 format!("add element {at} {} {{ {} }}", set.name, list(elements))
+            }
+            NftCommand::ElementsCreate { set, elements } => {
+                format!("create element {at} {} {{ {} }}", set.name, list(elements))
             }
             NftCommand::ElementsDelete { set, elements } => {
                 format!("delete element {at} {} {{ {} }}", set.name, list(elements))
