@@ -318,7 +318,7 @@ impl Table {
         let sets = nft.sets(family, name).expect("sets");
         assert!(!sets.is_empty(), "there is no table");
         let mut elements = Vec::new();
-        // What is `whole`, and since when, is about all of it, and no part of it.
+        // Set `whole` caches verifications of the table, which come and go.
         for set in sets.iter().filter(|set| set.name != "whole") {
             let of_set = nft.elements(family, name, set).expect("elements");
             elements.extend(of_set.into_iter().map(|element| (set.clone(), element)));
@@ -430,8 +430,8 @@ fn packets(rule: &Value) -> Option<u64> {
     words.iter().find_map(|word| word["counter"]["packets"].as_u64())
 }
 
-/// A table as `nft` lists it, but for the generations at which it was known to be whole, which come and go.
-pub fn without_seals(listed: &str) -> String {
+/// A table as `nft` lists it, without the generations at which it was verified.
+pub fn without_verifications(listed: &str) -> String {
     let mut within = false;
     let kept = listed.lines().filter(|line| {
         within = line.trim() == "set whole {" || within && *line != "\t}";

@@ -90,6 +90,32 @@ fn an_element_that_is_there_is_told_to_end() {
 }
 
 #[test]
+fn created_element_must_not_exist_and_keeps_the_counter_that_it_is_given() {
+    let _netns = Netns::new();
+    let ports = counting("ports", &[NftKey::IfName]);
+    let counter = Some(NftCounter { packets: 7, bytes: 700 });
+    let element = |n: u32| NftElement { counter, ..NftElement::new([name(&format!("vif{n}.0"))]) };
+    let create = |n| NftCommand::ElementsCreate { set: ports.clone(), elements: vec![element(n)] };
+    let mut nft = Nftables::open().unwrap();
+    let table = vec![NftCommand::TableAdd { comment: None }, NftCommand::SetAdd(ports.clone())];
+    nft.apply(&batch(BRIDGE, "xennet", [table, vec![create(1)]].concat())).unwrap();
+    let error = nft.apply(&batch(BRIDGE, "xennet", vec![create(2), create(1)])).unwrap_err();
+    assert_eq!(error.errno(), libc::EEXIST);
+    assert!(
+        error.to_string().contains("create element bridge xennet ports { \"vif1.0\" }"),
+        "{error}"
+    );
+    let delete = NftCommand::ElementsDelete { set: ports.clone(), elements: vec![element(1)] };
+    nft.apply(&batch(BRIDGE, "xennet", vec![delete, create(1), add(&ports, element(3))])).unwrap();
+    // To an element that exists, the counter that it is given means nothing.
+    let other = NftElement { counter: Some(NftCounter::default()), ..element(1) };
+    nft.apply(&batch(BRIDGE, "xennet", vec![add(&ports, other)])).unwrap();
+    let mut found = nft.elements(BRIDGE, "xennet", &ports).unwrap();
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(found, [element(1), element(3)]);
+}
+
+#[test]
 fn a_batch_for_another_generation_is_not_done() {
     let netns = Netns::new();
     let mut nft = Nftables::open().unwrap();

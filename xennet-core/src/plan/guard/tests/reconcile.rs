@@ -3,7 +3,9 @@
 use super::fixture::*;
 use super::plan::{Kernel, batches, owned, small};
 use crate::config::{GuardLevel, GuardPolicy};
-use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, TableRepair, reconcile, remove};
+use crate::plan::guard::{
+    GuardEntry, GuardLayout, GuardSnapshot, PortFault, TableRepair, reconcile, remove,
+};
 use crate::types::{
     NftCommand, NftCounter, NftElement, NftExpr, NftFamily, NftSet, NftValue, VifId,
 };
@@ -38,11 +40,8 @@ fn repair(kernel: &mut Kernel, entries: &[GuardEntry]) -> TableRepair {
 }
 
 fn ports(repair: &TableRepair) -> Vec<(&str, bool)> {
-    let port = |fault| {
-        let crate::plan::guard::PortFault { port, elements } = fault;
-        (port.as_str(), elements.commands.is_empty())
-    };
-    repair.faults.iter().map(port).collect()
+    let only_structure = |fault: &PortFault| fault.elements.commands.is_empty();
+    repair.faults.iter().map(|fault| (fault.port.as_str(), only_structure(fault))).collect()
 }
 
 #[test]
