@@ -144,7 +144,7 @@ fn ports_with_chains_of_their_own_are_restored_in_one_batch() {
     let entries: Vec<GuardEntry> =
         (1..=20).map(|domid| guarded_at_ingress(domid, &format!("10.0.0.{domid}"))).collect();
     for entry in &entries {
-        netns.ip(&format!("link add {} type dummy", entry.port));
+        netns.ip(&format!("link add {0} type veth peer name of-{0}", entry.port));
     }
     let entrances = |nft: &mut Nftables| complete(nft, NftFamily::Netdev).entrances.len();
     repair(&mut nft, &entries, BTreeSet::new());
@@ -156,7 +156,7 @@ fn ports_with_chains_of_their_own_are_restored_in_one_batch() {
     // A device goes and takes its hook along; its vif is gone, or it comes back.
     netns.ip("link delete vif1.0");
     netns.ip("link delete vif2.0");
-    netns.ip("link add vif2.0 type dummy");
+    netns.ip("link add vif2.0 type veth peer name of-vif2.0");
     let kept = entries.get(1..).unwrap();
     repair(&mut nft, kept, [VifId { domid: 1, devid: 0 }].into());
     assert_eq!(entrances(&mut nft), 19);

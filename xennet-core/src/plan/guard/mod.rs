@@ -12,6 +12,7 @@ mod change;
 mod entry;
 mod explain;
 mod frame;
+mod goal;
 mod layout;
 mod owners;
 mod packet;

@@ -189,7 +189,7 @@ fn table_of_an_older_version_is_extended_and_keeps_elements_and_counters() {
         let entry = [&first, &second].into_iter().find(|entry| {
             element.key == [NftValue::IfName(entry.port.clone())] && set.name == "ports"
         });
-        element.comment = entry.map(|entry| entry.record()).or(element.comment.take());
+        element.comment = entry.map(GuardEntry::record).or(element.comment.take());
     }
     count(&mut old);
     let elements = |kernel: &Kernel| -> Vec<(NftSet, NftElement)> {
@@ -265,7 +265,7 @@ fn fresh_look_after_an_install_plans_nothing_with_a_cached_verification() {
         let verified = GuardLayout::from_verification(BRIDGE, element);
         let GuardSnapshot { generation, table, present, .. } = kernel.seen_by(&entry);
         let cached =
-            GuardSnapshot { generation, table, present, verified, ..GuardSnapshot::default() };
+            GuardSnapshot { generation, table, verified, present, ..GuardSnapshot::default() };
         assert!(cached.verified.is_some());
         assert_eq!(entry.install(&cached), Ok(None));
     }
