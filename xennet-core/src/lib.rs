@@ -44,11 +44,14 @@ pub mod xenstore;
 
 pub use bridge::Bridge;
 pub use error::Error;
-pub use guard::{Guard, GuardFault, GuardReport, GuardTable, GuardedPort};
+pub use guard::Guard;
 pub use host::{Host, HostStatus, Trial, Watch};
 pub use monitor::{Event, Monitor};
 pub use network::Dom0Network;
+pub use ops::guard::{GuardFault, GuardReport};
 pub use ops::vif::VifStatus;
+
 pub use ovs::Ovs;
+pub use plan::guard::{GuardTable, GuardedPort};
 pub use trial::{RolledBack, Unconfirmed};
 pub use vif::Vif;

@@ -110,6 +110,11 @@ impl Held<'_> {
         Self(None)
     }
 
+    /// Whether the operation may wait. A dry run does not.
+    pub(crate) fn may_wait(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether the operation has to take this lock first. A dry run takes none.
     pub(crate) fn lacks(self, name: &LockName) -> bool {
         self.0.is_some_and(|locks| !locks.holds(name))

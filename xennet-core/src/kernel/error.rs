@@ -69,7 +69,7 @@ impl Error {
         Self { doing: String::new(), kind: ErrorKind::Refused, errno, detail }
     }
 
-    pub(super) fn of(kind: ErrorKind, detail: impl Into<String>) -> Self {
+    pub(crate) fn of(kind: ErrorKind, detail: impl Into<String>) -> Self {
         let errno = match kind {
             ErrorKind::TimedOut => libc::ETIMEDOUT,
             ErrorKind::Lost => libc::ENOBUFS,

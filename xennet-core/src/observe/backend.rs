@@ -1,9 +1,8 @@
 //! A vif's backend in XenStore.
 
-use super::Facts;
+use super::{Facts, Tables};
 use crate::Error;
 use crate::config::VifConfig;
-use crate::guard::Tables;
 use crate::plan::VifTarget;
 use crate::types::{Mode, NftFamily};
 use crate::xenstore::{self, Values, XenStore};
@@ -49,14 +48,12 @@ impl Facts<'_> {
         if self.connections.store.is_none() {
             return Ok(None);
         }
-        if let Some((path, backend)) = &self.wanted.backend
-            && *path == target.backend
-        {
+        if let Some(backend) = self.wanted.backends.get(&target.backend) {
             return Ok(Some(backend.clone()));
         }
         let missing = || Error::NoBackend { path: target.backend.clone() };
         let backend = self.read_backend(target, mode)?.ok_or_else(missing)?;
-        self.wanted.backend = Some((target.backend.clone(), backend.clone()));
+        self.wanted.backends.insert(target.backend.clone(), backend.clone());
         Ok(Some(backend))
     }
 

@@ -5,6 +5,7 @@
 mod backend;
 mod dhcp;
 mod filters;
+mod guard;
 mod guest;
 mod link;
 mod managers;
@@ -16,14 +17,15 @@ mod uplink;
 mod vifs;
 
 pub(crate) use backend::{Backend, CONFIG_KEYS};
+pub(crate) use guard::{Tables, look, whole_table};
 pub(crate) use link::{VifLinks, port_names};
 pub(crate) use network::own_mac;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::NetworkConfig;
 use crate::connections::Connections;
-use crate::guard::Tables;
 use crate::kernel::BaseChain;
 use crate::paths::Paths;
 use crate::plan::FilterSnapshot;
@@ -48,7 +50,7 @@ pub(crate) struct Facts<'n> {
 #[derive(Debug, Default)]
 struct WantedFacts {
     /// By the backend's directory.
-    backend: Option<(String, Backend)>,
+    backends: BTreeMap<String, Backend>,
     filters: Option<FilterSnapshot>,
     base_chains: Option<Vec<BaseChain>>,
     hooks: Option<Vec<PathBuf>>,

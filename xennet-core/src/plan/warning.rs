@@ -47,6 +47,15 @@ pub enum Warning {
     },
     /// A bridge does not forward a guest's frames, or not at once.
     NotForwarding(NotForwarding),
+    /// Several guests have the same address.
+    AddressShared {
+        /// The address, or the prefix.
+        address: IpNet,
+        /// The guest's interface.
+        link: IfName,
+        /// The other vifs that have it, in the order of their numbers.
+        owners: Vec<VifId>,
+    },
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
         /// The guest's interface.
@@ -193,6 +202,23 @@ impl fmt::Display for Warning {
                  OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
             ),
             Self::NotForwarding(warning) => warning.fmt(f),
+            Self::AddressShared { address, link, owners } => {
+                // An address as people write it.
+                let is_single = address.prefix_len() == address.max_prefix_len();
+                let length = format!("/{}", address.prefix_len());
+                let length = if is_single { "" } else { &length };
+                write!(f, "{link}: {}{length} is also an address of ", address.addr())?;
+                match owners.as_slice() {
+                    [] => write!(f, "another vif")?,
+                    [first] => write!(f, "vif{first}")?,
+                    [first, others @ ..] => write!(f, "vif{first} and {} more", others.len())?,
+                }
+                write!(
+                    f,
+                    ", and the guard lets both send from it: unless a guest is migrating within this host, correct ip= of \
+                     one of them"
+                )
+            }
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \

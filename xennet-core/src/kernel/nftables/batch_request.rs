@@ -1,4 +1,4 @@
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLMSG_ERROR};
 
 use super::message::Messages;
 use super::{chain, element, rule, set, table};
@@ -75,6 +75,10 @@ impl Request {
             NftCommand::RuleAdd(rule) => rule::add(to, family, at, rule),
             NftCommand::ElementsAdd { set, elements } => {
                 let kind = (element::NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+                return self.elements(index, batch, kind, set, elements);
+            }
+            NftCommand::ElementsCreate { set, elements } => {
+                let kind = (element::NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL);
                 return self.elements(index, batch, kind, set, elements);
             }
             NftCommand::ElementsDelete { set, elements } => {

@@ -53,6 +53,10 @@ fn one(batch: &NftBatch, command: &NftCommand, nth: Option<usize>) -> String {
             let (elements, others) = single(elements);
             (&NftCommand::ElementsAdd { set: set.clone(), elements }, others)
         }
+        NftCommand::ElementsCreate { set, elements } => {
+            let (elements, others) = single(elements);
+            (&NftCommand::ElementsCreate { set: set.clone(), elements }, others)
+        }
         NftCommand::ElementsDelete { set, elements } => {
             let (elements, others) = single(elements);
             (&NftCommand::ElementsDelete { set: set.clone(), elements }, others)
@@ -137,12 +141,17 @@ fn why(batch: &NftBatch, command: &NftCommand, errno: i32, place: Option<Place>)
         (
             NftCommand::SetDelete { .. }
             | NftCommand::ElementsAdd { .. }
+            | NftCommand::ElementsCreate { .. }
             | NftCommand::ElementsDelete { .. },
             libc::ENOENT,
         ) => "there is no such set".into(),
-        (NftCommand::ElementsAdd { .. } | NftCommand::ElementsDelete { .. }, libc::EINVAL) => {
-            "the set's keys are of another type".into()
-        }
+        (
+            NftCommand::ElementsAdd { .. }
+            | NftCommand::ElementsCreate { .. }
+            | NftCommand::ElementsDelete { .. },
+            libc::EINVAL,
+        ) => "the set's keys are of another type".into(),
+        (NftCommand::ElementsCreate { .. }, libc::EEXIST) => "the element exists already".into(),
         (NftCommand::RuleAdd(_), libc::ENOENT) if at(NFTA_RULE_CHAIN) => {
             "there is no such chain".into()
         }

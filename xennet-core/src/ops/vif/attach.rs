@@ -122,7 +122,13 @@ impl Resolved {
         {
             return Err(PlanError::RateWithoutStore { vif: self.target.name.clone() }.into());
         }
-        let plan = self.target.online(&self.config, vif)?;
+        let mut plan = self.target.online(&self.config, vif)?;
+        if let Some(guard) = &vif.guard
+            && !guard.other_owners(Some(self.target.id)).is_empty()
+            && let Some(entry) = self.target.guard(&self.config, vif)
+        {
+            plan.warnings.extend(entry.shared_addresses(guard));
+        }
         Ok(self.store_keys(request, plan))
     }
 

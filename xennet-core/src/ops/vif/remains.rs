@@ -2,9 +2,8 @@
 
 use super::resolve::Resolved;
 use crate::Error;
-use crate::guard::{Tables, look};
 use crate::kernel::Nftables;
-use crate::observe::{Facts, port_names};
+use crate::observe::{Facts, Tables, look, port_names};
 use crate::plan::guard::GuardLayout;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::Mode;
@@ -78,7 +77,8 @@ fn guard(resolved: &Resolved, facts: &mut Facts<'_>, vif: &mut VifSnapshot) -> R
             continue;
         };
         // The kernel's version matters only where elements are to be removed.
-        guard.ends = !guard.present.is_empty() && Nftables::ends();
+        guard.supports_element_expiry =
+            !guard.present.is_empty() && Nftables::supports_element_expiry();
         if family == target.family() {
             vif.guard = Some(guard);
         } else {

@@ -4,8 +4,7 @@ use super::address;
 use super::resolve::Resolved;
 use crate::Error;
 use crate::engine::{Held, LockName, Step};
-use crate::guard::{Tables, look};
-use crate::observe::{Facts, port_names};
+use crate::observe::{Facts, Tables, look, port_names};
 use crate::plan::guard::GuardEntry;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::{Mode, NftFamily};
@@ -139,7 +138,17 @@ fn guard(
         let entry = entry.filter(|_| family == own);
         let nft = facts.connections.nft()?;
         match look(nft, &mut tables, family, entry, &ports, target.owner()) {
-            Ok(guard) if family == own => vif.guard = Some(guard),
+            Ok(mut guard) if family == own => {
+                if let Some(wait) = guard.ending.filter(|_| held.may_wait()) {
+                    return Ok(Some(Step::Wait(wait)));
+                }
+                for other in guard.other_owners(Some(target.id)) {
+                    if facts.is_gone(other)? {
+                        guard.gone.insert(other);
+                    }
+                }
+                vif.guard = Some(guard);
+            }
             Ok(guard) => vif.other_guards.push((family, guard)),
             Err(error) if entry.is_some() => return Err(error),
             Err(_) => {}

@@ -58,6 +58,13 @@ pub enum NftCommand {
         /// Its new elements.
         elements: Vec<NftElement>,
     },
+    /// `create element`: one that exists is an error (`EEXIST`), and nothing is done.
+    ElementsCreate {
+        /// The set.
+        set: NftSet,
+        /// Its new elements.
+        elements: Vec<NftElement>,
+    },
     /// `delete element`: one that is not there is an error (`ENOENT`), and nothing is done.
     ElementsDelete {
         /// The set.
@@ -98,6 +105,10 @@ impl NftBatch {
                 .into_iter()
                 .map(|elements| NftCommand::ElementsAdd { set: set.clone(), elements })
                 .collect(),
+            NftCommand::ElementsCreate { set, elements } => alone(elements)
+                .into_iter()
+                .map(|elements| NftCommand::ElementsCreate { set: set.clone(), elements })
+                .collect(),
             NftCommand::ElementsDelete { set, elements } => alone(elements)
                 .into_iter()
                 .map(|elements| NftCommand::ElementsDelete { set: set.clone(), elements })
@@ -124,6 +135,9 @@ impl NftBatch {
             NftCommand::RuleAdd(rule) => format!("add rule {at} {}", rule.chain),
             NftCommand::ElementsAdd { set, elements } => {
                 format!("add element {at} {} {{ {} }}", set.name, list(elements))
+            }
+            NftCommand::ElementsCreate { set, elements } => {
+                format!("create element {at} {} {{ {} }}", set.name, list(elements))
             }
             NftCommand::ElementsDelete { set, elements } => {
                 format!("delete element {at} {} {{ {} }}", set.name, list(elements))

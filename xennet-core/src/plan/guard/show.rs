@@ -5,8 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{GuardTable, GuardedPort};
-use crate::plan::guard::GuardEntry;
+use super::{GuardEntry, GuardTable, GuardedPort};
 use crate::types::{NftCounter, NftElement, NftExpr, NftRule, NftSet, NftValue, VifId};
 
 impl GuardTable {

@@ -1,11 +1,10 @@
-//! What there is of the guard, as much of it as the plan for one port depends on.
+//! Observes the guard's tables: what the plan for one port depends on, or all of a family's table.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use crate::Error;
-use crate::kernel::{BaseChain, Nftables};
-use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs};
+use crate::kernel::{self, BaseChain, ErrorKind, Nftables};
+use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs_to, records};
 use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, NftTable, VifId};
 
 /// Elements, each with its set.
@@ -58,11 +57,16 @@ impl Tables {
     }
 }
 
+/// How often a table is read again that others change meanwhile.
+const ATTEMPTS: u32 = 100;
+
 /// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
 /// `owner` is the vif whose addresses go with them; none for a tap, which has none of its own.
 ///
-/// Rules are read only where there is something to guard; elements always, for what an interface of that name had once
-/// would hold for the next one of that name too.
+/// Rules are read only if there is something to guard. Elements are always read: the next interface of that name would
+/// inherit them.
+///
+/// If elements are about to end, [`GuardSnapshot::ending`] says so and the caller observes again.
 pub(crate) fn look(
     nft: &mut Nftables,
     tables: &mut Tables,
@@ -71,31 +75,71 @@ pub(crate) fn look(
     ports: &[IfName],
     owner: Option<VifId>,
 ) -> Result<GuardSnapshot, Error> {
-    // Half of one ruleset and half of the next looks damaged. Where they never cease to change, no plan for it will do,
-    // and the kernel says so.
-    const ATTEMPTS: u32 = 100;
+    // Half of one ruleset and half of the next looks damaged. If the ruleset never stops changing, the kernel refuses the
+    // batch.
     let mut begun = tables.begin(family);
     for _ in 1..ATTEMPTS {
-        let (mut seen, at_once) = look_once(nft, begun, family, entry, ports, owner)?;
+        let (mut snapshot, consistent) = look_once(nft, begun, family, entry, ports, owner)?;
+        remove_ending(&mut snapshot);
         if entry.is_none() {
-            seen.present.retain(|(_, element)| ending(element).is_none());
-            return Ok(seen);
+            snapshot.ending = None;
+            return Ok(snapshot);
         }
-        // Of a vif that was unplugged just now. To take it back would be a race with the kernel, which may be freeing it.
-        if let Some(left) = seen.present.iter().filter_map(|(_, element)| ending(element)).max() {
-            sleep(left);
-        } else if at_once || nft.generation()? == seen.generation {
-            return Ok(seen);
+        if consistent || snapshot.ending.is_some() || nft.generation()? == snapshot.generation {
+            return Ok(snapshot);
         }
         tables.read_again(nft)?;
         begun = tables.begin(family);
     }
-    Ok(look_once(nft, begun, family, entry, ports, owner)?.0)
+    let mut snapshot = look_once(nft, begun, family, entry, ports, owner)?.0;
+    remove_ending(&mut snapshot);
+    Ok(snapshot)
 }
 
-/// How long an element still has that [was told to end](GuardSnapshot::ends).
-pub(super) fn ending(element: &NftElement) -> Option<Duration> {
+/// All of a family's table, of one generation of the ruleset. The number of requests depends on the number of sets only.
+///
+/// Elements that are about to end are left out, and [`GuardSnapshot::ending`] says so.
+///
+/// An error (`EAGAIN`) if the ruleset never stops changing.
+pub(crate) fn whole_table(nft: &mut Nftables, family: NftFamily) -> Result<GuardSnapshot, Error> {
+    const TABLE: &str = GuardLayout::TABLE;
+    for _ in 0..ATTEMPTS {
+        let tables = Tables::read(nft, &[family])?;
+        let mut snapshot = tables.begin(family);
+        snapshot.complete = true;
+        if snapshot.table.is_none() {
+            snapshot.bridge_names = family == NftFamily::Bridge && nft.bridge_names()?;
+        } else {
+            snapshot.sets = nft.sets(family, TABLE)?;
+            snapshot.chains = nft.chains(family, TABLE)?;
+            snapshot.rules = nft.rules(family, TABLE)?;
+            let (verifications, _) = GuardLayout::verification_key(snapshot.generation);
+            for set in snapshot.sets.iter().filter(|set| set.name != verifications.name) {
+                let elements = nft.elements(family, TABLE, set)?;
+                let elements = elements.into_iter().map(|element| (set.clone(), element));
+                snapshot.present.extend(elements);
+            }
+            let entrances = snapshot.chains.iter().filter_map(GuardLayout::entrance_port);
+            snapshot.entrances = entrances.cloned().collect();
+            remove_ending(&mut snapshot);
+        }
+        if nft.generation()? == snapshot.generation {
+            return Ok(snapshot);
+        }
+    }
+    let changing = kernel::Error::of(ErrorKind::Changing, "the ruleset changed while it was read");
+    Err(changing.doing(format!("nft list table {family} {TABLE}")).into())
+}
+
+/// How long an element still needs to end that was given a [short timeout](SOON).
+fn ending(element: &NftElement) -> Option<Duration> {
     element.timeout.filter(|left| *left <= SOON).map(|left| left.max(Duration::from_millis(1)))
+}
+
+/// Leaves out the elements that are about to end, and notes how long they need.
+fn remove_ending(snapshot: &mut GuardSnapshot) {
+    snapshot.ending = snapshot.present.iter().filter_map(|(_, element)| ending(element)).max();
+    snapshot.present.retain(|(_, element)| ending(element).is_none());
 }
 
 /// What is seen from such a beginning, and whether that holds even if somebody changed the ruleset meanwhile.
@@ -114,51 +158,50 @@ fn look_once(
     // Of a table that is not the guard's, the plan will say so.
     let Ok(layout) = seen.layout(family) else { return Ok((seen, false)) };
     let fits =
-        |whole: &GuardLayout| entry.is_none_or(|entry| entry.layout(whole.clone()) == *whole);
+        |layout: &GuardLayout| entry.is_none_or(|entry| entry.layout(layout.clone()) == *layout);
     let asked = || {
         let mut asked = entry.map_or(Vec::new(), |entry| entry.elements(&layout));
-        asked.extend(ports.iter().map(GuardLayout::port));
+        asked.extend(
+            ports.iter().flat_map(|port| [GuardLayout::record(port), GuardLayout::port(port)]),
+        );
         asked
     };
-    let (found, seal) = match find_sealed(nft, family, asked(), seen.generation) {
-        // Somebody has made the set for seals another one.
+    let (found, verification) = match find_verified(nft, family, asked(), seen.generation) {
+        // The set of verifications was replaced by one of another type.
         Err(error) if error.errno() == libc::EINVAL => (find(nft, family, asked())?, None),
         found => found?,
     };
     seen.present = found;
-    // To be awake is no part of what a seal says: a batch that comes to nothing shows a table awake that is not.
+    // A verification does not cover whether the table is dormant: a batch without effect shows a dormant table as awake.
     let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
-    let layout_of = |seal| GuardLayout::of_seal(family, &seal);
-    seen.whole = seal.filter(|_| awake).and_then(layout_of).filter(fits);
-    let sealed = seen.whole.is_some();
-    if !sealed && (entry.is_some() || !seen.present.is_empty()) {
+    let verified = verification.filter(|_| awake);
+    let verified = verified.and_then(|element| GuardLayout::from_verification(family, &element));
+    seen.verified = verified.filter(fits);
+    let cached = seen.verified.is_some();
+    if !cached && (entry.is_some() || !seen.present.is_empty()) {
         seen.sets = nft.sets(family, GuardLayout::TABLE)?;
     }
-    if entry.is_some() && !sealed {
+    if entry.is_some() && !cached {
         seen.chains = nft.chains(family, GuardLayout::TABLE)?;
         seen.rules = nft.rules(family, GuardLayout::TABLE)?;
     }
     seen.entrances = entrances(nft, family, entry.is_some().then_some(&seen.chains), ports)?;
-    if let Some(entry) = entry.filter(|_| !sealed) {
-        seen = entry.compare(seen);
+    if let Some(entry) = entry.filter(|_| !cached) {
+        seen = entry.verify(seen);
     }
     let mut old = Vec::new();
-    for port in ports {
-        let (set, question) = GuardLayout::port(port);
-        let is_record =
-            |(of, element): &&(NftSet, NftElement)| *of == set && element.key == question.key;
-        let Some((_, record)) = seen.present.iter().find(is_record) else { continue };
-        match GuardEntry::from_record(port.clone(), record.comment.as_deref().unwrap_or_default()) {
+    for (port, record) in records(&seen.present) {
+        match GuardEntry::from_record(port.clone(), record) {
             Ok(old) if Some(&old) == entry => {}
             Ok(entry) => old.extend(entry.elements(&layout)),
-            // Too long to be recorded whole, or written by somebody else.
+            // It was cut, or is none of xennet's.
             Err(_) => old.extend(all_of(nft, family, port, owner)?),
         }
     }
     old.retain(|old| !seen.present.iter().any(|known| is_same(old, known)));
     // Where all is as it should be, it was so however many rulesets that was read from. What looks damaged may be half of
     // one and half of the next.
-    let at_once = seen.whole.is_some() && old.is_empty();
+    let at_once = seen.verified.is_some() && old.is_empty();
     if !old.is_empty() {
         seen.present.extend(find(nft, family, old)?);
     }
@@ -191,24 +234,23 @@ fn find(nft: &mut Nftables, family: NftFamily, mut elements: Elements) -> Result
     Ok(present(elements, found))
 }
 
-/// The same, and the seal of this generation, if there is one and the ruleset still had this generation when all was found.
-fn find_sealed(
+/// The same, and the cached verification of this generation, if there is one and the ruleset still had this generation when
+/// all was found.
+fn find_verified(
     nft: &mut Nftables,
     family: NftFamily,
     mut elements: Elements,
     generation: u32,
 ) -> Result<(Elements, Option<NftElement>), Error> {
     tidy(&mut elements);
-    elements.push(GuardLayout::seal_at(generation));
+    elements.push(GuardLayout::verification_key(generation));
     let questions: Vec<_> = elements.iter().map(|(set, element)| (set, element)).collect();
     let (mut found, then) = nft.find_and_date(family, GuardLayout::TABLE, &questions)?;
-    // The last that was asked for: if it was found, it was the last that was found.
-    let (_, asked) = GuardLayout::seal_at(generation);
-    let seal = found
-        .pop()
-        .flatten()
-        .filter(|seal| seal.key == asked.key && then.map(u32::from) == Some(generation & 0xffff));
-    Ok((present(elements, found), seal))
+    // It was asked for last: if it was found, the generation is that of this answer.
+    let (_, asked) = GuardLayout::verification_key(generation);
+    let current = then.map(u32::from) == Some(generation & 0xffff);
+    let verification = found.pop().flatten().filter(|element| element.key == asked.key && current);
+    Ok((present(elements, found), verification))
 }
 
 /// Each once.
@@ -237,7 +279,7 @@ fn all_of(
     let mut all = Vec::new();
     for set in nft.sets(family, GuardLayout::TABLE)? {
         let elements = nft.elements(family, GuardLayout::TABLE, &set)?;
-        let theirs = elements.into_iter().filter(|element| belongs(&set, element, ports, owner));
+        let theirs = elements.into_iter().filter(|element| belongs_to(&set, element, ports, owner));
         all.extend(theirs.map(|element| (set.clone(), element)));
     }
     Ok(all)
