@@ -50,7 +50,7 @@ pub(crate) const CORE: &[Layer] = &[
         &[],
         Effects,
     ),
-    layer(&["hotplug", "monitor"], &[], Effects),
+    layer(&["demo", "hotplug", "monitor"], &[], Effects),
 ];
 
 /// The crates that pure layers may name beside `std`, tests included.
