@@ -124,7 +124,7 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
     let mut out = stdout().lock();
     writeln!(
         out,
-        "{:<12} {:<15} {:<15} {:>5}  {:<11} DRIFT",
+        "{:<12} {:<15} {:<15} {:>5}  {:<11} STATE",
         "VIF", "INTERFACE", "MASTER", "MTU", "STATUS"
     )?;
     for (id, status) in &all {
@@ -138,8 +138,8 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
             .as_ref()
             .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
         let master = master(status).unwrap_or("-");
-        let (hotplug, drift) = (hotplug_status(status), drift(status));
-        writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {drift}")?;
+        let (hotplug, state) = (hotplug_status(status), state(status));
+        writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {state}")?;
     }
     Ok(())
 }
@@ -198,6 +198,16 @@ fn hotplug_status(status: &VifStatus) -> String {
             None | Some(b"") => "no status".to_owned(),
             Some(text) => text.escape_ascii().to_string(),
         },
+    }
+}
+
+/// `ok`, or the reason in a few words.
+fn state(status: &VifStatus) -> String {
+    match (&status.config, status.fault()) {
+        (Err(Error::Value(error)), _) => format!("invalid {}", error.key()),
+        (Err(_), _) => "no backend".to_owned(),
+        (Ok(_), None) => "ok".to_owned(),
+        (Ok(_), Some(fault)) => fault.to_string(),
     }
 }
 

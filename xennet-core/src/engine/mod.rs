@@ -140,6 +140,7 @@ pub(crate) fn run(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Resul
     let deadline = Instant::now() + TIME_LIMIT;
     let run_dir = facts.paths.run.clone();
     let mut locks = Locks::new(&run_dir, deadline);
+    facts.publishes = !operation.backend().is_empty();
     let best_effort = operation.strictness() == Strictness::BestEffort;
     let outcome = match locks.take(&operation.locks()) {
         // Where no lock file can be created, no other process holds one.

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::plan::Change;
-use crate::xenstore::XenStore;
+use crate::xenstore::{self, XenStore};
 
 /// Makes changes of XenStore in one transaction, provided that the backend still exists.
 ///
@@ -14,22 +14,44 @@ pub(super) fn write(
     changes: &[Change],
 ) -> Result<(), Error> {
     // Plans that were made without XenStore hold no such change.
-    let Some(store) = store.filter(|_| !changes.is_empty()) else { return Ok(()) };
-    store.transaction(|store| {
-        let directories: Vec<&str> = changes.iter().filter_map(directory).collect();
-        let present = store.read_many(&directories)?;
-        for ((change, directory), present) in changes.iter().zip(&directories).zip(present) {
-            match (change, present) {
-                (_, None) if *directory == backend => {
-                    return Err(Error::BackendRemoved { path: backend.to_owned() });
-                }
-                (Change::StoreWrite { path, value, .. }, Some(_)) => store.write(path, value)?,
-                (Change::StoreRemove { path, .. }, Some(_)) => store.remove(path)?,
-                _ => {}
+    let Some(store) = store else { return Ok(()) };
+    let mut changes: Vec<Update<'_>> = changes.iter().filter_map(update).collect();
+    while !changes.is_empty() {
+        let missing = store.transaction(|store| {
+            let directories: Vec<&str> = changes.iter().map(|one| directory(one.0)).collect();
+            let (values, outcome) = store.read_and_change(&directories, &changes)?;
+            let missing = directories.iter().zip(values).find(|(_, value)| value.is_none());
+            match missing {
+                None => Ok(outcome?),
+                Some((missing, _)) => Err(Refusal::Missing((*missing).to_owned())),
             }
+        });
+        match missing {
+            Ok(()) => return Ok(()),
+            Err(Refusal::Missing(path)) if path == backend => {
+                return Err(Error::BackendRemoved { path });
+            }
+            Err(Refusal::Missing(path)) => changes.retain(|one| directory(one.0) != path),
+            Err(Refusal::Failed(error)) => return Err(error.into()),
         }
-        Ok(())
-    })
+    }
+    Ok(())
+}
+
+/// A path, and its new value; none removes it.
+type Update<'c> = (&'c str, Option<&'c [u8]>);
+
+/// Why a transaction is not committed.
+enum Refusal {
+    /// This directory does not exist.
+    Missing(String),
+    Failed(xenstore::Error),
+}
+
+impl From<xenstore::Error> for Refusal {
+    fn from(error: xenstore::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Tells XenStore that a vif could not be attached, and why. xl prints `hotplug-error`.
@@ -64,13 +86,16 @@ pub(crate) fn report(store: Option<&mut XenStore>, backend: &str, error: &Error)
     });
 }
 
-fn directory(change: &Change) -> Option<&str> {
+fn update(change: &Change) -> Option<Update<'_>> {
     match change {
-        Change::StoreWrite { path, .. } | Change::StoreRemove { path, .. } => {
-            Some(path.rsplit_once('/').map_or(path.as_str(), |(directory, _)| directory))
-        }
+        Change::StoreWrite { path, value, .. } => Some((path, Some(value.as_bytes()))),
+        Change::StoreRemove { path, .. } => Some((path, None)),
         _ => None,
     }
+}
+
+fn directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(directory, _)| directory)
 }
 
 /// A message short enough for any XenStore: oxenstored refuses values over 2048 bytes.

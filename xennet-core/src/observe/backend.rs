@@ -69,6 +69,7 @@ impl Facts<'_> {
             let own = if mode.is_routed() { NftFamily::Inet } else { NftFamily::Bridge };
             [own, NftFamily::Netdev]
         });
+        let publishes = self.publishes;
         let (store, mut kernel) = self.connections.split_store();
         let Some(store) = store else { return Ok(None) };
         let (mut link, mut tables) = (None, None);
@@ -79,7 +80,7 @@ impl Facts<'_> {
                 nft.and_then(|(families, nft)| Tables::read_with_base_chains(nft, &families).ok());
         };
         let keys: Vec<&'static str> = CONFIG_KEYS.into_iter().chain(STATUS_KEYS).collect();
-        let (values, mtu) = ask(store, &target.backend, &keys, &elsewhere, meanwhile)?;
+        let (values, mtu) = ask(store, &target.backend, &keys, &elsewhere, publishes, meanwhile)?;
         let (tables, chains) = tables.unzip();
         // A failure is reported when the question is asked.
         self.state.links.extend(link.map(|link| (target.name.clone(), link)));
@@ -108,6 +109,7 @@ fn ask(
     backend: &str,
     keys: &[&'static str],
     elsewhere: &[String],
+    publishes: bool,
     meanwhile: impl FnOnce(),
 ) -> Result<(Option<Vec<(&'static str, Vec<u8>)>>, Values), xenstore::Error> {
     const USUAL: [&str; 6] = ["bridge", "mac", "ip", "script", "frontend", "hotplug-status"];
@@ -115,7 +117,7 @@ fn ask(
     let (usual, mut rare): (Vec<_>, Vec<_>) =
         keys.iter().copied().partition(|key| USUAL.contains(key));
     let paths: Vec<String> = elsewhere.iter().cloned().chain(usual.iter().map(path)).collect();
-    let (names, mut values) = store.list_and_read_while(backend, &paths, meanwhile)?;
+    let (names, mut values) = store.list_and_read_while(backend, &paths, publishes, meanwhile)?;
     let first = values.split_off(elsewhere.len());
     match names {
         Ok(None) => return Ok((None, values)),

@@ -40,6 +40,8 @@ pub(crate) struct Facts<'n> {
     /// What the administrator wants.
     pub(crate) config: &'n NetworkConfig,
     pub(crate) paths: &'n Paths,
+    /// Whether the operation is going to write to XenStore.
+    pub(crate) publishes: bool,
     /// The interface of the vif with this original name when it was observed last.
     vif: Option<(IfName, LinkRef)>,
     wanted: WantedFacts,
@@ -74,6 +76,7 @@ impl<'n> Facts<'n> {
             connections,
             config,
             paths,
+            publishes: false,
             vif: None,
             wanted: WantedFacts::default(),
             state: StateFacts::default(),

@@ -31,6 +31,8 @@ pub struct XenStore {
     channel: Channel,
     /// The transaction that operations belong to, 0 for none.
     pub(super) tx_id: u32,
+    /// A transaction that was started along with an earlier question, and that nothing belongs to yet.
+    pub(super) spare: Option<u32>,
 }
 
 impl XenStore {
@@ -91,20 +93,48 @@ impl XenStore {
 
     /// The names of a node's children as by [`directory`](Self::directory), or why they cannot be had, and the values at
     /// several paths as by [`read_many`](Self::read_many), asked for in one write; while XenStore looks them up, `meanwhile`
-    /// runs.
+    /// runs. Where a transaction is `planned`, it is started in the same write.
     pub(crate) fn list_and_read_while(
         &mut self,
         directory: &str,
         paths: &[impl AsRef<str>],
+        planned: bool,
         meanwhile: impl FnOnce(),
     ) -> Result<(Result<Option<Vec<String>>>, Values)> {
         let list = Request::new(Op::DIRECTORY, directory);
-        let requests: Vec<_> = iter::once(list).chain(paths.iter().map(reading)).collect();
-        let answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
+        let mut requests: Vec<_> = iter::once(list).chain(paths.iter().map(reading)).collect();
+        let start = Request::new(Op::TRANSACTION_START, "");
+        let starts = planned && self.tx_id == 0 && self.spare.is_none();
+        requests.extend(starts.then_some(start));
+        let mut answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
+        if starts && let Some(Ok(started)) = answers.pop() {
+            self.spare = transaction_id(&started);
+        }
         let mut answers = answers.into_iter().zip(&requests);
         let (names, list) = answers.next().expect("an answer to each request");
         let values = answers.map(value).collect::<Result<_>>()?;
         Ok((self.names(list, names.map_err(|kind| list.failed(kind))), values))
+    }
+
+    /// The values at several paths, and then the outcome of changes: a value to write, or a node to remove. All are sent
+    /// in one write, so make them in a [transaction](Self::transaction) that the values decide about.
+    pub(crate) fn read_and_change(
+        &mut self,
+        paths: &[&str],
+        changes: &[(&str, Option<&[u8]>)],
+    ) -> Result<(Values, Result<()>)> {
+        let mut requests: Vec<Request<'_>> = paths.iter().map(reading).collect();
+        requests.extend(changes.iter().map(|(path, value)| match value {
+            Some(value) => Request::new(Op::WRITE, path).with(*value),
+            None => Request::new(Op::RM, path),
+        }));
+        let answers = self.channel.exchange(self.tx_id, &requests)?;
+        let mut answers = answers.into_iter().zip(&requests);
+        let values = answers.by_ref().take(paths.len()).map(value).collect::<Result<_>>()?;
+        let outcome = answers.try_for_each(|(answer, request)| {
+            present(answer.map(drop).map_err(|kind| request.failed(kind))).map(drop)
+        });
+        Ok((values, outcome))
     }
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
@@ -209,7 +239,7 @@ impl XenStore {
     }
 
     fn over(connection: Connection) -> Self {
-        Self { channel: Channel::new(connection), tx_id: 0 }
+        Self { channel: Channel::new(connection), tx_id: 0, spare: None }
     }
 
     pub(super) fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
@@ -325,8 +355,13 @@ fn present<T>(answer: Result<T>) -> Result<Option<T>> {
 
 const NO_NODE: ErrorKind = ErrorKind::Refused { errno: libc::ENOENT };
 
+/// The number of a transaction that was started.
+pub(super) fn transaction_id(answer: &[u8]) -> Option<u32> {
+    one_text(answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0)
+}
+
 /// The one text of an answer, with its NUL or, as oxenstored has it for some, without.
-pub(super) fn one_text(answer: &[u8]) -> Option<String> {
+fn one_text(answer: &[u8]) -> Option<String> {
     let text = answer.strip_suffix(b"\0").unwrap_or(answer);
     String::from_utf8(text.to_vec()).ok()
 }

@@ -1,5 +1,5 @@
 use super::channel::{Channel, Request};
-use super::client::{Result, XenStore, one_text};
+use super::client::{Result, XenStore, transaction_id};
 use super::error::{Error, ErrorKind};
 use super::wire::Op;
 
@@ -49,8 +49,12 @@ impl<'a> Scope<'a> {
                 ErrorKind::Invalid { errno: libc::EBUSY, why },
             ));
         }
+        if let Some(id) = store.spare.take() {
+            store.tx_id = id;
+            return Ok(Self { store });
+        }
         let answer = store.call(&request)?;
-        let id = one_text(&answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0);
+        let id = transaction_id(&answer);
         store.tx_id = id.ok_or_else(|| Channel::senseless(&request, &answer))?;
         Ok(Self { store })
     }

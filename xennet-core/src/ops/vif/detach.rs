@@ -12,11 +12,13 @@ use crate::observe::Facts;
 #[derive(Debug)]
 pub(crate) struct Detach<'r> {
     request: &'r VifRequest,
+    /// Whether the vif was a port when it was observed first.
+    was_port: bool,
 }
 
 impl<'r> Detach<'r> {
     pub(crate) fn new(request: &'r VifRequest) -> Self {
-        Self { request }
+        Self { request, was_port: false }
     }
 }
 
@@ -27,7 +29,8 @@ impl Operation for Detach<'_> {
 
     fn plan(&mut self, facts: &mut Facts<'_>, held: Held<'_>) -> Result<Step, Error> {
         let resolved = Resolved::new(self.request, facts, Tolerance::Everything)?;
-        let mut vif = observe(&resolved, facts)?;
+        let mut vif = observe(&resolved, facts, self.was_port)?;
+        self.was_port |= vif.master.is_some();
         let (target, config) = (&resolved.target, &resolved.config);
         if let Ok(bridge) = target.choose_bridge(config, &vif).cloned()
             && let Some(uplink) = facts.managed_uplink(&bridge)

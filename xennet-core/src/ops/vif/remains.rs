@@ -9,9 +9,12 @@ use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::Mode;
 
 /// Asks for the facts. Best effort: only a kernel that does not say whether there is an interface is an error.
+///
+/// A vif that `was_port` when the operation began was not routed.
 pub(super) fn observe(
     resolved: &Resolved,
     facts: &mut Facts<'_>,
+    was_port: bool,
 ) -> Result<Box<VifSnapshot>, Error> {
     let Resolved { target, config, links, .. } = resolved;
     let mut vif = Box::<VifSnapshot>::default();
@@ -30,7 +33,7 @@ pub(super) fn observe(
         vif.bridges = facts.bridges(&names)?;
     }
     vif.hooks = facts.hooks().unwrap_or_default();
-    attachment(resolved, facts, &mut vif);
+    attachment(resolved, facts, was_port, &mut vif);
     if !links.name_is_taken() {
         let port = target.final_name(config)?;
         vif.iptables = facts.iptables(&port, &config.ip, &vif.policy).unwrap_or_default();
@@ -48,11 +51,12 @@ pub(super) fn observe(
 }
 
 /// The configuration of its port; and the routes to it, unless it is a port of something.
-fn attachment(resolved: &Resolved, facts: &mut Facts<'_>, vif: &mut VifSnapshot) {
+fn attachment(resolved: &Resolved, facts: &mut Facts<'_>, was_port: bool, vif: &mut VifSnapshot) {
     let Resolved { target, config, .. } = resolved;
     let link = vif.link.clone();
     // A vif that is no port may have been attached in another mode than it is detached in.
-    if target.mode.is_routed() || link.is_some() && vif.master.is_none() {
+    let is_port = vif.master.is_some() || was_port;
+    if target.mode.is_routed() || link.is_some() && !is_port {
         vif.policy = facts.guest_policy(target.id).unwrap_or_default();
         let addresses = link.as_ref().and_then(|link| facts.addresses(link).ok());
         vif.addresses = addresses.unwrap_or_default();

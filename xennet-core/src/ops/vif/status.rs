@@ -7,7 +7,7 @@ use crate::Error;
 use crate::config::VifConfig;
 use crate::engine::Held;
 use crate::observe::Facts;
-use crate::plan::{Plan, VifSnapshot, VifStore, VifTarget};
+use crate::plan::{Plan, VifFault, VifSnapshot, VifStore, VifTarget};
 use crate::types::{Link, OvsPortNow};
 
 /// What a vif is, and how far it is from what it is to be.
@@ -28,6 +28,15 @@ pub struct VifStatus {
     pub store: Option<VifStore>,
     /// What an `online` would change now: nothing when all is well. None when its configuration is invalid.
     pub drift: Option<Result<Plan, Error>>,
+}
+
+impl VifStatus {
+    /// Why a vif that is to work does not; none for one that is as wanted, and for one whose configuration is invalid.
+    pub fn fault(&self) -> Option<VifFault> {
+        self.config.as_ref().ok()?;
+        let (link, switch_port) = (self.link.as_ref(), self.switch.is_some());
+        VifFault::find(self.target.mode, link, switch_port, self.drift.as_ref())
+    }
 }
 
 /// The status: a dry run whose plan is shown as pending changes.

@@ -114,6 +114,8 @@ impl BridgePort<'_> {
         if joins || link.mtu != desired.mtu.bytes() {
             to.plan.changes.extend(self.record_mtu(facts)?);
         }
+        // Before the vif joins: with nothing in between, joining and coming up are one request.
+        to.plan.changes.extend(desired.guarded(target, facts)?);
         let up = shape.make(&mut to, target, link, facts);
         if let Some(vlans) = &self.vlans {
             let joined = default_vlan(self.bridge);
@@ -135,7 +137,6 @@ impl BridgePort<'_> {
             let was = PortSet::default().on(current & wrong).off(wrong - current);
             to.plan.push(Change::PortSet { link: to.link.clone(), set, was });
         }
-        to.plan.changes.extend(desired.guarded(target, facts)?);
         if self.iptables {
             let missing = IptablesRule::of(&desired.name, self.ip)
                 .into_iter()

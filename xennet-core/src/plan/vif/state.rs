@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ForwardingStop;
-use crate::plan::{Plan, PlanError, Warning};
+use crate::plan::{Plan, Warning};
 use crate::types::{Link, Mode};
 
 /// Why a vif that XenStore calls `connected` does not work as wanted. Prints as a few words.
@@ -30,11 +30,11 @@ impl VifFault {
     /// The first fault, most severe first; none for a vif that is as wanted.
     ///
     /// `switch_port` says that it has a port in Open vSwitch, and `plan` is what an `online` would do, where that is known.
-    pub fn find(
+    pub(crate) fn find<E>(
         mode: Mode,
         link: Option<&Link>,
         switch_port: bool,
-        plan: Option<&Result<Plan, PlanError>>,
+        plan: Option<&Result<Plan, E>>,
     ) -> Option<Self> {
         let Some(link) = link else { return Some(Self::NoInterface) };
         let attached = match mode {
@@ -88,7 +88,7 @@ mod tests {
     use super::super::NotForwarding;
     use super::super::tests::link;
     use super::*;
-    use crate::plan::Change;
+    use crate::plan::{Change, PlanError};
     use crate::types::{LinkSet, PortState};
 
     fn shown(
