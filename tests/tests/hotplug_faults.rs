@@ -167,7 +167,14 @@ fn a_vif_that_disappears_between_any_two_steps() {
             if !traced.struck {
                 break;
             }
-            assert_eq!(dom0.links(), bare, "request {n}");
+            let (mut left, mut expected) = (dom0.links(), bare.clone());
+            if traced.outcome.code == Some(0) {
+                // A plug that succeeded has recorded the MTU of the bridge.
+                for state in [&mut left, &mut expected] {
+                    state.remove("link xenbr0 ifalias");
+                }
+            }
+            assert_eq!(left, expected, "request {n}");
             assert!(traced.outcome.took < Duration::from_secs(30), "{:?}", traced.outcome.took);
             // Nobody can tell once the last change is made and read back.
             if traced.outcome.code == Some(0) {

@@ -73,6 +73,10 @@ fn assert_one_clear_line(text: &str, key: &str, value: &[u8]) {
 fn in_xenstore() {
     let dom0 = Dom0::new();
     let mut store = XenStore::connect(&dom0.store.socket()).unwrap();
+    // The first vif records the MTU of the bridge.
+    dom0.boot(VIF, &[]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    dom0.forget(VIF);
     dom0.boot(VIF, &[]);
     let before = dom0.links();
     for key in VifConfig::KEYS {

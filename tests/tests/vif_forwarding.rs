@@ -1,5 +1,4 @@
 //! A bridge or a port that forwards no frames: `connected`, with a warning.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use xennet_tests::hotplug::{Dom0, Script, VIF};
 

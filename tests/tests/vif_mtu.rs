@@ -10,7 +10,7 @@ const OTHER: VifId = VifId { domid: 2, devid: 0 };
 const THIRD: VifId = VifId { domid: 3, devid: 0 };
 
 fn mtu(dom0: &Dom0, name: &str) -> u64 {
-    dom0.netns.link(name)["mtu"].as_u64().unwrap()
+    dom0.netns.link(name).get("mtu").unwrap().as_u64().unwrap()
 }
 
 fn alias(dom0: &Dom0) -> Option<String> {
@@ -27,13 +27,6 @@ fn pending(dom0: &Dom0, id: VifId) -> String {
 fn plug(dom0: &Dom0, id: VifId, keys: &[(&str, &str)]) {
     dom0.boot(id, keys);
     dom0.online(Script::Ours, id).succeeded();
-}
-
-fn set_key(dom0: &Dom0, id: VifId, key: &str, value: &str) {
-    dom0.store.tool(
-        "xenstore-write",
-        &[&format!("backend/{}/{key}", id.xenbus_path().trim_start_matches("backend/")), value],
-    );
 }
 
 #[test]
@@ -62,7 +55,7 @@ fn new_vif_on_a_lowered_bridge_gets_the_recorded_mtu() {
     let dom0 = Dom0::new();
     plug(&dom0, VIF, &[]);
     dom0.netns.ip("link set vif1.0 mtu 1400");
-    plug(&dom0, OTHER, &[("mtu", "")]);
+    plug(&dom0, OTHER, &[]);
     assert_eq!(mtu(&dom0, "vif2.0"), 1500);
     assert_eq!(dom0.read("/local/domain/2/device/vif/0/mtu").as_deref(), Some("1500"));
 }
@@ -193,7 +186,7 @@ fn failed_plug_leaves_no_record() {
 fn removed_mtu_key_restores_the_mtu_of_the_bridge() {
     let dom0 = Dom0::new();
     plug(&dom0, VIF, &[("mtu", "1400")]);
-    set_key(&dom0, VIF, "mtu", "");
+    dom0.store.tool("xenstore-write", &["backend/vif/1/0/mtu", ""]);
     dom0.online(Script::Ours, VIF).succeeded();
     assert_eq!(mtu(&dom0, "vif1.0"), 1500);
     assert_eq!(mtu(&dom0, "xenbr0"), 1500);
