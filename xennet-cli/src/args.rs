@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::hotplug::Call;
 use xennet_core::plan::Plan;
+use xennet_core::types::Mode;
 use xennet_core::{Dom0Network, Error};
 
 use crate::log::complain;
@@ -130,9 +131,11 @@ pub(crate) fn finish(name: &str, done: Result<(), Failure>) -> u8 {
 }
 
 fn called(args: Vec<OsString>, options: &Options) -> Result<(), Failure> {
-    let Some(call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
+    let Some(mut call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
         return Ok(());
     };
+    // libxl names the script. Under a script's name, this program goes by the name.
+    call.mode = std::env::var("script").ok().and_then(|script| Mode::of_script(&script));
     options.planned(&hotplug::carry_out(&call, options.dry_run)?)
 }
 
