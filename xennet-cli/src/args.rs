@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 use xennet_core::hotplug::Call;
+use xennet_core::types::Mode;
 
 use crate::failure::{Failure, finish, usage};
 use crate::options::Options;
@@ -70,8 +71,10 @@ pub(crate) fn run(name: OsString, args: impl Iterator<Item = OsString>) -> u8 {
 }
 
 fn called(args: Vec<OsString>, options: &Options) -> Result<(), Failure> {
-    let Some(call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
+    let Some(mut call) = Call::parse(args, |key| std::env::var_os(key)).map_err(usage)? else {
         return Ok(());
     };
+    // libxl names the script. Under a script's name, this program goes by the name.
+    call.mode = std::env::var("script").ok().and_then(|script| Mode::of_script(&script));
     options.planned(&hotplug::carry_out(&call, options.dry_run)?)
 }

@@ -41,6 +41,11 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
                 syslog(Severity::Warning, name, warning);
                 complain(name, warning);
             }
+            if std::env::var_os("XENNET_VERBOSE").is_some() {
+                for change in plan.changes() {
+                    complain(name, format_args!("done: {change}"));
+                }
+            }
             syslog(Severity::Info, name, summary(&call, &plan, began));
             0
         }
