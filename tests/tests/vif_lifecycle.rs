@@ -264,16 +264,6 @@ fn rate_of_a_running_vif_is_changed_for_netback() {
 
 /// As in xl's configuration: so many bits or bytes per second, here in intervals of 50 ms.
 #[test]
-fn rate_in_the_form_of_xl_is_written_in_the_form_of_netback() {
-    for rate in ["10Mb/s", "1250KB/s"] {
-        let dom0 = Dom0::new();
-        dom0.boot(VIF, &[]);
-        dom0.xennet(&format!("vif online 1.0 rate={rate}")).succeeded();
-        assert_eq!(dom0.key(VIF, "rate").as_deref(), Some(RATE), "{rate}");
-    }
-}
-
-#[test]
 fn rate_without_xenstore_is_refused_and_nothing_is_changed() {
     for (arguments, config) in [("rate=62500,50000", ""), ("", "[vif]\nrate = \"62500,50000\"\n")] {
         let dom0 = Dom0::new();

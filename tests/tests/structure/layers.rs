@@ -41,15 +41,7 @@ pub(crate) const CORE: &[Layer] = &[
     layer(&["observe"], &[], Effects),
     layer(&["engine"], &[], Effects),
     layer(&["ops"], &[], Effects),
-    layer(
-        &[
-            "bridge", "guard", "host", "network", "ovs", "status", "vif", //
-            // To be deleted when `engine` and `ops` replace them.
-            "apply", "dhcp", "filters", "lock", "uplink",
-        ],
-        &[],
-        Effects,
-    ),
+    layer(&["bridge", "guard", "host", "network", "ovs", "vif"], &[], Effects),
     layer(&["demo", "hotplug", "monitor"], &[], Effects),
 ];
 

@@ -1,7 +1,7 @@
 //! The structure of the three crates: layers, cycles, what is written once, and the length of files. The tests read the
 //! sources.
 //!
-//! The tables are data: `layers::CORE` and `layers::ABOVE_CORE`, `once::RULES`, and the exceptions below.
+//! The tables are data: `layers::CORE` and `layers::ABOVE_CORE`, `once::RULES`.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -20,26 +20,6 @@ use std::sync::LazyLock;
 
 use sources::Crate;
 
-/// Files of xennet-core that may be in cycles. To be deleted when `engine` and `ops` replace them.
-const CYCLIC: &[&str] = &[
-    "apply.rs",
-    "bridge.rs",
-    "dhcp.rs",
-    "filters.rs",
-    "guard/",
-    "host.rs",
-    "host/",
-    "lock.rs",
-    "network.rs",
-    "ovs.rs",
-    "uplink.rs",
-    "vif.rs",
-    "vif/",
-];
-
-/// Files of xennet-core that are too long. To be deleted when `engine` and `ops` replace them.
-const LONG: &[&str] = &["apply.rs", "plan/guard/plan.rs", "vif.rs", "vif/look.rs", "vif/routed.rs"];
-
 static CORE: LazyLock<Crate> = LazyLock::new(|| read("xennet-core"));
 static CLI: LazyLock<Crate> = LazyLock::new(|| read("xennet-cli"));
 static FFI: LazyLock<Crate> = LazyLock::new(|| read("xennet-ffi"));
@@ -57,7 +37,7 @@ fn crates_above_core_have_no_network_knowledge() {
 
 #[test]
 fn modules_have_no_cycles() {
-    check(&cycles::cycles(&CORE, CYCLIC));
+    check(&cycles::cycles(&CORE, &[]));
     check(&cycles::cycles(&CLI, &[]));
     check(&cycles::cycles(&FFI, &[]));
 }
@@ -71,17 +51,9 @@ fn what_is_written_once_is_in_one_place() {
 
 #[test]
 fn no_file_is_too_long() {
-    check(&length::too_long(&CORE, LONG));
+    check(&length::too_long(&CORE, &[]));
     check(&length::too_long(&CLI, &[]));
     check(&length::too_long(&FFI, &[]));
-}
-
-#[test]
-fn exceptions_are_of_files_that_exist() {
-    for name in CYCLIC.iter().chain(LONG) {
-        let exists = CORE.files.values().any(|file| sources::is_in(&file.name, name));
-        assert!(exists, "{name}: no such file; delete this exception");
-    }
 }
 
 fn read(name: &str) -> Crate {

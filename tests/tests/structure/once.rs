@@ -15,6 +15,17 @@ pub(crate) struct Rule {
 }
 
 pub(crate) const RULES: &[Rule] = &[
+    rule("taking a lock", "Lock :: take", &["xennet-core/src/engine/"]),
+    rule("retrying", "may_retry", &["xennet-core/src/engine/mod.rs"]),
+    rule(
+        "verifying",
+        "observe_again",
+        &["xennet-core/src/engine/mod.rs", "xennet-core/src/observe/mod.rs"],
+    ),
+    rule("applying and undoing", "Apply :: new", &["xennet-core/src/engine/mod.rs"]),
+    rule("undoing", ". undo (", &["xennet-core/src/engine/mod.rs"]),
+    rule("planning an operation", "operation . plan (", &["xennet-core/src/engine/mod.rs"]),
+    rule("committing to XenStore", ". transaction (", &["xennet-core/src/engine/publish.rs"]),
     rule("netlink messages", "netlink_*", &["xennet-core/src/kernel/"]),
     rule(
         "unsafe code",

@@ -129,6 +129,11 @@ pub enum Warning {
         /// The keys.
         keys: Vec<String>,
     },
+    /// Keys of the caller are not written to XenStore.
+    KeysForOnce {
+        /// The keys.
+        keys: Vec<String>,
+    },
     /// A key in XenStore has an invalid value.
     InvalidValue {
         /// The vif.
@@ -284,11 +289,21 @@ impl fmt::Display for Warning {
                 "{link}: attached with its own MTU {mtu}, because the device refused its bridge's ({why}); set `mtu` of \
                  this vif, or lower the bridge's"
             ),
-            Self::KeysStored { backend, keys } => write!(
-                f,
-                "{backend}: {} is written to XenStore, so that the next online uses it; `--once` does not write it",
-                keys.join(", ")
-            ),
+            Self::KeysStored { backend, keys } => {
+                let paths: Vec<_> = keys.iter().map(|key| format!("{backend}/{key}")).collect();
+                let paths = paths.join(", ");
+                write!(
+                    f,
+                    "{paths}: written to XenStore, so that the next online uses it; `--once` does not"
+                )
+            }
+            Self::KeysForOnce { keys } => {
+                let keys = keys.join(", ");
+                write!(
+                    f,
+                    "{keys}: not written to XenStore, so the next online does not use it (`--once`)"
+                )
+            }
             Self::InvalidValue { vif, error } => {
                 write!(
                     f,

@@ -1,6 +1,7 @@
 //! Confirms a start.
 
-use super::{pending, rolled_back, unconfirmed};
+use super::records::{pending, rolled_back};
+use super::trial::unconfirmed;
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step};
 use crate::observe::Facts;

@@ -1,7 +1,6 @@
 //! Rolls back a start that was not confirmed.
 
-use super::trial::Pending;
-use super::{pending, record, rolled_back};
+use super::records::{Pending, pending, record, rolled_back};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, Strictness};
 use crate::observe::Facts;

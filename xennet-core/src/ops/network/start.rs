@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::trial::{Pending, is_watched};
-use super::{Trial, gateway, pending, record, rolled_back, unconfirmed};
+use super::gateway;
+use super::records::{Pending, pending, record, rolled_back};
+use super::trial::{Trial, is_watched, unconfirmed};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, dhcp};
 use crate::observe::Facts;

@@ -1,6 +1,6 @@
 //! Gives back what a start took.
 
-use super::{pending, record, rolled_back};
+use super::records::{pending, record, rolled_back};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step};
 use crate::observe::Facts;

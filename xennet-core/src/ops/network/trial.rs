@@ -7,12 +7,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::pending;
+use super::records::pending;
 use crate::Error;
 use crate::engine::{Lock, LockName, TIME_LIMIT, lock};
-use crate::plan::NetworkBefore;
 use crate::trial::{Unconfirmed, since_boot};
 
 /// How a start is tried.
@@ -31,18 +28,6 @@ pub struct Trial {
 #[derive(Debug)]
 pub struct Watch {
     lock: Lock,
-}
-
-/// `network.pending`
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Pending {
-    pub(super) watchdog: u32,
-    /// On the clock of [`RolledBack::at`].
-    pub(super) deadline: Option<Duration>,
-    /// What there was just before this start.
-    pub(super) undo: NetworkBefore,
-    /// What was recorded then, of earlier ones.
-    pub(super) record: Option<NetworkBefore>,
 }
 
 /// A start that is yet to be confirmed. Changes nothing.

@@ -148,6 +148,10 @@ impl Resolved {
                 keys.push(key.to_owned());
             }
         }
+        if request.once && !request.overrides.is_empty() {
+            let keys = request.overrides.iter().map(|(key, _)| key.clone()).collect();
+            plan.warnings.push(Warning::KeysForOnce { keys });
+        }
         if !keys.is_empty() {
             let backend = self.target.backend.clone();
             plan.warnings.push(Warning::KeysStored { backend, keys });

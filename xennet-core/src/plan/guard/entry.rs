@@ -5,7 +5,7 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::GuardLayout;
 use super::layout::{Version, by_port, macs};
-use super::owners::Owners;
+use super::owners::{CUT, LONGEST_COMMENT, Owners};
 use crate::config::{GuardLevel, GuardPolicy};
 use crate::types::{
     IfName, IpList, MacAddr, NftElement, NftFamily, NftSet, NftValue, ParseError, VifId,
@@ -201,12 +201,6 @@ const SHARED: &str = "shared";
 const DHCP_SERVER: &str = "dhcp-server";
 const ROUTER: &str = "router";
 const RESERVE: &str = "reserve";
-/// At the end of a comment that had no room for all of it.
-pub(super) const CUT: &str = "…";
-
-/// The longest comment that `nft` shows, in bytes. (The kernel keeps 256 bytes with an element.)
-pub(super) const LONGEST_COMMENT: usize = 127;
-
 /// Everybody needs "no address" and the link-local ones, so these are nobody's, nor is a prefix with any of them in it.
 fn can_be_owned(prefix: &IpNet) -> bool {
     match prefix {

@@ -1,7 +1,12 @@
 use std::collections::BTreeSet;
 
-use super::entry::{CUT, LONGEST_COMMENT};
 use crate::types::{NftElement, VifId};
+
+/// At the end of a comment that had no room for all of it.
+pub(super) const CUT: &str = "…";
+
+/// The longest comment that `nft` shows, in bytes. (The kernel keeps 256 bytes with an element.)
+pub(super) const LONGEST_COMMENT: usize = 127;
 
 /// The owners of an address, as the comment of its element lists them: `vif3.0 vif4.0 reserved vif1.0`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
