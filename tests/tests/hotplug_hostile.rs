@@ -186,6 +186,8 @@ fn in_arguments_and_environment() {
             judge(&dom0, named, value, "environment", command);
         }
     }
+    // For a call without arguments the other command prints its usage.
+    dom0.without_dry_run();
     for words in
         [&["\u{1b}[2J"][..], &["online", "online"], &["online", "=x"], &["online", "PATH=/x"], &[]]
     {
