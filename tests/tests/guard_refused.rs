@@ -33,12 +33,17 @@ fn named_by_the_ruleset(guests: &Guests) -> bool {
     ["\"vif1.0", "10.0.0.5"].iter().any(|text| ruleset.contains(text))
 }
 
-/// Each request of a plug is refused once: of the first plug ever and of a later one.
+/// Each request of a plug is refused once, and each answer lost once: of the first plug ever and of a later one.
 #[test]
 fn plug_refused_at_any_call_is_guarded_or_out() {
     let mut guests = Guests::new("");
     guests.boot(1, &[("ip", "10.0.0.5")]);
-    for (purpose, errno, first) in [(Send, "EOPNOTSUPP", true), (Send, "EPERM", false)] {
+    for (purpose, errno, first) in [
+        (Send, "EOPNOTSUPP", true),
+        (Send, "EPERM", false),
+        (Receive, "ENOMEM", true),
+        (Receive, "EPERM", false),
+    ] {
         guests.dom0.xennet("guard remove").succeeded();
         if !first {
             guests.guest(2, &[("ip", "10.0.0.6")]);

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use xennet_tests::hotplug::{Dom0, Script, State, VIF};
-use xennet_tests::strace::Purpose::{Connect, Lock, Receive, Send, Unlink};
-use xennet_tests::strace::{self, for_each_call};
+use xennet_tests::strace::Purpose::{Connect, Lock, Open, Receive, Send, Unlink};
+use xennet_tests::strace::{self, Traced, for_each_call};
 
 /// The keys of a vif with few changes, of one with many, and of one with a guard; and the interface's name when plugged.
 const VIFS: [(&str, &[(&str, &str)]); 3] = [
@@ -86,6 +86,37 @@ fn assert_recovers(dom0: &Dom0, plugged: &(State, Vec<String>), what: &str) {
     assert_unplugged(dom0, &format!("{what}: offline"));
 }
 
+/// A plug with a fault either succeeded, or failed and left everything as it was.
+fn assert_plugged_or_unchanged(
+    dom0: &Dom0,
+    plugged: &(State, Vec<String>),
+    before: &State,
+    traced: &Traced,
+    what: &str,
+) {
+    // A lock that could not be taken is not ours to remove.
+    let lock_failed = what.starts_with("flock");
+    let stderr = &traced.outcome.stderr;
+    let what = format!("{what}: {stderr}");
+    match traced.outcome.code {
+        // The call was repeated, or was not necessary.
+        Some(0) => assert_eq!(&state(dom0), plugged, "{what}"),
+        Some(1) => {
+            assert_eq!(stderr.lines().count(), 1, "{what}");
+            assert_eq!(&dom0.links(), before, "{what}");
+            assert_eq!(guard_elements(dom0), [""; 0], "{what}");
+            assert!(lock_failed || locks(dom0).is_empty(), "{what}: {:?}", locks(dom0));
+            assert_ne!(dom0.key(VIF, "hotplug-status").as_deref(), Some("connected"), "{what}");
+            if !traced.struck_on("AF_UNIX") {
+                let error = dom0.key(VIF, "hotplug-error").unwrap_or_default();
+                assert_eq!(format!("vif-bridge: {error}\n"), *stderr, "{what}");
+                assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("error"), "{what}");
+            }
+        }
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
 fn plugged(dom0: &Dom0, keys: &[(&str, &str)]) -> (State, Vec<String>) {
     boot_first(dom0, keys);
     dom0.online(Script::Ours, VIF).succeeded();
@@ -145,6 +176,83 @@ fn unplug_after_a_plug_killed_at_any_call_leaves_nothing() {
             for_each_call(purpose, prepare, strace::killed_before, |point, _| {
                 dom0.offline(Script::Ours, VIF).succeeded();
                 assert_unplugged(&dom0, &format!("killed before {point}"));
+            });
+        }
+    }
+}
+
+/// Injects each error into each call of a plug that makes the guard's table as well.
+fn assert_plug_survives_errors(keys: &[(&str, &str)], faults: &[(strace::Purpose, &str)]) {
+    let dom0 = dom0();
+    let plugged = plugged(&dom0, keys);
+    let before = {
+        boot(&dom0, keys);
+        dom0.links()
+    };
+    for (purpose, errno) in faults {
+        let prepare = || {
+            boot_first(&dom0, keys);
+            command(&dom0, "online")
+        };
+        let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, errno);
+        for_each_call(*purpose, prepare, fail, |point, traced| {
+            let what = format!("{point} {errno}");
+            assert_plugged_or_unchanged(&dom0, &plugged, &before, traced, &what);
+            assert_recovers(&dom0, &plugged, &what);
+        });
+    }
+}
+
+/// Errors of requests and of their answers.
+const OF_SOCKETS: [(strace::Purpose, &str); 6] = [
+    (Send, "EPERM"),
+    (Send, "ENOBUFS"),
+    (Send, "ENOMEM"),
+    (Receive, "EPERM"),
+    (Receive, "ENOBUFS"),
+    (Receive, "ENOMEM"),
+];
+
+#[test]
+fn plug_refused_at_any_call_changes_nothing() {
+    assert_plug_survives_errors(VIFS[1].1, &OF_SOCKETS);
+}
+
+#[test]
+fn guarded_plug_refused_at_any_call_changes_nothing() {
+    assert_plug_survives_errors(VIFS[2].1, &OF_SOCKETS);
+}
+
+#[test]
+fn plug_without_a_file_or_a_connection_changes_nothing() {
+    assert_plug_survives_errors(
+        VIFS[2].1,
+        &[(Connect, "EACCES"), (Open, "EMFILE"), (Open, "EACCES"), (Lock, "ENOLCK")],
+    );
+}
+
+#[test]
+fn unplug_refused_at_any_call_says_so_or_succeeds() {
+    let dom0 = dom0();
+    for (_, keys) in &VIFS[1..] {
+        for (purpose, errno) in OF_SOCKETS {
+            let prepare = || {
+                boot(&dom0, keys);
+                dom0.online(Script::Ours, VIF).succeeded();
+                command(&dom0, "offline")
+            };
+            let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, errno);
+            for_each_call(purpose, prepare, fail, |point, traced| {
+                let what = format!("{point} {errno}: {}", traced.outcome.stderr);
+                match traced.outcome.code {
+                    Some(0) if traced.outcome.stderr.is_empty() => assert_unplugged(&dom0, &what),
+                    // What is left is named.
+                    Some(0) => assert_eq!(dom0.links().get("link web master"), None, "{what}"),
+                    Some(1) => assert_eq!(traced.outcome.stderr.lines().count(), 1, "{what}"),
+                    other => panic!("{what}: {other:?}"),
+                }
+                dom0.offline(Script::Ours, VIF).succeeded();
+                assert_unplugged(&dom0, &what);
             });
         }
     }

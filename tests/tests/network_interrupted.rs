@@ -109,6 +109,27 @@ fn start_refused_at_any_call_changes_nothing() {
     }
 }
 
+/// A stop gives the host its network even when one request or answer is lost; the next one does the rest.
+#[test]
+fn stop_refused_at_any_call_is_completed_by_the_next() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    let prepare = || {
+        lan.xennet("network start").succeeded();
+        lan.command("network stop")
+    };
+    for (purpose, errno) in [(Send, "EPERM"), (Receive, "ENOMEM"), (Write, "EPERM")] {
+        let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, errno);
+        for_each_call(purpose, prepare, fail, |point, refused| {
+            let what = format!("{point} {errno}: {}", refused.outcome.stderr);
+            assert!(matches!(refused.outcome.code, Some(0 | 1)), "{what}");
+            lan.xennet("network stop").succeeded();
+            assert_same(&before, &lan.state(), &what);
+            assert!(!lan.recorded(), "{what}");
+        });
+    }
+}
+
 #[test]
 fn two_at_once() {
     let lan = lan(INHERIT);
