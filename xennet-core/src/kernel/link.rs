@@ -1,8 +1,8 @@
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::LinkMessage;
 
 use super::error::Error;
 use super::link_encode::{
@@ -205,18 +205,6 @@ impl Kernel {
             Err(error) => Err(explain(error, set).doing(format!("link set {} {set}", link.name))),
             Ok(answers) => Ok(answers.into_iter().flatten().next()),
         }
-    }
-
-    /// Moves an interface into another network namespace. `ip link set dev NAME netns NETNS`
-    ///
-    /// It arrives there down, without addresses and without master, and may have another index.
-    pub fn link_set_netns(&mut self, link: &LinkRef, netns: BorrowedFd<'_>) -> Result<(), Error> {
-        let netns = LinkAttribute::NetNsFd(netns.as_raw_fd());
-        self.link_index(link)
-            .and_then(|index| {
-                self.change(RouteNetlinkMessage::SetLink(link_message(index, vec![netns])), 0)
-            })
-            .map_err(|error| error.doing(format!("link set {} netns", link.name)))
     }
 
     /// The index of an interface: the one in its reference, or one request where it is not known yet.

@@ -6,7 +6,6 @@ mod address;
 mod announcement;
 mod bridge_spec;
 mod decimal;
-mod fdb;
 mod if_name;
 mod ip_list;
 mod link;
@@ -31,7 +30,6 @@ pub(crate) use announcement::announcement;
 
 pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;
-pub use fdb::{FdbEntry, FdbFlags, FdbKind};
 pub use if_name::IfName;
 pub use ip_list::IpList;
 pub use link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkRef, LinkSet};
