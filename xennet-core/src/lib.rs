@@ -14,13 +14,21 @@
 //! # }
 //! ```
 //!
-//! Everything is one flow: a [`config`] says what is wanted, a snapshot what there is, a [`plan`] is the difference as
+//! Everything is one flow: a [`config`] says what is wanted, a snapshot what there is, a [`Plan`] is the difference as
 //! plain data, and applying it is the only step with effects. What is already so plans no change; when a change fails,
 //! those before it are taken back.
+
+// Internal modules use `pub` for what they offer to each other. The feature `internals` makes them public, and then this lint applies.
+#![cfg_attr(
+    not(feature = "internals"),
+    expect(unreachable_pub, reason = "reachable with the feature `internals`")
+)]
 
 mod apply;
 mod bridge;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 mod dhcp;
 mod errno;
 mod error;
@@ -28,12 +36,21 @@ mod filters;
 mod guard;
 mod host;
 pub mod hotplug;
+#[cfg(not(feature = "internals"))]
+mod kernel;
+#[cfg(feature = "internals")]
 pub mod kernel;
 mod lock;
 mod monitor;
 mod network;
 mod ovs;
+#[cfg(not(feature = "internals"))]
+mod ovsdb;
+#[cfg(feature = "internals")]
 pub mod ovsdb;
+#[cfg(not(feature = "internals"))]
+mod plan;
+#[cfg(feature = "internals")]
 pub mod plan;
 pub mod types;
 mod uplink;
@@ -47,4 +64,6 @@ pub use host::{Host, HostStatus, RolledBack, Trial, Unconfirmed, Watch};
 pub use monitor::{Event, Monitor};
 pub use network::Dom0Network;
 pub use ovs::Ovs;
+pub use plan::guard::{Ethernet, Explanation, Packet, Payload};
+pub use plan::{BridgeConfig, BridgeStatus, ForeignFilter, Managed, Manager, Plan, Warning};
 pub use vif::{Vif, VifStatus};

@@ -1,13 +1,12 @@
-use std::os::fd::BorrowedFd;
-
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 
 use super::error::Error;
 use super::link_encode::{
-    filter_message, link_message, name_attribute, new_message, set_message, sparing, veth_message,
+    filter_message, link_message, name_attribute, new_message, set_message, sparing,
 };
+
 use super::request::encode;
 use super::{Kernel, address, link_decode};
 use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
@@ -147,15 +146,16 @@ impl Kernel {
         })
     }
 
-    /// Makes a pair of Ethernet interfaces, the other end of which lies in another network namespace.
+    /// Creates a pair of Ethernet interfaces. The peer is in another network namespace.
     /// `ip link add name NAME type veth peer name PEER netns NETNS`
+    #[cfg(feature = "demo")]
     pub fn veth_add(
         &mut self,
         name: &IfName,
         peer: &IfName,
-        peer_netns: BorrowedFd<'_>,
+        peer_netns: std::os::fd::BorrowedFd<'_>,
     ) -> Result<(), Error> {
-        self.link_new(veth_message(name, peer, peer_netns))
+        self.link_new(super::link_encode::veth_message(name, peer, peer_netns))
             .map_err(|error| error.doing(format!("link add {name} type veth peer name {peer}")))
     }
 

@@ -26,7 +26,9 @@ mod sysctl;
 mod vlan;
 mod xtables;
 
-pub use error::{Error, ErrorKind};
+pub use error::Error;
+#[cfg(feature = "internals")]
+pub use error::ErrorKind;
 pub use link::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;

@@ -16,15 +16,12 @@ pub(crate) mod vif;
 mod vlan;
 mod warning;
 
-pub use bridge::{BridgeConfig, BridgeSnapshot};
+pub use bridge::{BridgeConfig, BridgeSnapshot, BridgeStatus};
 pub use change::{Change, Hook};
 pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
 pub use iptables::IptablesRule;
-pub use network::{
-    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
-    NetworkSnapshot, VxlanBefore,
-};
+pub use network::{Gateway, NatSnapshot, NetworkBefore, NetworkSnapshot};
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{
@@ -45,8 +42,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The changes, first one first.
-    pub fn changes(&self) -> &[Change] {
+    /// Each change in order, as one line in the words of `ip`, `nft` and `xenstore-write`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.changes.iter().map(ToString::to_string)
+    }
+
+    /// The number of changes.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    pub(crate) fn changes(&self) -> &[Change] {
         &self.changes
     }
 
@@ -61,12 +67,12 @@ impl Plan {
     }
 
     /// The part that the kernel or Open vSwitch carries out, and that can be read back from it.
-    pub fn kernel(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn kernel(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }
 
     /// The part that tells others, once the kernel's part is seen to be true.
-    pub fn announcements(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn announcements(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| !change.is_kernel())
     }
 
@@ -84,7 +90,7 @@ impl FromIterator<Change> for Plan {
 impl Serialize for Plan {
     /// `{"changes":["link set dev vif3.0 master xenbr0"],"warnings":[]}`
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let changes: Vec<_> = self.changes.iter().map(ToString::to_string).collect();
+        let changes: Vec<_> = self.lines().collect();
         let warnings: Vec<_> = self.warnings.iter().map(ToString::to_string).collect();
         json!({ "changes": changes, "warnings": warnings }).serialize(serializer)
     }

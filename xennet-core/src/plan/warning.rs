@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::ForeignFilter;
 use crate::config::Transport;
-use crate::types::{IfName, Mtu, Sysctl};
+use crate::types::{IfName, Mtu};
 
 /// Where administrators come in.
 const SSH: u16 = 22;
@@ -50,14 +50,14 @@ pub enum Warning {
         /// The guest's interface.
         link: IfName,
         /// The setting that would make it.
-        sysctl: Sysctl,
+        sysctl: String,
     },
     /// The host drops what comes by one of two interfaces of the same guest.
     ReversePath {
         /// The guest's interface.
         link: IfName,
         /// The setting that drops it.
-        sysctl: Sysctl,
+        sysctl: String,
     },
     /// The host answers for single addresses only, not for a whole prefix.
     NotProxied {
@@ -153,7 +153,7 @@ pub enum Manager {
 
 impl Managed {
     /// That this program configures this interface, as this file says.
-    pub fn new(link: IfName, by: Manager, file: PathBuf) -> Self {
+    pub(crate) fn new(link: IfName, by: Manager, file: PathBuf) -> Self {
         Self { link, by, file }
     }
 }

@@ -90,6 +90,7 @@ impl GuardLayout {
     }
 
     /// All its chains, but for those that are a port's own.
+    #[cfg(any(test, feature = "internals"))]
     pub fn chains(&self) -> Vec<NftChain> {
         self.chains_of(&self.rules())
     }
