@@ -6,8 +6,7 @@ use std::io::{Write, stderr, stdout};
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::hotplug::Call;
-use xennet_core::plan::Plan;
-use xennet_core::{Dom0Network, Error};
+use xennet_core::{Dom0Network, Error, Plan};
 
 use crate::log::complain;
 use crate::{bridge, demo, guard, hotplug, network, ovs, vif};
@@ -151,8 +150,7 @@ impl Options {
     /// Prints a plan, where it is wanted: what would be done, or what was.
     pub(crate) fn planned(&self, plan: &Plan) -> Result<(), Failure> {
         if self.json {
-            let changes: Vec<Value> =
-                plan.changes().iter().map(|change| json!(change.to_string())).collect();
+            let changes: Vec<Value> = plan.lines().map(Value::from).collect();
             let warnings: Vec<Value> =
                 plan.warnings().iter().map(|warning| json!(warning.to_string())).collect();
             return Self::print_json(

@@ -3,8 +3,8 @@ use std::time::Instant;
 
 use crate::apply::Apply;
 use crate::kernel::LinkFilter;
-use crate::plan::{BridgeConfig, BridgeSnapshot, Plan};
-use crate::types::{IfName, Link, MacAddr};
+use crate::plan::{BridgeConfig, BridgeSnapshot, BridgeStatus, Plan};
+use crate::types::{IfName, Interface, MacAddr};
 use crate::{Dom0Network, Error};
 
 /// One Linux bridge.
@@ -19,10 +19,22 @@ impl<'n> Bridge<'n> {
         Self { net, name }
     }
 
-    /// The bridge and its ports as they are. `ip -d link show NAME`, `ip link show master NAME`
+    /// The bridge and its ports; none when there is no bridge of that name.
+    /// `ip -d link show NAME`, `ip link show master NAME`
     ///
     /// An error when the kernel does not answer.
-    pub fn show(&mut self) -> Result<BridgeSnapshot, Error> {
+    pub fn show(&mut self) -> Result<Option<BridgeStatus>, Error> {
+        Ok(self.snapshot()?.status())
+    }
+
+    /// Its ports; none when it does not exist. `ip link show master NAME`
+    ///
+    /// An error when the kernel does not answer.
+    pub fn ports(&mut self) -> Result<Vec<Interface>, Error> {
+        Ok(self.snapshot()?.ports.iter().map(Interface::from).collect())
+    }
+
+    fn snapshot(&mut self) -> Result<BridgeSnapshot, Error> {
         let link = self.net.kernel.link(&self.name)?;
         let ports = link
             .as_ref()
@@ -30,18 +42,11 @@ impl<'n> Bridge<'n> {
         Ok(BridgeSnapshot { link, ports })
     }
 
-    /// Its ports; none when it does not exist. `ip link show master NAME`
-    ///
-    /// An error when the kernel does not answer.
-    pub fn ports(&mut self) -> Result<Vec<Link>, Error> {
-        Ok(self.show()?.ports)
-    }
-
     /// What [`create`](Self::create) would do now. Touches nothing.
     ///
     /// An error as [`create`](Self::create)'s.
     pub fn plan_create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
-        let seen = self.show()?;
+        let seen = self.snapshot()?;
         let mut config = config.clone();
         if seen.link.is_none() {
             config.mac = config.mac.or_else(|| own_mac(&self.name));
@@ -75,7 +80,7 @@ impl<'n> Bridge<'n> {
     ///
     /// An error as [`delete`](Self::delete)'s.
     pub fn plan_delete(&mut self, force: bool) -> Result<Plan, Error> {
-        Ok(self.show()?.delete(force)?)
+        Ok(self.snapshot()?.delete(force)?)
     }
 
     /// Deletes the bridge; one that is not there is no error. One that has ports is left alone unless `force`.

@@ -6,11 +6,14 @@ mod record;
 mod trial;
 mod watchdog;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::apply::Apply;
+use crate::config::HostNow;
 use crate::lock::Lock;
-use crate::plan::{NetworkBefore, NetworkSnapshot, Plan, PlanError};
+use crate::plan::{NetworkBefore, NetworkSnapshot, Plan};
+use crate::types::{IfName, Interface};
 use crate::{Dom0Network, Error, dhcp};
 use record::Record;
 
@@ -29,10 +32,9 @@ pub struct Host<'n> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HostStatus {
-    /// What there is.
-    pub seen: NetworkSnapshot,
+    pub(crate) seen: NetworkSnapshot,
     /// What a `start` would do now: nothing when all is well.
-    pub drift: Result<Plan, PlanError>,
+    pub drift: Result<Plan, Error>,
     /// A start that is yet to be confirmed.
     pub unconfirmed: Option<Unconfirmed>,
     /// A start that was taken back, when it was the last one.
@@ -44,10 +46,29 @@ impl<'n> Host<'n> {
         Self { net }
     }
 
-    /// What there is, as far as it concerns the configuration.
+    /// The interface of the default route; for a bridge that xennet made, its uplink.
     ///
     /// An error when the kernel does not answer, or the record of an earlier start cannot be read.
-    pub fn look(&mut self) -> Result<NetworkSnapshot, Error> {
+    pub fn gateway(&mut self) -> Result<Option<IfName>, Error> {
+        Ok(self.look()?.gateway().cloned())
+    }
+
+    /// The addresses and gateways that the host has on each bridge of the configuration, for
+    /// [`NetworkConfig::export`](crate::config::NetworkConfig::export).
+    ///
+    /// An error as [`gateway`](Self::gateway)'s.
+    pub fn hosts_now(&mut self) -> Result<BTreeMap<IfName, HostNow>, Error> {
+        Ok(self.look()?.hosts_now(&self.net.config))
+    }
+
+    /// Whether xennet has a record of a start that no stop gave back.
+    ///
+    /// An error when the record cannot be read.
+    pub fn is_started(&self) -> Result<bool, Error> {
+        Ok(self.record().read()?.is_some())
+    }
+
+    pub(crate) fn look(&mut self) -> Result<NetworkSnapshot, Error> {
         let before = self.record().read()?;
         look::look(self.net, before)
     }
@@ -73,7 +94,7 @@ impl<'n> Host<'n> {
     /// in the run directory cannot be read.
     pub fn status(&mut self) -> Result<HostStatus, Error> {
         let seen = self.look()?;
-        let drift = seen.start(&self.net.config);
+        let drift = seen.start(&self.net.config).map_err(Error::from);
         let (unconfirmed, rolled_back) = (self.unconfirmed()?, self.rolled_back()?);
         Ok(HostStatus { seen, drift, unconfirmed, rolled_back })
     }
@@ -177,8 +198,20 @@ impl<'n> Host<'n> {
 }
 
 impl HostStatus {
-    /// What there was before xennet changed it; none when it has not.
-    pub fn before(&self) -> Option<&NetworkBefore> {
-        self.seen.before.as_ref()
+    /// Whether xennet has a record of a start that no stop gave back.
+    pub fn is_started(&self) -> bool {
+        self.seen.before.is_some()
+    }
+
+    /// An interface of the host.
+    pub fn link(&self, name: &IfName) -> Option<Interface> {
+        self.seen.link(name).map(Interface::from)
+    }
+
+    /// The addresses of a bridge or uplink of the configuration, each in the words of `ip address show`.
+    pub fn addresses(&self, name: &IfName) -> Vec<String> {
+        let link = self.seen.link(name);
+        let addresses = link.and_then(|link| self.seen.addresses.get(&link.index));
+        addresses.into_iter().flatten().map(ToString::to_string).collect()
     }
 }

@@ -7,7 +7,7 @@ use crate::config::NetworkConfig;
 use crate::kernel::{Kernel, LegacyTables, LinkFilter, Nftables};
 use crate::ovsdb::Ovsdb;
 use crate::plan::VifTarget;
-use crate::types::{Device, IfName, Link, ParseError, VifId};
+use crate::types::{Device, IfName, Interface, ParseError, VifId};
 use crate::xenstore::XenStore;
 use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 
@@ -165,8 +165,9 @@ impl Dom0Network {
     /// Every bridge here. `ip link show type bridge`
     ///
     /// An error when the kernel does not answer.
-    pub fn bridges(&mut self) -> Result<Vec<Link>, Error> {
-        Ok(self.kernel.links(LinkFilter::Kind("bridge"))?)
+    pub fn bridges(&mut self) -> Result<Vec<Interface>, Error> {
+        let bridges = self.kernel.links(LinkFilter::Kind("bridge"))?;
+        Ok(bridges.iter().map(Interface::from).collect())
     }
 
     /// Every vif that has a backend in XenStore or, without XenStore, an interface of netback's name, in order.

@@ -12,8 +12,8 @@ use look::{Early, Found};
 use crate::apply::{Apply, again_while_overtaken};
 use crate::config::{NatPolicy, VifConfig};
 use crate::lock::Lock;
-use crate::plan::{Change, Plan, PlanError, VifSnapshot, VifStore, VifTarget, Warning};
-use crate::types::{Device, Link, LinkSet, Mode, OvsPortNow, ParseError, VifId};
+use crate::plan::{Change, Plan, VifSnapshot, VifStore, VifTarget, Warning};
+use crate::types::{Device, IfName, Interface, LinkSet, Mode, ParseError, VifId};
 use crate::uplink::Uplink;
 use crate::{Dom0Network, Error, dhcp};
 
@@ -44,20 +44,30 @@ pub struct Vif<'n> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct VifStatus {
-    /// Which vif, and where its backend is.
-    pub target: VifTarget,
-    /// What it shall become; an error when XenStore has no backend for it, or holds a bad value.
+    /// Which vif.
+    pub id: VifId,
+    /// Whether it is the vif or its tap.
+    pub device: Device,
+    /// What it is attached to.
+    pub mode: Mode,
+    /// The backend's directory in XenStore.
+    pub backend: String,
+    /// The name that netback or the device model gives its interface.
+    pub name: IfName,
+    /// Its configuration; an error when XenStore has no backend for it, or holds a bad value.
     pub config: Result<VifConfig, Error>,
     /// Its interface, if there is one.
-    pub link: Option<Link>,
-    /// What the interface is a port of.
-    pub master: Option<Link>,
-    /// Its port of an Open vSwitch bridge, if it is one.
-    pub switch: Option<OvsPortNow>,
-    /// What XenStore says of it; none without XenStore or without a backend.
-    pub store: Option<VifStore>,
-    /// What an `online` would now do: nothing when all is well. None when nothing can be planned.
-    pub drift: Option<Result<Plan, PlanError>>,
+    pub link: Option<Interface>,
+    /// The bridge, Open vSwitch bridge or other master that the interface is a port of.
+    pub master: Option<IfName>,
+    /// Its port number in Open vSwitch.
+    pub ofport: Option<i64>,
+    /// The backend's `hotplug-status`.
+    pub hotplug_status: Option<Vec<u8>>,
+    /// The backend's `hotplug-error`.
+    pub hotplug_error: Option<Vec<u8>>,
+    /// What [`Vif::online`] would change now: nothing when the vif is as wanted. None when nothing can be planned.
+    pub drift: Option<Result<Plan, Error>>,
 }
 
 impl<'n> Vif<'n> {
@@ -187,7 +197,23 @@ impl<'n> Vif<'n> {
         let name = link.as_ref().map_or(&self.target.name, |link| &link.name);
         let switch =
             switch.and_then(|switch| switch.ports.into_iter().find(|now| now.port.name == *name));
-        Ok(VifStatus { target: self.target.clone(), config, link, master, switch, store, drift })
+        let port = switch.as_ref().map(|now| now.port.bridge.clone());
+        let VifStore { hotplug_status, hotplug_error, .. } = store.unwrap_or_default();
+        let VifTarget { id, device, mode, backend, name } = self.target.clone();
+        Ok(VifStatus {
+            id,
+            device,
+            mode,
+            backend,
+            name,
+            config,
+            link: link.as_ref().map(Interface::from),
+            master: port.or_else(|| Some(master?.name)),
+            ofport: switch.and_then(|now| now.ofport),
+            hotplug_status,
+            hotplug_error,
+            drift: drift.map(|drift| drift.map_err(Error::from)),
+        })
     }
 
     /// Tells XenStore that the vif could not be plugged, and why. xl prints `hotplug-error`.
@@ -241,10 +267,10 @@ impl<'n> Vif<'n> {
             Err(Error::NoBackend { .. }) => return Ok(false),
             status => status?,
         };
-        let connected =
-            status.store.is_some_and(|store| store.hotplug_status.as_deref() == Some(b"connected"));
+        let connected = status.hotplug_status.as_deref() == Some(b"connected");
         let routed = self.target.mode.is_routed();
-        Ok(connected && status.link.is_some_and(|link| link.master.is_some() || routed && link.up))
+        Ok(connected
+            && (status.master.is_some() || routed && status.link.is_some_and(|link| link.up)))
     }
 
     /// What an [`online`](Self::online) would now change of the guard. Touches nothing.

@@ -30,15 +30,15 @@ pub struct Guard<'n> {
 #[non_exhaustive]
 pub struct GuardTable {
     /// Its family: `bridge` for vifs on a bridge, `netdev` if that is Open vSwitch's, `inet` for those that are routed.
-    pub family: NftFamily,
+    pub(crate) family: NftFamily,
     /// What it says of itself, its version among it.
-    pub comment: String,
+    pub(crate) comment: String,
     /// Its chains.
-    pub chains: Vec<NftChain>,
+    pub(crate) chains: Vec<NftChain>,
     /// Its rules, with what they have counted.
-    pub rules: Vec<NftRule>,
+    pub(crate) rules: Vec<NftRule>,
     /// All elements, each with its set.
-    pub elements: Vec<(NftSet, NftElement)>,
+    pub(crate) elements: Vec<(NftSet, NftElement)>,
 }
 
 /// What the guard holds one port to, and what came of it.
@@ -54,7 +54,7 @@ pub struct GuardedPort {
     /// What was dropped of that.
     pub dropped: NftCounter,
     /// Its elements in the other sets: what it may speak from, and what it may do.
-    pub allowed: Vec<(NftSet, NftElement)>,
+    pub(crate) allowed: Vec<(NftSet, NftElement)>,
 }
 
 /// What the guard of one port lacks, or has left of a vif that is gone.
@@ -168,33 +168,27 @@ impl<'n> Guard<'n> {
         Ok(plan)
     }
 
-    /// What the kernel's own rules make of a frame: whether it passes, and by which rule.
+    /// The verdict of the kernel's rules on a frame that arrives on the interface `port`: whether it passes, and which rule
+    /// decides. `bytes` is the frame from the Ethernet header on, without its checksum.
     ///
-    /// An error when the kernel does not answer.
-    pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
-        let family = match &frame.bridge {
-            None => NftFamily::Inet,
-            Some(name) if self.net.kernel.link(name)?.as_ref().is_some_and(is_datapath) => {
-                NftFamily::Netdev
-            }
-            Some(_) => NftFamily::Bridge,
-        };
-        let tables = self.tables()?;
-        let table = tables.iter().find(|table| table.family == family);
-        Ok(match table {
-            Some(table) => explain(&table.chains, &table.rules, &table.elements, frame),
-            None => explain(&[], &[], &[], frame),
-        })
-    }
-
-    /// The same of a frame as it is on the wire, from the Ethernet header on and without a checksum, that comes in by
-    /// `port`, whatever that is plugged into. An error (`ENODEV`) when there is no such interface.
-    pub fn explain_bytes(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
+    /// An error (`ENODEV`) when there is no such interface, or the kernel's.
+    pub fn explain(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
         let Some(link) = self.net.kernel.link(&port)? else {
             return Err(Error::NoInterface { name: port });
         };
         let master = link.master.map_or(Ok(None), |index| self.net.kernel.link_at(index))?;
-        self.explain(&Frame { port, bridge: master.map(|master| master.name), bytes })
+        let family = match &master {
+            None => NftFamily::Inet,
+            Some(master) if is_datapath(master) => NftFamily::Netdev,
+            Some(_) => NftFamily::Bridge,
+        };
+        let frame = Frame { port, bridge: master.map(|master| master.name), bytes };
+        let tables = self.tables()?;
+        let table = tables.iter().find(|table| table.family == family);
+        Ok(match table {
+            Some(table) => explain(&table.chains, &table.rules, &table.elements, &frame),
+            None => explain(&[], &[], &[], &frame),
+        })
     }
 
     /// The vifs and taps that should be guarded if anything is.
@@ -237,6 +231,16 @@ impl<'n> Guard<'n> {
             }
         }
         Ok(plans)
+    }
+}
+
+impl GuardedPort {
+    /// The Ethernet address that the port may use; none when the guard does not restrict it.
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        self.allowed.iter().flat_map(|(_, element)| &element.key).find_map(|value| match value {
+            NftValue::EtherAddr(mac) => Some(*mac),
+            _ => None,
+        })
     }
 }
 
