@@ -15,7 +15,7 @@ use xennet_core::config::{GuardLevel, GuardPolicy};
 use xennet_core::kernel::Nftables;
 use xennet_core::plan::Change;
 use xennet_core::plan::guard::{
-    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, belongs, explain,
+    Explanation, Frame, GuardEntry, GuardLayout, GuardSnapshot, belongs_to, explain,
 };
 use xennet_core::types::{
     IfName, MacAddr, NftChain, NftElement, NftFamily, NftRule, NftSet, VifId,
@@ -318,7 +318,7 @@ impl Table {
         let sets = nft.sets(family, name).expect("sets");
         assert!(!sets.is_empty(), "there is no table");
         let mut elements = Vec::new();
-        // What is `whole`, and since when, is about all of it, and no part of it.
+        // Set `whole` caches verifications of the table, which come and go.
         for set in sets.iter().filter(|set| set.name != "whole") {
             let of_set = nft.elements(family, name, set).expect("elements");
             elements.extend(of_set.into_iter().map(|element| (set.clone(), element)));
@@ -385,7 +385,7 @@ fn planned(nft: &mut Nftables, entry: &GuardEntry) -> Option<Change> {
     for set in &seen.sets {
         let mut of_set = nft.elements(family, name, set).expect("elements");
         let ports = std::slice::from_ref(&entry.port);
-        of_set.retain(|element| belongs(set, element, ports, Some(entry.owner)));
+        of_set.retain(|element| belongs_to(set, element, ports, Some(entry.owner)));
         seen.present.extend(of_set.into_iter().map(|element| (set.clone(), element)));
     }
     entry.install(&seen).expect("a table of the guard's, or none")
@@ -430,8 +430,8 @@ fn packets(rule: &Value) -> Option<u64> {
     words.iter().find_map(|word| word["counter"]["packets"].as_u64())
 }
 
-/// A table as `nft` lists it, but for the generations at which it was known to be whole, which come and go.
-pub fn without_seals(listed: &str) -> String {
+/// A table as `nft` lists it, without the generations at which it was verified.
+pub fn without_verifications(listed: &str) -> String {
     let mut within = false;
     let kept = listed.lines().filter(|line| {
         within = line.trim() == "set whole {" || within && *line != "\t}";

@@ -5,6 +5,7 @@
     reason = "what tests share fails as tests do: by a panic"
 )]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -71,6 +72,36 @@ pub struct Dom0 {
     /// Its XenStore.
     pub store: Xenstored,
     dir: TempDir,
+    compares_dry_run: Cell<bool>,
+}
+
+/// What a dry run printed.
+#[derive(Debug)]
+struct DryRun {
+    changes: Vec<String>,
+    warnings: Vec<String>,
+    error: Option<String>,
+}
+
+impl DryRun {
+    /// Runs `xennet --dry-run hotplug` with a script's arguments and environment.
+    fn of(script: &Command) -> Self {
+        let mut command = Command::new(xennet());
+        command.args(["--dry-run", "hotplug", "--"]).args(script.get_args()).env_clear();
+        command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.stdin(Stdio::null()).output().expect("xennet");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        let said = |prefix: &str| {
+            let lines = stderr.lines().filter_map(|line| line.strip_prefix(prefix));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        Self {
+            changes: stdout.lines().map(str::to_owned).collect(),
+            warnings: said("xennet: warning: "),
+            error: (!output.status.success()).then(|| said("xennet: ").concat()),
+        }
+    }
 }
 
 impl Script {
@@ -115,7 +146,12 @@ impl Dom0 {
             symlink(xennet(), dir.path().join("ours").join(name)).expect("a directory of our own");
         }
         stock(dir.path());
-        Self { netns: Netns::new(), store: Xenstored::start(), dir }
+        Self {
+            netns: Netns::new(),
+            store: Xenstored::start(),
+            dir,
+            compares_dry_run: Cell::new(true),
+        }
     }
 
     /// What libxl and netback do before they call a script: the interface `vifX.Y` and both ends' keys in XenStore.
@@ -242,14 +278,29 @@ impl Dom0 {
     }
 
     /// Calls a script as libxl does, with these arguments, and these variables besides libxl's or instead of them.
+    ///
+    /// Before a call of ours, `xennet --dry-run hotplug` is called alike. When the call succeeds, it has made the changes
+    /// of the dry run, and no others, and has printed its warnings; when the dry run fails, so does the call, by the same
+    /// error. [`without_dry_run`](Self::without_dry_run) is for a test whose dry run and call cannot be alike.
     pub fn call(&self, script: Script, id: VifId, args: &[&str], env: &[(&str, &str)]) -> Outcome {
+        let command = self.command(script, id, args, env);
+        if script.is_stock() || !self.compares_dry_run.get() {
+            return self.run(script, command);
+        }
+        let dry = DryRun::of(&command);
+        self.run_and_compare(script, command, &dry)
+    }
+
+    /// Calls scripts of ours without a dry run before each call, from here on.
+    pub fn without_dry_run(&self) {
+        self.compares_dry_run.set(false);
+    }
+
+    fn run(&self, script: Script, mut command: Command) -> Outcome {
         let log = self.dir.path().join("log");
         let _ = fs::remove_file(&log);
         let began = Instant::now();
-        let output = self
-            .command(script, id, args, env)
-            .output()
-            .unwrap_or_else(|e| panic!("{script:?}: {e}"));
+        let output = command.output().unwrap_or_else(|e| panic!("{script:?}: {e}"));
         let took = began.elapsed();
         let mut stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         if script.is_stock() {
@@ -257,6 +308,32 @@ impl Dom0 {
         }
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         Outcome { code: output.status.code(), stderr, stdout, took }
+    }
+
+    fn run_and_compare(&self, script: Script, mut command: Command, dry: &DryRun) -> Outcome {
+        command.env("XENNET_VERBOSE", "1");
+        let mut outcome = self.run(script, command);
+        let name = self.script(script);
+        let name = name.file_name().expect("a script").to_string_lossy();
+        let (of_changes, of_script) = (format!("{name}: done: "), format!("{name}: "));
+        let (changes, said): (Vec<_>, Vec<_>) =
+            outcome.stderr.split_inclusive('\n').partition(|line| line.starts_with(&of_changes));
+        let changes: Vec<_> =
+            changes.iter().filter_map(|line| line.trim_end().strip_prefix(&of_changes)).collect();
+        // Without what hooks said.
+        let warnings: Vec<_> =
+            said.iter().filter_map(|line| line.trim_end().strip_prefix(&of_script)).collect();
+        if let Some(error) = &dry.error {
+            assert_eq!(outcome.code, Some(1), "the dry run failed: {error}");
+            // To an error without permission the command adds what it takes.
+            let same = matches!(warnings[..], [said] if error.starts_with(said));
+            assert!(same, "the call: {warnings:?}; the dry run: {error}");
+        } else if outcome.code == Some(0) {
+            assert_eq!(changes, dry.changes, "left: the call; right: the dry run");
+            assert_eq!(warnings, dry.warnings, "left: the call; right: the dry run");
+        }
+        outcome.stderr = said.concat();
+        outcome
     }
 
     /// The same, not yet started. Its standard error is the caller's to direct.
@@ -308,6 +385,17 @@ impl Dom0 {
 
     /// The same with these variables in its environment.
     pub fn xennet_with(&self, words: &str, env: &[(&str, &str)]) -> Outcome {
+        let mut command = self.xennet_command(words);
+        command.envs(env.iter().copied());
+        let began = Instant::now();
+        let output = command.output().unwrap_or_else(|e| panic!("xennet {words}: {e}"));
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        Outcome { code: output.status.code(), stderr, stdout, took: began.elapsed() }
+    }
+
+    /// The same, not yet started.
+    pub fn xennet_command(&self, words: &str) -> Command {
         let mut command = Command::new(xennet());
         command
             .args(words.split_whitespace())
@@ -316,13 +404,8 @@ impl Dom0 {
             .env("XENNET_RUN_DIR", self.run_dir())
             .env("XENNET_HOOK_DIR", self.hook_dir())
             .env("XENNET_CONFIG", self.dir().join("xennet.toml"))
-            .envs(env.iter().copied())
             .stdin(Stdio::null());
-        let began = Instant::now();
-        let output = command.output().unwrap_or_else(|e| panic!("xennet {words}: {e}"));
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        Outcome { code: output.status.code(), stderr, stdout, took: began.elapsed() }
+        command
     }
 
     /// The directory of scripts, hooks and what they write.

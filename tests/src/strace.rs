@@ -1,6 +1,11 @@
 //! Faults at an exact system call of a command, and a count of its calls: strace decides when, so that no clock does.
+//!
+//! [`for_each_call`] owns the loop over all calls of a kind. It takes the calls and their number from an undisturbed run of
+//! the same command, and asserts that each of them got its fault.
 
+use std::fmt;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -21,9 +26,143 @@ pub struct Traced {
     pub calls: Vec<String>,
     /// Whether the fault was reached: a command that ends before it has no such call.
     pub struck: bool,
+    /// Which process made each of `calls`; empty where strace does not say so.
+    pids: Vec<String>,
 }
 
+/// The purpose of a system call. C libraries, and releases of xennet, use different calls for one purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Connect to a server such as xenstored.
+    Connect,
+    /// Send a request by a socket.
+    Send,
+    /// Receive an answer by a socket.
+    Receive,
+    /// Open or create a file.
+    Open,
+    /// Write a file, such as a setting of the kernel.
+    Write,
+    /// Put a file in its place.
+    Rename,
+    /// Take a lock.
+    Lock,
+    /// Remove a file.
+    Unlink,
+}
+
+/// Where a fault was injected; printed as `recvmmsg 3`.
+#[derive(Debug)]
+pub struct Point {
+    /// The system call.
+    pub call: &'static str,
+    /// Its number among the calls of this name, counted from 1.
+    pub n: usize,
+}
+
+impl Purpose {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Connect => &["connect"],
+            Self::Send => &["send", "sendto", "sendmsg", "sendmmsg"],
+            Self::Receive => &["recv", "recvfrom", "recvmsg", "recvmmsg"],
+            Self::Open => &["open", "openat", "openat2", "creat"],
+            Self::Write => &["write", "writev", "pwrite64", "pwritev"],
+            Self::Rename => &["rename", "renameat", "renameat2"],
+            Self::Lock => &["flock"],
+            Self::Unlink => &["unlink", "unlinkat"],
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.call, self.n)
+    }
+}
+
+/// Runs a command undisturbed, and then once with a fault at each of its calls of this purpose.
+///
+/// `prepare` restores the state that a run begins with, and returns the command. `inject` runs the command with a fault
+/// at the `n`th call of a name: [`killed_before`] does, and so do closures of [`failing`] or [`stopped_after`]. `judge`
+/// gets each run that was disturbed; when it panics, the others are judged all the same.
+///
+/// The last run of each name is undisturbed.
+///
+/// # Panics
+///
+/// When an undisturbed run fails or has no such call, when one of its calls gets no fault, and when `judge` did.
+pub fn for_each_call(
+    purpose: Purpose,
+    mut prepare: impl FnMut() -> Command,
+    mut inject: impl FnMut(&Command, &'static str, usize) -> Traced,
+    mut judge: impl FnMut(&Point, &Traced),
+) {
+    // The first run may have more to do than later ones. How often a stream is read depends on the other side, too.
+    let undisturbed = [(); 2].map(|()| traced(&prepare()));
+    for run in &undisturbed {
+        run.outcome.succeeded();
+    }
+    let count =
+        |call| undisturbed.iter().map(|run| run.count_by_first_process(call)).min().unwrap_or(0);
+    let calls: Vec<_> = purpose.names().iter().copied().filter(|call| count(call) > 0).collect();
+    assert!(!calls.is_empty(), "no {purpose:?} in an undisturbed run: {:#?}", undisturbed[0].calls);
+    let mut wrong = Vec::new();
+    for call in calls {
+        for n in 1.. {
+            let mut traced = inject(&prepare(), call, n);
+            for _ in 0..ATTEMPTS {
+                if traced.struck || n > count(call) {
+                    break;
+                }
+                traced = inject(&prepare(), call, n);
+            }
+            if !traced.struck {
+                let count = count(call);
+                assert!(n > count, "an undisturbed run has {count} of {call}, but no fault at {n}");
+                break;
+            }
+            let point = Point { call, n };
+            // The dynamic loader ends like this, before the program begins.
+            if traced.outcome.code != Some(127)
+                && catch_unwind(AssertUnwindSafe(|| judge(&point, &traced))).is_err()
+            {
+                wrong.push(point.to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "wrong, as said above, with a fault at {}", wrong.join(", "));
+}
+
+/// How often a fault is tried again that was not reached because a stream was read less often.
+const ATTEMPTS: u32 = 5;
+
 impl Traced {
+    /// Whether the fault was in a call on a socket of this address family, such as `AF_UNIX`.
+    pub fn struck_on(&self, family: &str) -> bool {
+        let fd = |call: &str| call.split_once('(')?.1.split([',', ')']).next()?.parse::<u32>().ok();
+        let struck = self.calls.iter().position(|call| call.contains("(INJECTED)"));
+        let Some((earlier, [struck, ..])) = struck.map(|at| self.calls.split_at(at)) else {
+            return false;
+        };
+        let Some(fd) = fd(struck) else { return false };
+        let made = format!(" = {fd}");
+        let socket = |call: &&String| call.starts_with("socket(") && call.ends_with(&made);
+        let prefix = format!("socket({family},");
+        earlier.iter().rfind(socket).is_some_and(|call| call.starts_with(&prefix))
+    }
+
+    /// How many calls of this name the process made that was started first. strace counts for each process by itself.
+    fn count_by_first_process(&self, call: &str) -> usize {
+        let start = format!("{call}(");
+        let first = self.pids.first();
+        self.calls
+            .iter()
+            .zip(&self.pids)
+            .filter(|(line, pid)| line.starts_with(&start) && Some(*pid) == first)
+            .count()
+    }
+
     /// How many system calls there were, whatever the other side of a stream did: it may send one answer in pieces.
     pub fn count(&self) -> usize {
         let piece = |call: &str| call.starts_with("recvfrom(") && !call.contains("nlmsg");
@@ -132,21 +271,18 @@ fn trace(
     };
     assert!(text.contains("execve("), "strace could not start it: {}", outcome.stderr);
     let struck = ["(INJECTED)", "stopped by SIGSTOP", "killed by SIGKILL"];
-    Traced {
-        outcome,
-        calls: text.lines().filter_map(call).collect(),
-        struck: struck.iter().any(|mark| text.contains(mark)),
-    }
+    let (pids, calls) = text.lines().filter_map(call).unzip();
+    Traced { outcome, calls, struck: struck.iter().any(|mark| text.contains(mark)), pids }
 }
 
 /// Nothing that a command does takes so long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// `4711 close(3) = 0`; other lines tell of signals and of the end.
-fn call(line: &str) -> Option<String> {
-    let (_, call) = line.split_once(' ')?;
-    let call = call.trim_start();
-    (!call.starts_with(['-', '+', '<'])).then(|| call.to_owned())
+/// Splits `4711 close(3) = 0`, or `close(3) = 0` of the only process; other lines tell of signals and of the end.
+fn call(line: &str) -> Option<(String, String)> {
+    let pid: String = line.chars().take_while(char::is_ascii_digit).collect();
+    let call = line.strip_prefix(&pid)?.trim_start();
+    (!call.starts_with(['-', '+', '<'])).then(|| (pid, call.to_owned()))
 }
 
 fn stopped(log: &Path) -> Option<Pid> {

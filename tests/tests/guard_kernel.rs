@@ -58,9 +58,9 @@ fn look(nft: &mut Nftables, entry: &GuardEntry) -> GuardSnapshot {
     };
     let layout = seen.layout(family).unwrap();
     let mut asked = entry.elements(&layout);
-    let (ports, port) = GuardLayout::port(&entry.port);
-    if let Some(port) = nft.find(family, name, &[(&ports, &port)]).unwrap().remove(0) {
-        let old = GuardEntry::from_record(entry.port.clone(), &port.comment.unwrap()).unwrap();
+    let (records, record) = GuardLayout::record(&entry.port);
+    if let Some(record) = nft.find(family, name, &[(&records, &record)]).unwrap().remove(0) {
+        let old = GuardEntry::from_record(entry.port.clone(), &record.comment.unwrap()).unwrap();
         let known = asked.clone();
         asked.extend(old.elements(&layout).into_iter().filter(|(set, element)| {
             !known.iter().any(|(other, same)| set == other && element.key == same.key)

@@ -54,7 +54,8 @@ struct Model {
     ip: BTreeMap<u16, usize>,
     name: BTreeMap<u16, usize>,
     plugged: BTreeMap<u16, GuardEntry>,
-    owners: BTreeMap<String, String>,
+    /// Of each address, the domains that own it, and those that it is reserved for.
+    owners: BTreeMap<String, [BTreeSet<u16>; 2]>,
 }
 
 impl Model {
@@ -88,7 +89,10 @@ impl Model {
         self.release(domid, layout, false);
         for (set, element) in entry.elements(layout) {
             if set.name.starts_with("owned") {
-                self.owners.insert(key(&set, &element), format!("vif{domid}.0"));
+                let [active, reserved] = self.owners.entry(key(&set, &element)).or_default();
+                if active.insert(domid) {
+                    reserved.clear();
+                }
             }
         }
         if entry.policy.level > GuardLevel::Off {
@@ -100,25 +104,28 @@ impl Model {
         self.release(domid, layout, domid == RESERVING);
     }
 
-    /// What the guest had, and has no more; of what it owned, that which is still its own.
+    /// What the guest had, and has no more; it leaves the owners of its addresses.
     fn release(&mut self, domid: u16, layout: &GuardLayout, reserve: bool) {
         let Some(old) = self.plugged.remove(&domid) else { return };
         for (set, element) in old.elements(layout) {
-            let key = key(&set, &element);
-            let own = format!("vif{domid}.0");
-            if set.name.starts_with("owned") && self.owners.get(&key) == Some(&own) {
-                self.owners.remove(&key);
-                if reserve {
-                    self.owners.insert(key, format!("reserved {own}"));
-                }
+            let Some([active, reserved]) = self.owners.get_mut(&key(&set, &element)) else {
+                continue;
+            };
+            if active.remove(&domid) && reserve {
+                reserved.insert(domid);
             }
         }
+        self.owners.retain(|_, [active, reserved]| !active.is_empty() || !reserved.is_empty());
     }
 
     fn elements(&self, layout: &GuardLayout) -> BTreeSet<String> {
         let of_ports = self.plugged.values().flat_map(|entry| entry.elements(layout));
         let of_ports = of_ports.filter(|(set, _)| !set.name.starts_with("owned"));
-        let owned = self.owners.iter().map(|(key, owner)| format!("{key} comment \"{owner}\""));
+        let owned = self.owners.iter().map(|(key, [active, reserved])| {
+            let active = active.iter().map(|domid| format!("vif{domid}.0"));
+            let reserved = reserved.iter().map(|domid| format!("reserved vif{domid}.0"));
+            format!("{key} comment \"{}\"", active.chain(reserved).collect::<Vec<_>>().join(" "))
+        });
         of_ports.map(|(set, element)| format!("{} {element}", set.name)).chain(owned).collect()
     }
 }

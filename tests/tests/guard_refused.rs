@@ -1,11 +1,14 @@
 //! The guard cannot be set up: then the vif is not plugged at all, and it says why.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
+use std::process::Command;
+
 use xennet_core::types::VifId;
 use xennet_tests::frames::*;
 use xennet_tests::guests::Guests;
 use xennet_tests::hotplug::{Outcome, Script};
-use xennet_tests::strace;
+use xennet_tests::strace::Purpose::{Receive, Send};
+use xennet_tests::strace::{self, for_each_call};
 
 const ONLINE: [&str; 2] = ["online", "type_if=vif"];
 const ID: VifId = VifId { domid: 1, devid: 0 };
@@ -25,62 +28,78 @@ fn assert_out(guests: &Guests) {
     assert!(link["master"].is_null() && !up, "{link}");
 }
 
-/// Each request of a plug is refused once: those by nftables' socket too, of the first plug ever and of a later one.
+fn named_by_the_ruleset(guests: &Guests) -> bool {
+    let ruleset = guests.dom0.netns.nft_text("list ruleset");
+    ["\"vif1.0", "10.0.0.5"].iter().any(|text| ruleset.contains(text))
+}
+
+/// Each request of a plug is refused once, and each answer lost once: of the first plug ever and of a later one.
 #[test]
-fn whatever_the_kernel_refuses_the_vif_is_guarded_or_out() {
+fn plug_refused_at_any_call_is_guarded_or_out() {
     let mut guests = Guests::new("");
     guests.boot(1, &[("ip", "10.0.0.5")]);
-    for (errno, first) in [("EOPNOTSUPP", true), ("EPERM", false)] {
+    for (purpose, errno, first) in [
+        (Send, "EOPNOTSUPP", true),
+        (Send, "EPERM", false),
+        (Receive, "ENOMEM", true),
+        (Receive, "EPERM", false),
+    ] {
         guests.dom0.xennet("guard remove").succeeded();
         if !first {
             guests.guest(2, &[("ip", "10.0.0.6")]);
         }
         let mut refused = 0;
-        for n in 1.. {
-            let command = guests.dom0.command(Script::Ours, ID, &ONLINE, &[]);
-            let traced = strace::failing(&command, "sendto", n, errno);
-            if traced.outcome.code == Some(0) {
-                // It was about something that a plug can do without.
-                assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))), "up and not guarded");
-            } else {
-                assert_out(&guests);
-                assert!(guests.dom0.netns.nft_text("list ruleset").matches("vif1.0").count() == 0);
-                refused += 1;
-            }
-            // The next attempt finds nothing in its way.
-            guests.dom0.online(Script::Ours, ID).succeeded();
-            assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))));
+        let prepare = || {
             guests.dom0.offline(Script::Ours, ID).succeeded();
             if first {
                 guests.dom0.xennet("guard remove").succeeded();
             }
-            if !traced.struck {
-                break;
+            guests.dom0.command(Script::Ours, ID, &ONLINE, &[])
+        };
+        let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, errno);
+        for_each_call(purpose, prepare, fail, |point, traced| {
+            let what = format!("{point} {errno}: {}", traced.outcome.stderr);
+            if traced.outcome.code == Some(0) {
+                // It was about something that a plug can do without.
+                assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))), "{what}: not guarded");
+            } else {
+                assert_out(&guests);
+                assert!(!named_by_the_ruleset(&guests), "{what}: an element is left");
+                refused += 1;
             }
-        }
+            // The next attempt finds nothing in its way.
+            guests.dom0.online(Script::Ours, ID).succeeded();
+            assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))), "{what}");
+        });
         assert!(refused > 3, "{refused} for {errno}");
+        if !first {
+            let other = VifId { domid: 2, devid: 0 };
+            guests.dom0.offline(Script::Ours, other).succeeded();
+            guests.unplug("vif2.0");
+        }
+        guests.dom0.offline(Script::Ours, ID).succeeded();
     }
 }
 
 #[test]
-fn killed_at_any_moment_it_is_never_up_without_a_guard() {
+fn plug_killed_at_any_call_is_never_up_without_a_guard() {
     let mut guests = Guests::new("");
     guests.boot(1, &[("ip", "10.0.0.5")]);
-    for n in 1.. {
-        let command = guests.dom0.command(Script::Ours, ID, &ONLINE, &[]);
-        let traced = strace::killed_before(&command, "sendto", n);
-        let link = guests.dom0.netns.link("vif1.0");
-        if link["flags"].as_array().unwrap().contains(&"UP".into()) {
-            assert!(guests.passes(&mine(&ip4("10.0.0.5", tcp()))));
-            assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))), "before the {n}th");
-        }
-        guests.dom0.online(Script::Ours, ID).succeeded();
-        assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))));
+    let prepare = || {
         guests.dom0.offline(Script::Ours, ID).succeeded();
         guests.dom0.xennet("guard remove").succeeded();
-        if !traced.struck {
-            break;
-        }
+        guests.dom0.command(Script::Ours, ID, &ONLINE, &[])
+    };
+    for purpose in [Send, Receive] {
+        for_each_call(purpose, prepare, strace::killed_before, |point, _| {
+            let link = guests.dom0.netns.link("vif1.0");
+            if link["flags"].as_array().unwrap().contains(&"UP".into()) {
+                assert!(guests.passes(&mine(&ip4("10.0.0.5", tcp()))));
+                assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))), "killed before {point}");
+            }
+            guests.dom0.online(Script::Ours, ID).succeeded();
+            assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))));
+        });
     }
 }
 
@@ -100,7 +119,7 @@ fn a_user_without_rights_on_nftables() {
     guests.boot(1, &[("ip", "10.0.0.5")]);
     let mut command = guests.dom0.command(Script::Ours, ID, &ONLINE, &[]);
     // Everything but the rights to change the network.
-    let mut capsh = std::process::Command::new("setpriv");
+    let mut capsh = Command::new("setpriv");
     capsh.args(["--bounding-set=-net_admin", "--inh-caps=-net_admin"]);
     capsh.arg(command.get_program()).args(command.get_args()).env_clear();
     for (name, value) in command.get_envs() {

@@ -22,10 +22,19 @@ const NO_LINK_LOCAL: &str = "
     online | link vif1.0 addresses           | fe80::fcff:ffff:feff:ffff |
     *      | link vif1.0 inet6_addr_gen_mode | eui64                     | none
 ";
+/// The same of the first vif in a bridge.
+const MTU_RECORD: &str = "
+    # The alias of the bridge records its wanted MTU, which a port may lower later.
+    * | link xenbr0 ifalias | (none) | xennet mtu 1500
+";
 
 #[test]
 fn online_and_offline() {
-    judge(|dom0| dom0.boot(VIF, &[]), &[ONLINE, OFFLINE, OFFLINE_AGAIN], &[NO_LINK_LOCAL]);
+    judge(
+        |dom0| dom0.boot(VIF, &[]),
+        &[ONLINE, OFFLINE, OFFLINE_AGAIN],
+        &[NO_LINK_LOCAL, MTU_RECORD],
+    );
 }
 
 #[test]
@@ -34,7 +43,11 @@ fn online_twice() {
         # As the first time.
         online again | link vif1.0 addresses | fe80::fcff:ffff:feff:ffff |
     ";
-    judge(|dom0| dom0.boot(VIF, &[]), &[ONLINE, ONLINE_AGAIN, OFFLINE], &[NO_LINK_LOCAL, again]);
+    judge(
+        |dom0| dom0.boot(VIF, &[]),
+        &[ONLINE, ONLINE_AGAIN, OFFLINE],
+        &[NO_LINK_LOCAL, MTU_RECORD, again],
+    );
 }
 
 #[test]
@@ -70,14 +83,22 @@ fn a_vif_of_another_bridge_with_addresses_of_its_own() {
             dom0.netns.ip("address add 2001:db8::1/64 dev vif1.0");
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, MTU_RECORD],
     );
 }
 
 #[test]
 fn mtu_of_the_guests_configuration() {
-    judge(|dom0| dom0.boot(VIF, &[("mtu", "1400")]), &[ONLINE, OFFLINE], &[NO_LINK_LOCAL]);
-    judge(|dom0| dom0.boot(VIF, &[("mtu", "9000")]), &[ONLINE, OFFLINE], &[NO_LINK_LOCAL]);
+    judge(
+        |dom0| dom0.boot(VIF, &[("mtu", "1400")]),
+        &[ONLINE, OFFLINE],
+        &[NO_LINK_LOCAL, MTU_RECORD],
+    );
+    judge(
+        |dom0| dom0.boot(VIF, &[("mtu", "9000")]),
+        &[ONLINE, OFFLINE],
+        &[NO_LINK_LOCAL, MTU_RECORD],
+    );
 }
 
 #[test]
@@ -88,7 +109,7 @@ fn mtu_of_the_bridge() {
             dom0.boot(VIF, &[]);
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, &MTU_RECORD.replace("1500", "1400")],
     );
     judge(
         |dom0| {
@@ -96,7 +117,7 @@ fn mtu_of_the_bridge() {
             dom0.boot(VIF, &[]);
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, &MTU_RECORD.replace("1500", "9000")],
     );
 }
 
@@ -105,7 +126,7 @@ fn addresses_of_the_guests_configuration() {
     judge(
         |dom0| dom0.boot(VIF, &[("ip", "10.1.0.9 10.1.0.10 fd00::9")]),
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, MTU_RECORD],
     );
 }
 
@@ -114,7 +135,7 @@ fn keys_that_are_not_the_scripts() {
     judge(
         |dom0| dom0.boot(VIF, &[("rate", "25000,20000"), ("gatewaydev", "world")]),
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, MTU_RECORD],
     );
 }
 
@@ -140,7 +161,7 @@ fn vifname() {
     judge(
         |dom0| dom0.boot(VIF, &[("vifname", "web")]),
         &[ONLINE, ONLINE_AGAIN, OFFLINE],
-        &[renamed],
+        &[MTU_RECORD, renamed],
     );
 }
 
@@ -179,7 +200,7 @@ fn no_bridge_key_and_one_bridge() {
             dom0.store.tool("xenstore-rm", &["backend/vif/1/0/bridge"]);
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL, taken_out],
+        &[NO_LINK_LOCAL, MTU_RECORD, taken_out],
     );
 }
 
@@ -192,7 +213,7 @@ fn a_bridge_of_the_legacy_name() {
             dom0.boot(VIF, &[]);
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, &MTU_RECORD.replace("xenbr0", "eth0")],
     );
 }
 
@@ -232,7 +253,11 @@ fn a_bridge_that_goes_away() {
         dom0.netns.ip("link delete xenbr0");
         dom0.offline(script, VIF)
     });
-    judge(|dom0| dom0.boot(VIF, &[]), &[ONLINE, offline], &[NO_LINK_LOCAL, taken_down]);
+    judge(
+        |dom0| dom0.boot(VIF, &[]),
+        &[ONLINE, offline],
+        &[NO_LINK_LOCAL, &MTU_RECORD.replace('*', "online"), taken_down],
+    );
 }
 
 #[test]
@@ -246,7 +271,7 @@ fn a_guest_that_is_gone() {
         dom0.shut_down(VIF, "vif1.0");
         dom0.offline(script, VIF)
     });
-    judge(|dom0| dom0.boot(VIF, &[]), &[ONLINE, offline, OFFLINE_AGAIN], &[online]);
+    judge(|dom0| dom0.boot(VIF, &[]), &[ONLINE, offline, OFFLINE_AGAIN], &[MTU_RECORD, online]);
 }
 
 #[test]
@@ -281,7 +306,7 @@ fn a_hook_that_looks_around() {
             dom0.boot(VIF, &[("ip", "10.1.0.9")]);
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL],
+        &[NO_LINK_LOCAL, MTU_RECORD],
     );
 }
 
@@ -324,7 +349,7 @@ fn a_hook_that_ends_itself() {
             dom0.boot(VIF, &[]);
         },
         &[ONLINE, OFFLINE],
-        &[NO_LINK_LOCAL, connected],
+        &[NO_LINK_LOCAL, MTU_RECORD, connected],
     );
 }
 
@@ -335,6 +360,7 @@ fn a_tap() {
         &[ONLINE, ADD, OFFLINE, REMOVE],
         &[
             NO_LINK_LOCAL,
+            MTU_RECORD,
             "
             # As on the vif.
             add                  | link vif1.0 addresses               | fe80::fcff:ffff:feff:ffff |
@@ -364,7 +390,7 @@ fn a_tap_with_vifname() {
     judge(
         |dom0| boot_hvm(dom0, &[("vifname", "web")]),
         &[ONLINE, ADD, OFFLINE, REMOVE],
-        &[renamed],
+        &[MTU_RECORD, renamed],
     );
 }
 

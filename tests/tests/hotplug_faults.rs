@@ -1,10 +1,12 @@
 //! What can go wrong between the vif, its bridge and the kernel: the command says what, and leaves nothing behind.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use xennet_tests::hotplug::{Dom0, Outcome, Script, VIF};
-use xennet_tests::strace;
+use xennet_tests::strace::Purpose::Send;
+use xennet_tests::strace::{self, for_each_call};
 
 const ONLINE: [&str; 2] = ["online", "type_if=vif"];
 
@@ -145,70 +147,77 @@ fn a_vif_with_a_thousand_addresses_beside_a_thousand_chains() {
 }
 
 #[test]
-fn a_vif_that_disappears_between_any_two_steps() {
+fn vif_removed_after_any_request_fails_the_plug() {
     let dom0 = Dom0::new();
     for keys in [&[][..], &[("vifname", "web"), ("mtu", "1400")]] {
         let name = if keys.is_empty() { "vif1.0" } else { "web" };
         let mut plugged = 0;
         dom0.forget(VIF);
         let bare = dom0.links();
-        for n in 1.. {
+        let prepare = || {
             dom0.forget(VIF);
             dom0.boot(VIF, keys);
             // So that there is as much to do, and to undo, as there can be.
             dom0.netns.ip("address add 192.0.2.7/24 dev vif1.0");
-            let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
-            let traced = strace::stopped_after(&command, "sendto", n, || {
+            dom0.command(Script::Ours, VIF, &ONLINE, &[])
+        };
+        let remove = |command: &Command, call: &str, n| {
+            strace::stopped_after(command, call, n, || {
                 // By the name that it has by now.
                 if !dom0.netns.try_ip("link delete vif1.0") {
                     dom0.netns.ip(&format!("link delete {name}"));
                 }
-            });
-            if !traced.struck {
-                break;
+            })
+        };
+        for_each_call(Send, prepare, remove, |point, traced| {
+            let (mut left, mut expected) = (dom0.links(), bare.clone());
+            // The first plug that succeeds records the MTU of the bridge.
+            for state in [&mut left, &mut expected] {
+                state.remove("link xenbr0 ifalias");
             }
-            assert_eq!(dom0.links(), bare, "request {n}");
+            assert_eq!(left, expected, "{point}");
             assert!(traced.outcome.took < Duration::from_secs(30), "{:?}", traced.outcome.took);
             // Nobody can tell once the last change is made and read back.
             if traced.outcome.code == Some(0) {
                 plugged += 1;
-                continue;
+                return;
             }
-            assert_eq!(plugged, 0, "request {n} fails, an earlier one did not");
+            assert_eq!(plugged, 0, "{point} fails, an earlier one did not");
             // XenStore is asked first.
-            let words: &[&str] = if n < 2 {
+            let words: &[&str] = if point.n < 2 {
                 &["vif1.0: no such interface"]
             } else {
                 &["vif1.0: the interface went away"]
             };
             assert_failed(&dom0, &traced.outcome, words);
-        }
+        });
         assert!(plugged <= 4, "{plugged} requests after the last look at the interface");
     }
 }
 
 #[test]
-fn a_bridge_that_disappears_between_any_two_steps() {
+fn bridge_removed_after_any_request_fails_the_plug_or_is_not_noticed() {
     let dom0 = Dom0::new();
-    for n in 1.. {
+    let prepare = || {
         dom0.forget(VIF);
         dom0.boot(VIF, &[("mtu", "1400")]);
-        let before = dom0.links();
-        let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
-        let traced = strace::stopped_after(&command, "sendto", n, || {
-            dom0.netns.ip("link delete xenbr0");
-        });
-        if !traced.struck {
-            break;
-        }
-        let after = dom0.links();
+        dom0.netns.try_ip("link delete xenbr0");
         dom0.netns.make_bridge("xenbr0");
+        dom0.command(Script::Ours, VIF, &ONLINE, &[])
+    };
+    prepare();
+    let before = dom0.links();
+    let remove = |command: &Command, call: &str, n| {
+        strace::stopped_after(command, call, n, || dom0.netns.ip("link delete xenbr0"))
+    };
+    for_each_call(Send, prepare, remove, |point, traced| {
+        let after = dom0.links();
         if traced.outcome.code != Some(0) {
             assert_failed(&dom0, &traced.outcome, &["xenbr0"]);
             for (fact, value) in before.iter().filter(|(fact, _)| fact.starts_with("link vif1.0 "))
             {
-                assert_eq!(after.get(fact), Some(value), "{fact} after request {n}");
+                assert_eq!(after.get(fact), Some(value), "{fact} after {point}");
             }
         }
-    }
+    });
 }

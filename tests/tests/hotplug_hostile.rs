@@ -73,6 +73,10 @@ fn assert_one_clear_line(text: &str, key: &str, value: &[u8]) {
 fn in_xenstore() {
     let dom0 = Dom0::new();
     let mut store = XenStore::connect(&dom0.store.socket()).unwrap();
+    // The first vif records the MTU of the bridge.
+    dom0.boot(VIF, &[]);
+    dom0.online(Script::Ours, VIF).succeeded();
+    dom0.forget(VIF);
     dom0.boot(VIF, &[]);
     let before = dom0.links();
     for key in VifConfig::KEYS {
@@ -186,6 +190,8 @@ fn in_arguments_and_environment() {
             judge(&dom0, named, value, "environment", command);
         }
     }
+    // For a call without arguments the other command prints its usage.
+    dom0.without_dry_run();
     for words in
         [&["\u{1b}[2J"][..], &["online", "online"], &["online", "=x"], &["online", "PATH=/x"], &[]]
     {

@@ -3,12 +3,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use xennet_core::types::VifId;
 use xennet_tests::hotplug::{Dom0, Script, VIF};
-use xennet_tests::strace;
+use xennet_tests::strace::Purpose::Send;
+use xennet_tests::strace::{self, for_each_call};
 
 const ONLINE: [&str; 2] = ["online", "type_if=vif"];
 const OFFLINE: [&str; 2] = ["offline", "type_if=vif"];
@@ -158,31 +159,31 @@ fn an_error_told_late_does_not_hide_a_later_success() {
 }
 
 #[test]
-fn another_program_takes_the_port_out_again() {
+fn port_taken_out_by_another_program_fails_the_plug() {
     let dom0 = Dom0::new();
     let mut noticed = 0;
-    for n in 1.. {
+    let prepare = || {
         dom0.forget(VIF);
         dom0.boot(VIF, &[]);
-        let before = dom0.links();
-        let command = dom0.command(Script::Ours, VIF, &ONLINE, &[]);
-        let traced = strace::stopped_after(&command, "sendto", n, || {
-            dom0.netns.ip("link set vif1.0 nomaster");
-        });
-        if !traced.struck {
-            break;
-        }
+        dom0.command(Script::Ours, VIF, &ONLINE, &[])
+    };
+    prepare();
+    let before = dom0.links();
+    let take_out = |command: &Command, call: &str, n| {
+        strace::stopped_after(command, call, n, || dom0.netns.ip("link set vif1.0 nomaster"))
+    };
+    for_each_call(Send, prepare, take_out, |point, traced| {
         // Before it was a port, or after the last look at it, nobody can tell.
         if traced.outcome.code == Some(0) {
-            continue;
+            return;
         }
         noticed += 1;
-        let said = traced.outcome.stderr;
+        let said = &traced.outcome.stderr;
         let words = "link set dev vif1.0 master xenbr0: the kernel accepted this and ignored it";
-        assert!(said.contains(words), "{said}");
-        assert_eq!(dom0.links(), before);
-        assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("error"));
-    }
+        assert!(said.contains(words), "{point}: {said}");
+        assert_eq!(dom0.links(), before, "{point}");
+        assert_eq!(dom0.key(VIF, "hotplug-status").as_deref(), Some("error"), "{point}");
+    });
     assert!(noticed > 0, "it never looked");
 }
 

@@ -97,6 +97,7 @@ fn it_lets_nobody_in() {
     // Root is let in everywhere, so the refusal is strace's.
     let traced =
         strace::failing(&dom0.command(Script::Ours, VIF, &ONLINE, &[]), "connect", 1, "EACCES");
+    assert!(traced.struck);
     assert_eq!(traced.outcome.code, Some(1));
     let said = traced.outcome.stderr;
     assert!(
@@ -107,7 +108,9 @@ fn it_lets_nobody_in() {
 
     dom0.online(Script::Ours, VIF).succeeded();
     let command = dom0.command(Script::Ours, VIF, &OFFLINE, &[]);
-    strace::failing(&command, "connect", 1, "EACCES").outcome.succeeded();
+    let traced = strace::failing(&command, "connect", 1, "EACCES");
+    assert!(traced.struck);
+    traced.outcome.succeeded();
     assert_unplugged(&dom0, &dom0.state());
 }
 

@@ -65,7 +65,7 @@ fn an_element_that_is_there_is_told_to_end() {
         let questions: Vec<_> = asked.iter().map(|element| (&ports, element)).collect();
         nft.find(INET, "xennet", &questions).unwrap()
     };
-    if !Nftables::ends() {
+    if !Nftables::supports_element_expiry() {
         let left = there(&mut nft);
         assert!(left.iter().flatten().all(|element| element.timeout.is_none()), "{left:?}");
         assert_eq!(left.iter().flatten().count(), 3, "an older kernel lets them be");
@@ -87,6 +87,32 @@ fn an_element_that_is_there_is_told_to_end() {
     // And what was to end is taken back.
     nft.apply(&batch(INET, "xennet", vec![add(&ports, of(2))])).unwrap();
     assert_eq!(there(&mut nft)[1].as_ref().unwrap().timeout, None);
+}
+
+#[test]
+fn created_element_must_not_exist_and_keeps_the_counter_that_it_is_given() {
+    let _netns = Netns::new();
+    let ports = counting("ports", &[NftKey::IfName]);
+    let counter = Some(NftCounter { packets: 7, bytes: 700 });
+    let element = |n: u32| NftElement { counter, ..NftElement::new([name(&format!("vif{n}.0"))]) };
+    let create = |n| NftCommand::ElementsCreate { set: ports.clone(), elements: vec![element(n)] };
+    let mut nft = Nftables::open().unwrap();
+    let table = vec![NftCommand::TableAdd { comment: None }, NftCommand::SetAdd(ports.clone())];
+    nft.apply(&batch(BRIDGE, "xennet", [table, vec![create(1)]].concat())).unwrap();
+    let error = nft.apply(&batch(BRIDGE, "xennet", vec![create(2), create(1)])).unwrap_err();
+    assert_eq!(error.errno(), libc::EEXIST);
+    assert!(
+        error.to_string().contains("create element bridge xennet ports { \"vif1.0\" }"),
+        "{error}"
+    );
+    let delete = NftCommand::ElementsDelete { set: ports.clone(), elements: vec![element(1)] };
+    nft.apply(&batch(BRIDGE, "xennet", vec![delete, create(1), add(&ports, element(3))])).unwrap();
+    // To an element that exists, the counter that it is given means nothing.
+    let other = NftElement { counter: Some(NftCounter::default()), ..element(1) };
+    nft.apply(&batch(BRIDGE, "xennet", vec![add(&ports, other)])).unwrap();
+    let mut found = nft.elements(BRIDGE, "xennet", &ports).unwrap();
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(found, [element(1), element(3)]);
 }
 
 #[test]
@@ -185,7 +211,9 @@ fn elements_and_rules_count_packets() {
     let counted = NftCounter { packets: 3, bytes: 3 * (20 + 8 + 4) };
     let mut nft = Nftables::open().unwrap();
     let rules = nft.rules(INET, "xennet").unwrap();
-    assert_eq!(rules[0].expressions[2], NftExpr::Counter(counted));
+    // It began with what it was given.
+    let rule_counted = NftCounter { packets: 9 + counted.packets, bytes: 9 + counted.bytes };
+    assert_eq!(rules[0].expressions[2], NftExpr::Counter(rule_counted));
     let elements = nft.elements(INET, "xennet", &ports).unwrap();
     assert_eq!(elements[0].counter, Some(counted));
     let found = nft.find(INET, "xennet", &[(&ports, &elements[0])]).unwrap();

@@ -1,17 +1,22 @@
 //! A start or stop that is killed or refused at any of its steps, or called twice at once.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use xennet_tests::lan::{Lan, assert_same};
-use xennet_tests::strace;
+use xennet_tests::strace::Purpose::{self, Open, Receive, Rename, Send, Unlink, Write};
+use xennet_tests::strace::{self, for_each_call};
 
 const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
 const GIVEN: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\n\
                      addresses = [\"192.0.2.2/24\", \"2001:db8::9/64\"]\ngateways = [\"192.0.2.1\"]\n";
 
-/// The calls by which something changes: requests to the kernel, its settings, and the record.
-const CALLS: [&str; 3] = ["sendto", "write", "rename"];
+/// The calls of a start by which something changes: requests to the kernel, the kernel's settings, and the record.
+///
+/// A process that is killed before it receives an answer leaves the same as one that is killed before its next request.
+const OF_START: [Purpose; 3] = [Send, Write, Rename];
+/// The same of a stop.
+const OF_STOP: [Purpose; 3] = [Send, Write, Unlink];
 
 fn lan(config: &str) -> Lan {
     let lan = Lan::with_addresses();
@@ -22,87 +27,106 @@ fn lan(config: &str) -> Lan {
 }
 
 #[test]
-fn killed_at_any_step_of_a_start_and_started_again() {
+fn start_killed_at_any_call_is_completed_by_the_next() {
     let lan = lan(INHERIT);
     let before = lan.state();
     lan.xennet("network start").succeeded();
     let started = lan.state();
-    for call in CALLS {
-        for n in 1.. {
-            lan.xennet("network stop").succeeded();
-            let killed = strace::killed_before(&lan.command("network start"), call, n);
-            if !killed.struck {
-                break;
-            }
+    let prepare = || {
+        lan.xennet("network stop").succeeded();
+        lan.command("network start")
+    };
+    for purpose in OF_START {
+        for_each_call(purpose, prepare, strace::killed_before, |point, _| {
             lan.xennet("network start").succeeded();
             // The bridge may have been made anew.
-            assert_same(&numberless(&started), &numberless(&lan.state()), &format!("{call} {n}"));
-        }
+            assert_same(&numberless(&started), &numberless(&lan.state()), &point.to_string());
+        });
     }
     lan.xennet("network stop").succeeded();
     assert_same(&before, &lan.state(), "after the stop");
 }
 
 #[test]
-fn killed_at_any_step_of_a_start_and_stopped() {
+fn stop_after_a_start_killed_at_any_call_restores_everything() {
     for config in [INHERIT, GIVEN] {
         let lan = lan(config);
         let before = lan.state();
-        for call in CALLS {
-            for n in 1.. {
-                let killed = strace::killed_before(&lan.command("network start"), call, n);
-                if !killed.struck {
-                    break;
-                }
-                lan.xennet("network stop").succeeded();
-                assert_same(&before, &lan.state(), &format!("{call} {n}"));
-                assert!(!lan.recorded());
-            }
+        let prepare = || {
             lan.xennet("network stop").succeeded();
+            lan.command("network start")
+        };
+        for purpose in OF_START {
+            for_each_call(purpose, prepare, strace::killed_before, |point, _| {
+                lan.xennet("network stop").succeeded();
+                assert_same(&before, &lan.state(), &point.to_string());
+                assert!(!lan.recorded());
+            });
         }
     }
 }
 
 #[test]
-fn killed_at_any_step_of_a_stop() {
+fn stop_killed_at_any_call_is_completed_by_the_next() {
     for config in [INHERIT, GIVEN] {
         let lan = lan(config);
         let before = lan.state();
-        for call in CALLS {
-            for n in 1.. {
-                lan.xennet("network start").succeeded();
-                let killed = strace::killed_before(&lan.command("network stop"), call, n);
+        let prepare = || {
+            lan.xennet("network start").succeeded();
+            lan.command("network stop")
+        };
+        for purpose in OF_STOP {
+            for_each_call(purpose, prepare, strace::killed_before, |point, _| {
                 lan.xennet("network stop").succeeded();
-                assert_same(&before, &lan.state(), &format!("{call} {n}"));
-                if !killed.struck {
-                    break;
-                }
-            }
+                assert_same(&before, &lan.state(), &point.to_string());
+                assert!(!lan.recorded());
+            });
         }
     }
 }
 
 #[test]
-fn refused_at_any_step_of_a_start() {
+fn start_refused_at_any_call_changes_nothing() {
     let lan = lan(INHERIT);
     let before = lan.state();
-    for call in ["sendto", "recvfrom", "write", "rename"] {
-        for n in 1.. {
-            let refused = strace::failing(&lan.command("network start"), call, n, "EPERM");
-            if !refused.struck {
-                break;
-            }
-            let what = format!("{call} {n}: {}", refused.outcome.stderr);
+    let prepare = || {
+        lan.xennet("network stop").succeeded();
+        lan.command("network start")
+    };
+    for purpose in OF_START.into_iter().chain([Receive, Open]) {
+        let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, "EPERM");
+        for_each_call(purpose, prepare, fail, |point, refused| {
+            let what = format!("{point}: {}", refused.outcome.stderr);
             match refused.outcome.code {
-                // The answer to one that had been carried out was lost, and all was well in the end.
+                // The answer to a request that had been carried out was lost, or the call was not necessary.
                 Some(0) => lan.xennet("network stop").succeeded(),
                 Some(1) => assert_eq!(refused.outcome.stderr.lines().count(), 1, "{what}"),
                 other => panic!("{what}: {other:?}"),
             }
             assert_same(&before, &lan.state(), &what);
             assert!(!lan.recorded(), "{what}");
-        }
-        lan.xennet("network stop").succeeded();
+        });
+    }
+}
+
+/// A stop gives the host its network even when one request or answer is lost; the next one does the rest.
+#[test]
+fn stop_refused_at_any_call_is_completed_by_the_next() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    let prepare = || {
+        lan.xennet("network start").succeeded();
+        lan.command("network stop")
+    };
+    for (purpose, errno) in [(Send, "EPERM"), (Receive, "ENOMEM"), (Write, "EPERM")] {
+        let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, errno);
+        for_each_call(purpose, prepare, fail, |point, refused| {
+            let what = format!("{point} {errno}: {}", refused.outcome.stderr);
+            assert!(matches!(refused.outcome.code, Some(0 | 1)), "{what}");
+            lan.xennet("network stop").succeeded();
+            assert_same(&before, &lan.state(), &what);
+            assert!(!lan.recorded(), "{what}");
+        });
     }
 }
 

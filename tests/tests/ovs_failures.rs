@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use xennet_core::ovsdb::{ErrorKind, Ovsdb};
 use xennet_core::types::{OvsPort, OvsVlans, Policing, VifId};
 use xennet_tests::hotplug::{Dom0, Script, VIF};
 use xennet_tests::ovs::OpenVswitch;
+use xennet_tests::strace::Purpose::{Receive, Send};
+use xennet_tests::strace::{self, for_each_call};
 
 fn dom0(bridges: &[&str]) -> (Dom0, OpenVswitch) {
     let dom0 = Dom0::without_bridge();
@@ -152,6 +155,40 @@ fn a_failure_after_the_port_takes_it_back() {
     assert_eq!(moved.code, Some(1));
     assert_eq!((ovs.ports("br0").len(), ovs.ports("br1").len()), (1, 0), "{}", moved.stderr);
     assert!(dom0.netns.link("vif1.0").to_string().contains("\"UP\""), "it was cut off");
+}
+
+/// Requests to the database and their answers as well as those of the kernel and XenStore.
+#[test]
+fn plug_refused_at_any_call_leaves_no_port() {
+    let (dom0, ovs) = dom0(&["br0"]);
+    let prepare = || {
+        dom0.offline(Script::OursOpenVswitch, VIF).succeeded();
+        dom0.forget(VIF);
+        dom0.boot(VIF, &[("bridge", "br0")]);
+        dom0.command(Script::OursOpenVswitch, VIF, &["online", "type_if=vif"], &[])
+    };
+    for (purpose, errno) in [(Send, "EPERM"), (Receive, "ENOMEM")] {
+        let fail = |command: &Command, call: &str, n| strace::failing(command, call, n, errno);
+        for_each_call(purpose, prepare, fail, |point, traced| {
+            let what = format!("{point} {errno}: {}", traced.outcome.stderr);
+            let status = dom0.key(VIF, "hotplug-status");
+            match traced.outcome.code {
+                Some(0) => {
+                    assert_eq!(ovs.ports("br0"), ["vif1.0"], "{what}");
+                    assert_eq!(status.as_deref(), Some("connected"), "{what}");
+                }
+                Some(1) => {
+                    assert_eq!(traced.outcome.stderr.lines().count(), 1, "{what}");
+                    assert_eq!(ovs.ports("br0"), [""; 0], "{what}");
+                    assert!(!dom0.netns.link("vif1.0").to_string().contains("\"UP\""), "{what}");
+                    assert_ne!(status.as_deref(), Some("connected"), "{what}");
+                }
+                other => panic!("{what}: {other:?}"),
+            }
+            dom0.online(Script::OursOpenVswitch, VIF).succeeded();
+            assert_eq!(ovs.ports("br0"), ["vif1.0"], "{what}");
+        });
+    }
 }
 
 #[test]

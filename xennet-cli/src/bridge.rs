@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use xennet_core::types::{IfName, MacAddr, Mtu};
 use xennet_core::{BridgeConfig, BridgeStatus, Dom0Network};
 
-use crate::args::{Failure, Options, usage};
+use crate::failure::{Failure, usage};
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

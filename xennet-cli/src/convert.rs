@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use xennet_core::config::{Export, ExportTarget, Import};
 
-use crate::args::{Failure, Options};
+use crate::config_file::ConfigFile;
+use crate::failure::Failure;
 use crate::log::complain;
-use crate::network::Which;
+use crate::options::Options;
 
 #[derive(Args, Debug)]
 pub(crate) struct Inward {
@@ -21,7 +22,7 @@ pub(crate) struct Inward {
 #[derive(Args, Debug)]
 pub(crate) struct Outward {
     #[command(flatten)]
-    which: Which,
+    config: ConfigFile,
     /// For which program
     #[arg(long = "to", value_enum)]
     target: Target,
@@ -54,7 +55,7 @@ pub(crate) fn import(from: &Inward) -> Result<(), Failure> {
 }
 
 pub(crate) fn export(to: &Outward, options: &Options) -> Result<(), Failure> {
-    let mut net = to.which.open()?;
+    let mut net = to.config.open()?;
     let now = net.host().hosts_now()?;
     let target = match to.target {
         Target::Ifupdown => ExportTarget::Ifupdown,

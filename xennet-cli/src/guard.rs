@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use xennet_core::GuardFault;
 use xennet_core::types::VifId;
 
-use crate::args::{Failure, Options};
+use crate::failure::Failure;
 use crate::hotplug;
+use crate::log::complain;
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -76,12 +78,16 @@ fn show(id: Option<VifId>, options: &Options) -> Result<(), Failure> {
 fn check(options: &Options) -> Result<(), Failure> {
     let mut net = Options::network(false)?;
     hotplug::load_config(&mut net)?;
-    let faults = net.guard().check()?;
+    let report = net.guard().check()?;
+    let faults = &report.faults;
+    for warning in &report.warnings {
+        complain("xennet: warning", warning);
+    }
     if options.json {
         Options::print_json(&faults.iter().map(fault).collect())?;
     } else {
         let mut out = stdout().lock();
-        for fault in &faults {
+        for fault in faults {
             match &fault.repair {
                 Err(error) => writeln!(out, "{}: {error}", fault.port)?,
                 Ok(plan) => {

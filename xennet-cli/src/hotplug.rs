@@ -40,6 +40,11 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
                 syslog(Severity::Warning, name, warning);
                 complain(name, warning);
             }
+            if std::env::var_os("XENNET_VERBOSE").is_some() {
+                for line in plan.lines() {
+                    complain(name, format_args!("done: {line}"));
+                }
+            }
             syslog(Severity::Info, name, summary(&call, &plan, began));
             0
         }

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use xennet_core::Dom0Network;
 use xennet_core::config::{NetworkConfig, NetworkScript, ScriptBridge, ScriptKind};
 
-use crate::args::{Failure, Options, finish, usage};
+use crate::failure::{Failure, finish, usage};
 use crate::log::complain;
+use crate::options::Options;
 use crate::{hotplug, network};
 
 /// The script of this name, if this program stands in for it.

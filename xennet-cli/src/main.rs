@@ -3,8 +3,10 @@
 
 mod args;
 mod bridge;
+mod config_file;
 mod convert;
 mod demo;
+mod failure;
 mod guard;
 mod hotplug;
 mod legacy;
@@ -13,6 +15,7 @@ mod log;
 mod manual;
 mod memory;
 mod network;
+mod options;
 mod ovs;
 #[cfg(not(test))]
 mod start;

@@ -4,25 +4,26 @@ mod trial;
 mod watchdog;
 
 use std::io::{Write, stdout};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 use xennet_core::{Dom0Network, Error, HostStatus, Plan};
 
-use crate::args::{Failure, Options};
+use crate::config_file::ConfigFile;
+use crate::convert;
+use crate::failure::Failure;
 use crate::log::complain;
-use crate::{convert, hotplug};
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Say what start would do
-    Plan(Which),
+    Plan(ConfigFile),
     /// Make the host's network as the configuration says
     Start {
         #[command(flatten)]
-        which: Which,
+        file: ConfigFile,
         /// Take all back unless `xennet network confirm` is called within so many seconds; 0: keep it at once. Default: 60,
         /// but 0 on a console of the machine itself
         #[arg(long, value_name = "SECONDS")]
@@ -42,70 +43,31 @@ pub(crate) enum Command {
     /// Give back what start took
     Stop {
         #[command(flatten)]
-        which: Which,
+        file: ConfigFile,
         /// Even if guests are on a bridge that goes, or nothing says what there was before
         #[arg(long)]
         force: bool,
     },
     /// Show each bridge, and what start would change; exit status 1 if it would change anything
-    Status(Which),
+    Status(ConfigFile),
     /// Say nothing, and exit with status 0, if the network is as the configuration says
-    Check(Which),
+    Check(ConfigFile),
     /// Print a configuration of dnsmasq for guests that are told their addresses: `dhcp = true`
-    Dnsmasq(Which),
+    Dnsmasq(ConfigFile),
     /// Print a xennet.toml made of the files of xend and xl
     Import(convert::Inward),
     /// Print the configuration as files of ifupdown or systemd-networkd
     Export(convert::Outward),
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Which {
-    /// The configuration, instead of /etc/xen/xennet.toml
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl Which {
-    pub(crate) fn open(&self) -> Result<Dom0Network, Failure> {
-        let mut net = Options::network(true)?;
-        let path = self.config.clone().unwrap_or_else(hotplug::config_path);
-        if !path.exists() {
-            return Err(Failure::Failed(format!(
-                "{}: there is no such file, so nothing says what the network shall be; \
-                 the example that comes with xennet explains every key",
-                path.display()
-            )));
-        }
-        net.load_config(&path)?;
-        Ok(net)
-    }
-}
-
-impl Which {
-    /// What start took is recorded: to give it back takes no configuration, and must not fail for want of a good one.
-    fn open_or_else_recorded(&self) -> Result<Dom0Network, Failure> {
-        let failed = match self.open() {
-            Err(Failure::Failed(text)) => text,
-            opened => return opened,
-        };
-        let mut net = Options::network(true)?;
-        if !net.host().is_started()? {
-            return Err(Failure::Failed(failed));
-        }
-        complain("xennet: warning", format!("{failed}; going by what start recorded"));
-        Ok(net)
-    }
-}
-
 pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
     match command {
-        Command::Plan(which) => {
+        Command::Plan(file) => {
             let options = Options { dry_run: true, ..options.clone() };
-            told(&which.open()?.host().plan_start()?, &options)
+            told(&file.open()?.host().plan_start()?, &options)
         }
-        Command::Start { which, confirm_timeout, probe_timeout } => {
-            let mut net = which.open()?;
+        Command::Start { file, confirm_timeout, probe_timeout } => {
+            let mut net = file.open()?;
             let mut host = net.host();
             let confirm = confirm_timeout.map_or_else(trial::usual_timeout, Duration::from_secs);
             let plan = if options.dry_run {
@@ -125,14 +87,14 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             Ok(())
         }
         Command::Watchdog { probe_timeout } => watchdog::run(Duration::from_secs(probe_timeout)),
-        Command::Stop { which, force } => {
-            let mut net = which.open_or_else_recorded()?;
+        Command::Stop { file, force } => {
+            let mut net = file.open_or_recorded()?;
             let mut host = net.host();
             told(&if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? }, options)
         }
-        Command::Status(which) => tell_status(&mut which.open()?, options),
-        Command::Check(which) => {
-            let status = which.open()?.host().status()?;
+        Command::Status(file) => tell_status(&mut file.open()?, options),
+        Command::Check(file) => {
+            let status = file.open()?.host().status()?;
             if options.json {
                 Options::print_json(&json!(status))?;
             } else if let Ok(plan) = &status.drift {
@@ -140,8 +102,8 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             }
             drift(&status)
         }
-        Command::Dnsmasq(which) => {
-            let net = which.open()?;
+        Command::Dnsmasq(file) => {
+            let net = file.open()?;
             let text = net.config().dnsmasq(net.run_dir()).map_err(Error::from)?;
             let none = || Failure::Failed("no [[nat]] has dhcp = true".to_owned());
             Ok(write!(stdout(), "{}", text.ok_or_else(none)?)?)

@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
-use crate::args::{Failure, Options};
+use crate::failure::Failure;
 use crate::hotplug;
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {

@@ -8,9 +8,10 @@ use xennet_core::config::VifConfig;
 use xennet_core::types::{Device, IfName, Interface, Mode, VifId};
 use xennet_core::{Dom0Network, Error, Vif, VifStatus};
 
-use crate::args::{Failure, Options, usage};
+use crate::failure::{Failure, usage};
 use crate::hotplug;
 use crate::log::complain;
+use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -44,6 +45,9 @@ pub(crate) struct Which {
     /// What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does
     #[arg(long)]
     mode: Option<Mode>,
+    /// Use the values of the command line for this call only: do not write them to XenStore
+    #[arg(long, conflicts_with = "no_store")]
+    once: bool,
     /// Do without XenStore: take the values from the command line, and tell nobody
     #[arg(long)]
     no_store: bool,
@@ -63,6 +67,7 @@ impl Which {
         if let Some(mode) = self.mode {
             vif.set_mode(mode);
         }
+        vif.set_once(self.once);
         Ok(vif)
     }
 }
@@ -92,17 +97,21 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let mut net = Options::network(which.no_store)?;
             hotplug::load_config(&mut net)?;
             let status = which.open(&mut net)?.status()?;
-            if options.json { Options::print_json(&as_json(&status)) } else { show(&status) }
+            if options.json {
+                Options::print_json(&as_json(&status))
+            } else {
+                show(&status, which.no_store)
+            }
         }
         Command::List { no_store } => {
             let mut net = Options::network(no_store)?;
             hotplug::load_config(&mut net)?;
-            list(&mut net, options)
+            list(&mut net, no_store, options)
         }
     }
 }
 
-fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
+fn list(net: &mut Dom0Network, no_store: bool, options: &Options) -> Result<(), Failure> {
     let mut all = Vec::new();
     for id in net.vifs()? {
         // One vif that cannot be looked at, or that goes meanwhile, hides no other.
@@ -119,7 +128,7 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
     let mut out = stdout().lock();
     writeln!(
         out,
-        "{:<12} {:<15} {:<15} {:>5}  {:<11} DRIFT",
+        "{:<12} {:<15} {:<15} {:>5}  {:<11} STATE",
         "VIF", "INTERFACE", "MASTER", "MTU", "STATUS"
     )?;
     for (id, status) in &all {
@@ -133,13 +142,13 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
             .as_ref()
             .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
         let master = master(status, "-");
-        let (hotplug, drift) = (hotplug_status(status), drift(status));
-        writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {drift}")?;
+        let (hotplug, state) = (hotplug_status(status, no_store), state(status));
+        writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {state}")?;
     }
     Ok(())
 }
 
-fn show(status: &VifStatus) -> Result<(), Failure> {
+fn show(status: &VifStatus, no_store: bool) -> Result<(), Failure> {
     let mut out = stdout().lock();
     match &status.link {
         None => writeln!(out, "{}: no such interface", status.name)?,
@@ -158,7 +167,7 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
             )?;
         }
     }
-    writeln!(out, "  backend  {} ({})", status.backend, hotplug_status(status))?;
+    writeln!(out, "  backend  {} ({})", status.backend, hotplug_status(status, no_store))?;
     match &status.config {
         Err(error) => writeln!(out, "  wanted   unknown: {error}")?,
         Ok(config) => writeln!(out, "  wanted   {}", wanted(config).join(", "))?,
@@ -166,6 +175,9 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
     writeln!(out, "  drift    {}", drift(status))?;
     if let Some(Ok(plan)) = &status.drift {
         plan.lines().try_for_each(|line| writeln!(out, "           {line}"))?;
+        for warning in plan.warnings() {
+            writeln!(out, "  warning  {warning}")?;
+        }
     }
     Ok(())
 }
@@ -181,11 +193,22 @@ fn master<'s>(status: &'s VifStatus, none: &'s str) -> &'s str {
     status.master.as_ref().map_or(none, IfName::as_str)
 }
 
-fn hotplug_status(status: &VifStatus) -> String {
+fn hotplug_status(status: &VifStatus, no_store: bool) -> String {
+    let no_backend = no_store || matches!(status.config, Err(Error::NoBackend { .. }));
     match status.hotplug_status.as_deref() {
-        None => "-".to_owned(),
-        Some(b"") => "no status".to_owned(),
+        None if no_backend => "-".to_owned(),
+        None | Some(b"") => "no status".to_owned(),
         Some(text) => text.escape_ascii().to_string(),
+    }
+}
+
+/// `ok`, or the reason in a few words.
+fn state(status: &VifStatus) -> String {
+    match (&status.config, status.fault()) {
+        (Err(Error::Value(error)), _) => format!("invalid {}", error.key()),
+        (Err(_), _) => "no backend".to_owned(),
+        (Ok(_), None) => "ok".to_owned(),
+        (Ok(_), Some(fault)) => fault.to_string(),
     }
 }
 
@@ -208,6 +231,7 @@ fn as_json(status: &VifStatus) -> Value {
     let bytes = |bytes: &Option<Vec<u8>>| {
         bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     };
+    let plan = status.drift.as_ref().and_then(|drift| drift.as_ref().ok());
     json!({
         "vif": status.id.to_string(),
         "device": match status.device { Device::Vif => "vif", Device::Tap => "tap" },
@@ -219,7 +243,8 @@ fn as_json(status: &VifStatus) -> Value {
         "hotplug_error": bytes(&status.hotplug_error),
         "error": status.config.as_ref().err().map(ToString::to_string)
             .or_else(|| status.drift.as_ref()?.as_ref().err().map(ToString::to_string)),
-        "drift": status.drift.as_ref().and_then(|drift| drift.as_ref().ok())
-            .map(|plan| plan.lines().collect::<Vec<_>>()),
+        "drift": plan.map(|plan| plan.lines().collect::<Vec<_>>()),
+        "warnings": plan
+            .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
     })
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::errno::Errno;
-use crate::host::{RolledBack, Unconfirmed};
 use crate::plan::PlanError;
+use crate::trial::{RolledBack, Unconfirmed};
 use crate::types::{IfName, ParseError};
 use crate::{kernel, ovsdb, xenstore};
 
@@ -46,6 +46,22 @@ pub enum Error {
     NoBackend {
         /// The backend's directory.
         path: String,
+    },
+
+    /// The backend was removed from XenStore during the operation.
+    #[error(
+        "{path}: the backend was removed from XenStore during the plug; was its guest destroyed?"
+    )]
+    BackendRemoved {
+        /// The backend's directory.
+        path: String,
+    },
+
+    /// Elements of the guard that are about to end did not end.
+    #[error("guard: elements that are about to end are still in the kernel after {} s; try again", .waited.as_secs())]
+    Unsettled {
+        /// How long it was waited for.
+        waited: Duration,
     },
 
     /// The interface went away while it was worked on.
@@ -194,10 +210,12 @@ impl Error {
             Self::Value(error) => error.errno(),
             Self::Plan(error) => error.errno(),
             Self::Kernel(error) => error.errno(),
-            Self::Overtaken(_) => libc::EAGAIN,
+            Self::Overtaken(_) | Self::Unsettled { .. } => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
             Self::Ovsdb(error) => error.errno(),
-            Self::NoBackend { .. } | Self::NothingToConfirm { .. } => libc::ENOENT,
+            Self::NoBackend { .. }
+            | Self::BackendRemoved { .. }
+            | Self::NothingToConfirm { .. } => libc::ENOENT,
             Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,

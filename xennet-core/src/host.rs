@@ -1,26 +1,18 @@
-mod gateway;
 mod json;
-mod look;
-mod managers;
-mod record;
-mod trial;
 mod watchdog;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
-use crate::apply::Apply;
 use crate::config::HostNow;
-use crate::lock::Lock;
-use crate::plan::{NetworkBefore, NetworkSnapshot, Plan};
+use crate::engine::{self, LockName, TIME_LIMIT};
+use crate::ops::network::{
+    Confirm, RollBack, Start, Stop, TrialRun, record, rolled_back, unconfirmed, watch,
+};
+pub use crate::ops::network::{Trial, Watch};
+use crate::plan::{NetworkSnapshot, Plan};
+use crate::trial::{RolledBack, Unconfirmed};
 use crate::types::{IfName, Interface};
-use crate::{Dom0Network, Error, dhcp};
-use record::Record;
-
-pub use trial::{RolledBack, Trial, Unconfirmed, Watch};
-
-/// How long another start or stop is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{Dom0Network, Error};
 
 /// The host's side of the network: bridges, the host's own addresses, forwarding, as the configuration says.
 #[derive(Debug)]
@@ -37,7 +29,7 @@ pub struct HostStatus {
     pub drift: Result<Plan, Error>,
     /// A start that is yet to be confirmed.
     pub unconfirmed: Option<Unconfirmed>,
-    /// A start that was taken back, when it was the last one.
+    /// The last start, where it was rolled back.
     pub rolled_back: Option<RolledBack>,
 }
 
@@ -58,105 +50,83 @@ impl<'n> Host<'n> {
     ///
     /// An error as [`gateway`](Self::gateway)'s.
     pub fn hosts_now(&mut self) -> Result<BTreeMap<IfName, HostNow>, Error> {
-        Ok(self.look()?.hosts_now(&self.net.config))
+        Ok(self.look()?.hosts_now(self.net.config()))
     }
 
     /// Whether xennet has a record of a start that no stop gave back.
     ///
     /// An error when the record cannot be read.
     pub fn is_started(&self) -> Result<bool, Error> {
-        Ok(self.record().read()?.is_some())
+        Ok(record(self.net.run_dir()).read()?.is_some())
     }
 
+    /// The host's network, as far as it concerns the configuration.
     pub(crate) fn look(&mut self) -> Result<NetworkSnapshot, Error> {
-        let before = self.record().read()?;
-        look::look(self.net, before)
+        let before = record(self.net.run_dir()).read()?;
+        self.net.facts().network(before)
     }
 
-    /// What [`start`](Self::start) would do now. Touches nothing.
+    /// What [`start`](Self::start) would do now. Changes nothing.
     ///
-    /// An error when what is wanted cannot be: an uplink that is not there (`ENODEV`), an address or route that could
+    /// An error when what is wanted cannot be: an uplink that does not exist (`ENODEV`), an address or route that could
     /// not be made again (`EOPNOTSUPP`), a bridge that is something else (`EINVAL`).
     pub fn plan_start(&mut self) -> Result<Plan, Error> {
-        Ok(self.look()?.start(&self.net.config)?)
+        engine::plan(&mut self.net.facts(), &mut Start::default())
     }
 
-    /// What [`stop`](Self::stop) would do now. Touches nothing.
+    /// What [`stop`](Self::stop) would do now. Changes nothing.
     ///
-    /// An error (`EBUSY`) when guests are on a bridge that would go, (`ENOENT`) when nothing says what there was before; not with `force`.
+    /// An error (`EBUSY`) when guests are on a bridge that would go, (`ENOENT`) when there is no record of what was
+    /// before; not with `force`.
     pub fn plan_stop(&mut self, force: bool) -> Result<Plan, Error> {
-        Ok(self.look()?.stop(&self.net.config, force)?)
+        engine::plan(&mut self.net.facts(), &mut Stop { force, watchdog: None })
     }
 
-    /// How far the host's side is from what the configuration says. Touches nothing.
+    /// How far the host's side is from what the configuration says. Changes nothing.
     ///
-    /// What would keep a start from beginning is told in [`HostStatus::drift`]; an error when the kernel or the records
-    /// in the run directory cannot be read.
+    /// Why a start could not begin is in [`HostStatus::drift`]; an error when the kernel or the records in the run
+    /// directory cannot be read.
     pub fn status(&mut self) -> Result<HostStatus, Error> {
-        let seen = self.look()?;
-        let drift = seen.start(&self.net.config).map_err(Error::from);
+        let (seen, drift) = (self.look()?, self.plan_start());
         let (unconfirmed, rolled_back) = (self.unconfirmed()?, self.rolled_back()?);
         Ok(HostStatus { seen, drift, unconfirmed, rolled_back })
     }
 
-    /// Makes the host's side as the configuration says, and reads back that it is so.
+    /// Makes the host's side as the configuration says, and verifies it.
     ///
-    /// What there was is written down before the first change, for [`stop`](Self::stop). When anything fails, all that
-    /// was done is taken back; when this process dies, the next `start` or `stop` puts it right.
-    pub fn start(&mut self) -> Result<Plan, Error> {
-        self.start_if(|_| Ok(()))
-    }
-
-    /// The same, and takes everything back unless `works` says that the network works: for whoever could lock himself
-    /// out.
+    /// What was before is recorded before the first change, for [`stop`](Self::stop). When a step fails, everything is
+    /// undone; when this process dies, the next `start` or `stop` repairs it.
     ///
     /// An error is the first that there was; (`EBUSY`) when an earlier start is yet to be confirmed.
-    /// [`Error::HalfUndone`] when taking back failed as well.
-    pub fn start_if(
+    /// [`Error::HalfUndone`] when undoing failed as well.
+    pub fn start(&mut self) -> Result<Plan, Error> {
+        engine::run(&mut self.net.facts(), &mut Start::default())
+    }
+
+    /// Makes the host's side as the configuration says, until the watchdog rolls it back, unless it is
+    /// [confirmed](Self::confirm) in time.
+    ///
+    /// It is undone at once when a gateway that answered before does not answer any more, and when `done` fails: that
+    /// tells the watchdog that all changes are made and the time begins. Where there is nothing to do, there is nothing
+    /// to confirm either.
+    pub fn start_on_trial(
         &mut self,
-        works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
+        trial: Trial,
+        done: impl FnOnce() -> Result<(), Error>,
     ) -> Result<Plan, Error> {
-        let _lock = self.lock()?;
-        self.none_unconfirmed()?;
-        let seen = self.look()?;
-        let plan = seen.start(&self.net.config)?;
-        self.make(&seen, &plan, works)?;
-        self.last().restore(None)?;
-        Ok(plan)
+        let mut start = Start::on_trial(TrialRun::new(trial, done));
+        engine::run(&mut self.net.facts(), &mut start)
     }
 
-    /// Makes the changes of a start, and takes them back when one fails, or when it does not work.
-    fn make(
-        &mut self,
-        seen: &NetworkSnapshot,
-        plan: &Plan,
-        works: impl FnOnce(&mut Dom0Network) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.record().write(&seen.record(&self.net.config, plan))?;
-        if self.net.config.nat.iter().any(|nat| nat.dhcp) {
-            dhcp::make_dir(&self.net.run_dir)?;
-        }
-        let done = self.carry_out(plan, |host| {
-            let rest = host.plan_start()?;
-            match rest.changes().first() {
-                Some(change) => Err(Error::Ignored { change: change.to_string() }),
-                None => works(host.net),
-            }
-        });
-        done.map_err(|first| match self.forget(seen) {
-            Ok(()) => first,
-            Err(undo) => Error::HalfUndone { first: Box::new(first), undo: Box::new(undo) },
-        })
-    }
-
-    /// The record as it was before a start that failed, once nothing is left of that.
-    fn forget(&mut self, before: &NetworkSnapshot) -> Result<(), Error> {
-        if before.before.is_none() {
-            // Of a request whose answer was lost, nobody knew whether there was something to take back.
-            let rest = self.look()?.stop(&self.net.config, false)?;
-            self.carry_out(&rest, |_| Ok(()))?;
-        }
-        self.record().restore(before.before.as_ref())
+    /// Keeps what an unconfirmed start has made, and waits until its watchdog has ended.
+    ///
+    /// An error (`ENOENT`) when there is none, (`EBUSY`) when it died before it was done.
+    pub fn confirm(&mut self) -> Result<Unconfirmed, Error> {
+        let mut confirm = Confirm::default();
+        engine::run(&mut self.net.facts(), &mut confirm)?;
+        let Some(confirmed) = confirm.confirmed else { return Err(Error::Unfinished) };
+        self.await_end(confirmed.watchdog)?;
+        Ok(confirmed)
     }
 
     /// Gives back what [`start`](Self::start) took. That it took nothing is no error.
@@ -164,36 +134,51 @@ impl<'n> Host<'n> {
     /// A bridge of xennet's own that has other ports than its uplink stops it, unless `force`. A start that is yet to be
     /// confirmed is given back as well, and its watchdog ends.
     pub fn stop(&mut self, force: bool) -> Result<Plan, Error> {
-        let lock = self.lock()?;
-        let seen = self.look()?;
-        let plan = seen.stop(&self.net.config, force)?;
-        self.carry_out(&plan, |_| Ok(()))?;
-        self.record().restore(None)?;
-        self.last().restore(None)?;
-        self.end_trial(lock)?;
+        let mut stop = Stop { force, watchdog: None };
+        let plan = engine::run(&mut self.net.facts(), &mut stop)?;
+        stop.watchdog.map_or(Ok(()), |watchdog| self.await_end(watchdog))?;
         Ok(plan)
     }
 
-    /// Makes the changes, and takes them back when one fails, or when all together do not pass.
-    fn carry_out(
-        &mut self,
-        plan: &Plan,
-        passes: impl FnOnce(&mut Host<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut apply = Apply::new(self.net, deadline);
-        let done = apply.run(plan.changes());
-        let made = apply.into_done();
-        let done = done.and_then(|()| passes(&mut Host::new(self.net)));
-        done.map_err(|error| Apply::resume(self.net, made, deadline).undo(error))
+    /// A start that is yet to be confirmed. Changes nothing.
+    ///
+    /// An error when the run directory's record cannot be read.
+    pub fn unconfirmed(&self) -> Result<Option<Unconfirmed>, Error> {
+        unconfirmed(self.net.run_dir())
     }
 
-    fn lock(&self) -> Result<Lock, Error> {
-        Lock::take(&self.net.run_dir, "network", Instant::now() + PATIENCE)
+    /// The last start, when it was rolled back. Changes nothing.
+    ///
+    /// An error when the run directory's record cannot be read.
+    pub fn rolled_back(&self) -> Result<Option<RolledBack>, Error> {
+        rolled_back(self.net.run_dir()).read()
     }
 
-    fn record(&self) -> Record<NetworkBefore> {
-        Record::new(&self.net.run_dir, "network.json")
+    /// Makes the calling process a watchdog, which [`Trial::watchdog`] names by its number.
+    ///
+    /// An error when the lock cannot be taken.
+    pub fn watch(&self) -> Result<Watch, Error> {
+        watch(self.net.run_dir())
+    }
+
+    /// Rolls the unconfirmed start of this watchdog back, as far as it was made, and records why; none when there is no
+    /// such start any more.
+    ///
+    /// Best effort: a change that fails does not prevent the others; then call it again.
+    ///
+    /// An error is the first that there was.
+    pub fn roll_back(&mut self, watchdog: u32, why: &str) -> Result<Option<Plan>, Error> {
+        let mut roll_back = RollBack { watchdog, why, pending: false };
+        let plan = engine::run(&mut self.net.facts(), &mut roll_back)?;
+        Ok(Some(plan).filter(|_| roll_back.pending))
+    }
+
+    /// Waits until a watchdog that has nothing left to do has ended.
+    fn await_end(&self, watchdog: u32) -> Result<(), Error> {
+        // At its deadline it waits for the network's lock, which is released by now.
+        let lock = engine::lock(self.net.run_dir(), &LockName::Watchdog(watchdog), TIME_LIMIT)?;
+        lock.remove();
+        Ok(())
     }
 }
 

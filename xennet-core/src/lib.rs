@@ -14,9 +14,9 @@
 //! # }
 //! ```
 //!
-//! Everything is one flow: a [`config`] says what is wanted, a snapshot what there is, a [`Plan`] is the difference as
-//! plain data, and applying it is the only step with effects. What is already so plans no change; when a change fails,
-//! those before it are taken back.
+//! Every operation is one run of one engine: it observes the host, plans the difference to what is wanted, applies the
+//! plan, verifies it, and publishes the result. What is already as wanted plans no change; when a change fails, those
+//! before it are undone. A dry run is the same run, stopped after planning.
 
 // Internal modules use `pub` for what they offer to each other. The feature `internals` makes them public, and then this lint applies.
 #![cfg_attr(
@@ -24,15 +24,15 @@
     expect(unreachable_pub, reason = "reachable with the feature `internals`")
 )]
 
-mod apply;
 mod bridge;
+mod command;
 pub mod config;
+mod connections;
 #[cfg(feature = "demo")]
 pub mod demo;
-mod dhcp;
+mod engine;
 mod errno;
 mod error;
-mod filters;
 mod guard;
 mod host;
 pub mod hotplug;
@@ -40,30 +40,38 @@ pub mod hotplug;
 mod kernel;
 #[cfg(feature = "internals")]
 pub mod kernel;
-mod lock;
 mod monitor;
 mod network;
+mod observe;
+mod ops;
 mod ovs;
 #[cfg(not(feature = "internals"))]
 mod ovsdb;
 #[cfg(feature = "internals")]
 pub mod ovsdb;
+mod paths;
 #[cfg(not(feature = "internals"))]
 mod plan;
 #[cfg(feature = "internals")]
 pub mod plan;
+mod trial;
 pub mod types;
-mod uplink;
 mod vif;
 pub mod xenstore;
 
 pub use bridge::Bridge;
 pub use error::Error;
-pub use guard::{Guard, GuardFault, GuardTable, GuardedPort};
-pub use host::{Host, HostStatus, RolledBack, Trial, Unconfirmed, Watch};
+pub use guard::Guard;
+pub use host::{Host, HostStatus, Trial, Watch};
 pub use monitor::{Event, Monitor};
 pub use network::Dom0Network;
+pub use ops::guard::{GuardFault, GuardReport};
+pub use ops::vif::VifStatus;
 pub use ovs::Ovs;
-pub use plan::guard::{Ethernet, Explanation, Packet, Payload};
-pub use plan::{BridgeConfig, BridgeStatus, ForeignFilter, Managed, Manager, Plan, Warning};
-pub use vif::{Vif, VifStatus};
+pub use plan::guard::{Ethernet, Explanation, GuardTable, GuardedPort, Packet, Payload};
+pub use plan::{
+    BridgeConfig, BridgeStatus, ForeignFilter, ForwardingStop, Managed, Manager, NotForwarding,
+    Plan, VifFault, Warning,
+};
+pub use trial::{RolledBack, Unconfirmed};
+pub use vif::Vif;

@@ -54,7 +54,7 @@ impl Dom0Network {
     ///
     /// An error when the kernel gives no socket, or XenStore no second connection.
     pub fn monitor(&self) -> Result<Monitor, Error> {
-        Monitor::open(self.store.as_ref())
+        Monitor::open(self.store())
     }
 }
 

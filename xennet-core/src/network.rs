@@ -4,32 +4,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::NetworkConfig;
-use crate::kernel::{Kernel, LegacyTables, LinkFilter, Nftables};
+use crate::connections::Connections;
+use crate::kernel::LinkFilter;
+use crate::observe::Facts;
 use crate::ovsdb::Ovsdb;
-use crate::plan::VifTarget;
+use crate::paths::Paths;
 use crate::types::{Device, IfName, Interface, ParseError, VifId};
 use crate::xenstore::XenStore;
 use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 
 /// The network of dom0, or of a driver domain: this thread's network namespace and this domain's XenStore.
 ///
-/// Holds one netlink socket, one connection to XenStore, and what it needed since: more sockets, and two files of `/proc`. Use it
-/// from one thread, and open a new one after a fork.
+/// Holds one connection to XenStore, and the sockets that it needed since: to the kernel and to Open vSwitch. Use it from
+/// one thread, and open a new one after a fork.
 #[derive(Debug)]
 pub struct Dom0Network {
-    pub(crate) kernel: Kernel,
-    /// Opened when it is first needed.
-    pub(crate) nft: Option<Nftables>,
-    pub(crate) legacy: LegacyTables,
-    /// Opened when it is first needed.
-    pub(crate) ovs: Option<Ovsdb>,
-    pub(crate) ovs_socket: PathBuf,
-    pub(crate) store: Option<XenStore>,
-    pub(crate) config: NetworkConfig,
-    pub(crate) run_dir: PathBuf,
-    pub(crate) hook_dir: PathBuf,
-    pub(crate) root: PathBuf,
-    pub(crate) link_wait: Duration,
+    connections: Connections,
+    config: NetworkConfig,
+    paths: Paths,
+    ovs_socket: PathBuf,
+    link_wait: Duration,
 }
 
 impl Dom0Network {
@@ -47,27 +41,33 @@ impl Dom0Network {
     }
 
     /// The same with a connection to XenStore of the caller's own.
-    ///
-    /// An error when the kernel gives no netlink socket.
     pub fn with_store(store: Option<XenStore>) -> Result<Self, Error> {
         Ok(Self {
-            kernel: Kernel::open()?,
-            nft: None,
-            legacy: LegacyTables::default(),
-            ovs: None,
-            ovs_socket: Ovsdb::SOCKET.into(),
-            store,
+            connections: Connections::new(store),
             config: NetworkConfig::default(),
-            run_dir: "/run/xennet".into(),
-            hook_dir: "/etc/xen/scripts/vif-post.d".into(),
-            root: "/".into(),
+            paths: Paths::default(),
+            ovs_socket: Ovsdb::SOCKET.into(),
             link_wait: Duration::from_secs(10),
         })
+    }
+
+    /// For one operation, or one question.
+    pub(crate) fn facts(&mut self) -> Facts<'_> {
+        Facts::new(&mut self.connections, &self.config, &self.paths)
+    }
+
+    pub(crate) fn link_wait(&self) -> Duration {
+        self.link_wait
+    }
+
+    pub(crate) fn store(&self) -> Option<&XenStore> {
+        self.connections.store.as_ref()
     }
 
     /// What the administrator decided for this host: the text of `xennet.toml`, parsed.
     pub fn set_config(&mut self, config: NetworkConfig) {
         self.config = config;
+        self.place_ovs_socket();
     }
 
     /// Reads that from a file, normally `/etc/xen/xennet.toml`; that there is none is no error.
@@ -79,8 +79,9 @@ impl Dom0Network {
                 return Err(Error::File { doing: "read", path: path.to_owned(), source });
             }
         };
-        self.config = NetworkConfig::from_toml(&text)
+        let config = NetworkConfig::from_toml(&text)
             .map_err(|source| Error::Config { path: path.to_owned(), source })?;
+        self.set_config(config);
         Ok(())
     }
 
@@ -91,32 +92,34 @@ impl Dom0Network {
 
     /// Where locks are kept, instead of `/run/xennet`. It is made when needed.
     pub fn set_run_dir(&mut self, dir: impl Into<PathBuf>) {
-        self.run_dir = dir.into();
+        self.paths.run = dir.into();
     }
 
     /// Where locks are kept.
     pub fn run_dir(&self) -> &Path {
-        &self.run_dir
+        &self.paths.run
     }
 
     /// Where the administrator's `*.hook` executables are, instead of `/etc/xen/scripts/vif-post.d`.
     pub fn set_hook_dir(&mut self, dir: impl Into<PathBuf>) {
-        self.hook_dir = dir.into();
+        self.paths.hooks = dir.into();
     }
 
     /// Where the files of other programs that configure interfaces are, instead of `/`.
     pub fn set_root(&mut self, dir: impl Into<PathBuf>) {
-        self.root = dir.into();
+        self.paths.root = dir.into();
     }
 
     /// Where the socket of Open vSwitch's database is, instead of `/run/openvswitch/db.sock`; `[ovs]` in `xennet.toml`
     /// counts before it.
     pub fn set_ovs_socket(&mut self, socket: impl Into<PathBuf>) {
         self.ovs_socket = socket.into();
+        self.place_ovs_socket();
     }
 
-    pub(crate) fn ovs_socket(&self) -> &Path {
-        self.config.ovs_socket.as_ref().unwrap_or(&self.ovs_socket)
+    fn place_ovs_socket(&mut self) {
+        let socket = self.config.ovs_socket.as_ref().unwrap_or(&self.ovs_socket);
+        self.connections.set_ovs_socket(socket.clone());
     }
 
     /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
@@ -136,10 +139,6 @@ impl Dom0Network {
     /// An error as [`vif`](Self::vif)'s.
     pub fn tap(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
         Vif::new(self, id, Device::Tap)
-    }
-
-    pub(crate) fn port(&mut self, id: VifId, device: Device) -> Result<Vif<'_>, ParseError> {
-        Vif::new(self, id, device)
     }
 
     /// The guard of all vifs.
@@ -166,7 +165,7 @@ impl Dom0Network {
     ///
     /// An error when the kernel does not answer.
     pub fn bridges(&mut self) -> Result<Vec<Interface>, Error> {
-        let bridges = self.kernel.links(LinkFilter::Kind("bridge"))?;
+        let bridges = self.facts().links(LinkFilter::Kind("bridge"))?;
         Ok(bridges.iter().map(Interface::from).collect())
     }
 
@@ -174,25 +173,6 @@ impl Dom0Network {
     ///
     /// An error when XenStore, or else the kernel, does not answer. Nodes that are no vifs are passed over.
     pub fn vifs(&mut self) -> Result<Vec<VifId>, Error> {
-        let mut vifs: Vec<VifId> = match &mut self.store {
-            None => (self.kernel.links(LinkFilter::All)?.iter())
-                .filter_map(VifTarget::of)
-                .filter_map(|(id, device)| (device == Device::Vif).then_some(id))
-                .collect(),
-            Some(store) => {
-                let mut vifs = Vec::new();
-                for domid in store.directory("backend/vif")?.unwrap_or_default() {
-                    for devid in
-                        store.directory(&format!("backend/vif/{domid}"))?.unwrap_or_default()
-                    {
-                        // Anything else in there is not a vif.
-                        vifs.extend(format!("{domid}.{devid}").parse::<VifId>());
-                    }
-                }
-                vifs
-            }
-        };
-        vifs.sort_unstable();
-        Ok(vifs)
+        self.facts().vifs()
     }
 }

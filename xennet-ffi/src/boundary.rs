@@ -1,7 +1,7 @@
 //! What every function has in common: NULL, texts, panics, and how it ends.
 
 use std::any::Any;
-use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -118,26 +118,6 @@ pub(crate) unsafe fn texts(mut array: *const *const c_char) -> Vec<OsString> {
     texts
 }
 
-/// A text for C. What would end it early is left out.
-pub(crate) fn c_text(text: impl Into<Vec<u8>>) -> CString {
-    CString::new(text).unwrap_or_else(|error| {
-        let mut bytes = error.into_vec();
-        bytes.retain(|byte| *byte != 0);
-        CString::new(bytes).expect("there is no NUL left in it")
-    })
-}
-
-/// One line for C, whatever names of files and the like are in it.
-pub(crate) fn c_line(text: &str) -> CString {
-    let shown = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-    c_text(text.chars().map(shown).collect::<String>())
-}
-
-/// A text that is there or not, for C.
-pub(crate) fn pointer(text: Option<&CString>) -> *const c_char {
-    text.map_or(ptr::null(), |text| text.as_ptr())
-}
-
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -172,15 +152,5 @@ mod tests {
     fn success_writes_no_error() {
         let mut error = MaybeUninit::uninit();
         assert_eq!(call(Some(&mut error), || Ok(())), 0);
-    }
-
-    #[test]
-    fn a_line_is_one_line_whatever_is_in_it() {
-        assert_eq!(c_line("read ../\n\0ü").to_str(), Ok("read ../\\n\\0ü"));
-    }
-
-    #[test]
-    fn a_nul_does_not_end_a_text() {
-        assert_eq!(c_text("a\0b").to_str(), Ok("ab"));
     }
 }

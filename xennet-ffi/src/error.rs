@@ -3,7 +3,7 @@ use std::ffi::{CString, c_char, c_int};
 use xennet_core::config::ConfigError;
 use xennet_core::types::ParseError;
 
-use crate::boundary::{c_line, pointer};
+use crate::c_text::{c_line, pointer};
 
 /// Why a call failed.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use xennet_core::Monitor;
 use xennet_core::types::{LinkRef, VifId};
 
-use crate::boundary::{c_text, call, given, pointer};
+use crate::boundary::{call, given};
+use crate::c_text::{c_text, pointer};
 use crate::error::Error;
 use crate::net::Net;
 

@@ -5,7 +5,8 @@ use serde_json::json;
 use xennet_core::types::{IfName, NftCounter};
 use xennet_core::{Explanation, GuardFault, GuardTable, GuardedPort};
 
-use crate::boundary::{bytes, c_line, c_text, call, given, hand_over, octets, pointer};
+use crate::boundary::{bytes, call, given, hand_over, octets};
+use crate::c_text::{c_line, c_text, pointer};
 use crate::error::Error;
 use crate::net::Net;
 use crate::plan::Plan;
@@ -247,7 +248,7 @@ pub extern "C" fn xennet_guard_check(
 ) -> c_int {
     call(err_r, || {
         let faults_r = given(faults_r, "faults_r")?;
-        hand_over(Some(faults_r), given(net, "net")?.network.guard().check()?);
+        hand_over(Some(faults_r), given(net, "net")?.network.guard().check()?.faults);
         Ok(())
     })
 }

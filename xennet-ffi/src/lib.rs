@@ -1,8 +1,8 @@
 //! The C ABI of xennet, `libxennet`: each function is one call into `xennet-core`.
 //!
 //! Handles are opaque boxes: one that C gives back is `Option<Box<T>>`, one that it lends is `Option<&T>`, so that what C
-//! promises of a pointer is in its type, and NULL is a value like any other. [`boundary`] has the rest: texts, panics, and
-//! what becomes of an error. Every exported name has this library's own prefix, so that it clashes with no other.
+//! promises of a pointer is in its type, and NULL is a value like any other. [`boundary`] and [`c_text`] have the rest: panics,
+//! errors and texts. Every exported name has this library's own prefix, so that it clashes with no other.
 //! include/libxennet.h is made from these sources, comments included.
 #![expect(
     unsafe_code,
@@ -16,6 +16,7 @@
 #![expect(unreachable_pub, reason = "cbindgen wants public what C reaches")]
 
 mod boundary;
+mod c_text;
 
 // In the header's order.
 mod constants;

@@ -2,7 +2,7 @@ use std::ffi::{CString, c_char};
 
 use xennet_core::types::VifId;
 
-use crate::boundary::{c_text, pointer};
+use crate::c_text::{c_text, pointer};
 
 /// Which vifs there are.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use xennet_core::{HostStatus, Unconfirmed};
 
-use crate::boundary::{c_line, c_text, call, given, hand_over, path, pointer};
+use crate::boundary::{call, given, hand_over, path};
+use crate::c_text::{c_line, c_text, pointer};
 use crate::error::Error;
 use crate::net::Net;
 use crate::plan::Plan;

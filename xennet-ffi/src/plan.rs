@@ -2,7 +2,7 @@ use std::ffi::{CString, c_char, c_int};
 
 use serde_json::json;
 
-use crate::boundary::{c_line, c_text, pointer};
+use crate::c_text::{c_line, c_text, pointer};
 
 /// Changes in their order, in the words of ip(8), bridge(8) and xenstore-write(1).
 #[derive(Debug)]

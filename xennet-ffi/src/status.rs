@@ -4,7 +4,8 @@ use xennet_core::VifStatus;
 use xennet_core::config::VifConfig;
 use xennet_core::types::Interface;
 
-use crate::boundary::{c_text, pointer, text};
+use crate::boundary::text;
+use crate::c_text::{c_text, pointer};
 use crate::error::Error;
 use crate::plan::Plan;
 

@@ -17,7 +17,7 @@ use xennet_core::types::{Device, IfName, VifId};
 use xennet_core::xenstore::{Server, XenStore};
 use xennet_core::{BridgeConfig, Dom0Network};
 
-use crate::args::Failure;
+use crate::failure::Failure;
 use guest::Guest;
 
 const BRIDGE: &str = "xenbr0";

@@ -8,7 +8,8 @@ use serde_json::json;
 use xennet_core::types::{IfName, MacAddr};
 use xennet_core::{Dom0Network, Ethernet, Packet, Payload};
 
-use crate::args::{Failure, Options, usage};
+use crate::failure::{Failure, usage};
+use crate::options::Options;
 
 #[derive(Args, Debug)]
 pub(crate) struct Question {

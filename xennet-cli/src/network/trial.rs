@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xennet_core::{Host, Plan};
 
-use crate::args::Failure;
+use crate::failure::Failure;
 use crate::log::complain;
 
 /// How long a start may be confirmed when nothing else is said.

@@ -16,8 +16,9 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use nix::unistd::{Pid, getppid, setsid};
 use xennet_core::{Dom0Network, Error, Watch};
 
-use crate::args::{Failure, Options};
+use crate::failure::Failure;
 use crate::log::{Severity, syslog};
+use crate::options::Options;
 
 /// How long a start may take at most, apart from the gateways' answers: it waits 30 seconds for its turn.
 const LIMIT: Duration = Duration::from_mins(2);

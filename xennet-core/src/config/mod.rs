@@ -8,6 +8,7 @@ mod guard;
 mod import;
 mod nat;
 mod network;
+mod policing;
 mod port;
 mod routed;
 mod script;

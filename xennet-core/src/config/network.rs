@@ -102,6 +102,16 @@ impl NetworkConfig {
         Ok(config)
     }
 
+    /// Every bridge that the configuration describes, the bridges of `[[nat]]` included.
+    pub(crate) fn all_bridges(&self) -> Vec<BridgePolicy> {
+        let nat = self.nat.iter().filter_map(|nat| {
+            let mut policy = BridgePolicy::new(nat.bridge.clone()?);
+            policy.addresses = Some(HostAddresses::Static(nat.subnets.clone()));
+            Some(policy)
+        });
+        self.bridges.iter().cloned().chain(nat).collect()
+    }
+
     /// What holds for a bridge.
     pub(crate) fn bridge(&self, name: &IfName) -> Option<&BridgePolicy> {
         self.bridges.iter().find(|bridge| bridge.name == *name)

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::switch::policing;
+use super::policing::policing;
 use super::table::Table;
 use super::{ConfigError, GuardLevel, GuardPolicy};
 use crate::types::Policing;

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Host, PATIENCE, Trial, Watch};
+use super::{Host, Trial, Watch};
 use crate::Error;
+use crate::engine::TIME_LIMIT;
 use crate::plan::Plan;
 
 impl Watch {
@@ -60,7 +61,7 @@ impl Host<'_> {
                 .arg0("xennet")
                 .args(["network", "watchdog", "--probe-timeout", &probe.as_secs().to_string()])
                 // It is elsewhere, so a relative one would be another.
-                .env("XENNET_RUN_DIR", std::path::absolute(&self.net.run_dir)?)
+                .env("XENNET_RUN_DIR", std::path::absolute(self.net.run_dir())?)
                 .current_dir("/")
                 .stdin(OwnedFd::from(theirs))
                 .stdout(Stdio::null())
@@ -79,7 +80,7 @@ impl Host<'_> {
 
 /// Waits until the watchdog is up; an error is what it says instead.
 fn ready(socket: &UnixStream) -> io::Result<()> {
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIME_LIMIT))?;
     let mut said = String::new();
     BufReader::new(socket).read_line(&mut said)?;
     match said.trim() {

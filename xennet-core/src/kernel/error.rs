@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Malformed,
     /// The kernel took a setting that it does not have, and did nothing (`EOPNOTSUPP`).
     Ignored,
+    /// The system refused a call on the socket: whether the change was made is not known.
+    System,
 }
 
 impl Error {
@@ -50,6 +52,12 @@ impl Error {
         self.kind
     }
 
+    /// Whether a change that failed in this way may have been made all the same: the kernel did not refuse it, but its
+    /// answer was not read.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        !matches!(self.kind, ErrorKind::Refused | ErrorKind::Ignored)
+    }
+
     /// The same failure of something else: replaces the words before the first colon.
     #[must_use]
     pub fn doing(mut self, what: impl Into<String>) -> Self {
@@ -61,13 +69,14 @@ impl Error {
         Self { doing: String::new(), kind: ErrorKind::Refused, errno, detail }
     }
 
-    pub(super) fn of(kind: ErrorKind, detail: impl Into<String>) -> Self {
+    pub(crate) fn of(kind: ErrorKind, detail: impl Into<String>) -> Self {
         let errno = match kind {
             ErrorKind::TimedOut => libc::ETIMEDOUT,
             ErrorKind::Lost => libc::ENOBUFS,
             ErrorKind::Changing => libc::EBUSY,
             ErrorKind::Truncated => libc::EMSGSIZE,
             ErrorKind::Refused | ErrorKind::Malformed => libc::EPROTO,
+            ErrorKind::System => libc::EIO,
             ErrorKind::Ignored => libc::EOPNOTSUPP,
         };
         Self { doing: String::new(), kind, errno, detail: Some(detail.into()) }
@@ -85,10 +94,11 @@ impl Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(errno) => Self::refused(errno, None),
-            None => Self::refused(libc::EIO, Some(error.to_string())),
-        }
+        let (errno, detail) = match error.raw_os_error() {
+            Some(errno) => (errno, None),
+            None => (libc::EIO, Some(error.to_string())),
+        };
+        Self { doing: String::new(), kind: ErrorKind::System, errno, detail }
     }
 }
 

@@ -6,22 +6,10 @@ use super::error::Error;
 use super::link_encode::{
     filter_message, link_message, name_attribute, new_message, set_message, sparing,
 };
-
+use super::link_filter::LinkFilter;
 use super::request::encode;
 use super::{Kernel, address, link_decode};
 use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
-
-/// Which interfaces to list: the kernel filters, and sends no more than is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LinkFilter<'a> {
-    /// All of them. `ip link show`
-    All,
-    /// Those of a kind, such as `bridge`. `ip link show type KIND`
-    Kind(&'a str),
-    /// The ports of the bridge (or other master) with this index. `ip link show master BRIDGE`
-    Master(u32),
-}
 
 impl Kernel {
     /// The interface of this name, or none. `ip -d link show dev NAME`
@@ -38,62 +26,52 @@ impl Kernel {
             .map_err(|error| error.doing(format!("link show index {index}")))
     }
 
-    /// The interfaces of these names, one answer for each, as [`link`](Self::link)'s: two of them are one `sendmsg`.
-    pub(crate) fn links_named(&mut self, names: &[&IfName]) -> Result<Vec<Option<Link>>, Error> {
-        let mut found = Vec::with_capacity(names.len());
-        for two in names.chunks(2) {
-            let question = |name: &&IfName| {
-                let wanted = sparing(link_message(0, vec![name_attribute(name)]));
-                encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST)
-            };
-            let mut questions: Vec<u8> = two.iter().flat_map(question).collect();
-            match self.exchange_several(&mut questions, libc::ENODEV) {
-                Ok(links) => found.extend(links),
-                // Whatever is wrong, one by one it is told of the one that it is wrong with.
-                Err(_) => {
-                    for name in two {
-                        found.push(self.link(name)?);
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The interface of a name, and the addresses of another one, as by [`link`](Self::link) and
+    /// Interfaces, one answer for each, and the addresses of one of them, as by [`link`](Self::link) and
     /// [`addresses`](Self::addresses): one `sendmsg`.
-    pub(crate) fn link_and_addresses(
+    pub(crate) fn links_and_addresses(
         &mut self,
-        name: &IfName,
-        of: &LinkRef,
-    ) -> Result<(Option<Link>, Vec<Address>), Error> {
-        enum Seen {
+        names: &[&IfName],
+        owner: Option<&LinkRef>,
+    ) -> Result<(Vec<Option<Link>>, Vec<Address>), Error> {
+        enum Fact {
             Link(Link),
             Address(Address),
         }
-        let index = self.link_index(of)?;
-        let wanted = sparing(link_message(0, vec![name_attribute(name)]));
-        let mut questions = encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST);
-        questions.extend(address::list(index));
-        let mut decode = |_, kind, body: &[u8]| match kind {
-            libc::RTM_NEWLINK => link_decode::link(body).map(Seen::Link),
-            libc::RTM_NEWADDR => address::decode(body, of, index).map(Seen::Address),
+        let mut questions = Vec::new();
+        for name in names {
+            let wanted = sparing(link_message(0, vec![name_attribute(name)]));
+            questions.extend(encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST));
+        }
+        let owner = match owner {
+            Some(link) => Some((link, self.link_index(link)?)),
+            None => None,
+        };
+        if let Some((_, index)) = owner {
+            questions.extend(address::list(index));
+        }
+        let mut decode = |_, kind, body: &[u8]| match (kind, owner) {
+            (libc::RTM_NEWLINK, _) => link_decode::link(body).map(Fact::Link),
+            (libc::RTM_NEWADDR, Some((link, index))) => {
+                address::decode(body, link, index).map(Fact::Address)
+            }
             _ => None,
         };
         let found = self.connection.exchange_several(&mut questions, libc::ENODEV, &mut decode);
         let Ok((links, addresses)) = found else {
-            // Whatever is wrong, one by one it is told of the one that it is wrong with.
-            return Ok((self.link(name)?, self.addresses(of)?));
+            // Each question by itself has an error that names what it asks for.
+            let links = names.iter().map(|name| self.link(name)).collect::<Result<_, _>>()?;
+            return Ok((links, owner.map_or(Ok(Vec::new()), |(link, _)| self.addresses(link))?));
         };
-        let link = links.into_iter().flatten().find_map(|seen| match seen {
-            Seen::Link(link) => Some(link),
-            Seen::Address(_) => None,
-        });
-        let address = |seen| match seen {
-            Seen::Address(address) => Some(address),
-            Seen::Link(_) => None,
+        let link = |fact: Option<Fact>| match fact {
+            Some(Fact::Link(link)) => Some(link),
+            _ => None,
         };
-        Ok((link, addresses.into_iter().filter_map(address).collect()))
+        let address = |fact| match fact {
+            Fact::Address(address) => Some(address),
+            Fact::Link(_) => None,
+        };
+        let links = links.into_iter().take(names.len()).map(link).collect();
+        Ok((links, addresses.into_iter().filter_map(address).collect()))
     }
 
     /// All interfaces that the filter lets through. `ip -d link show type KIND`, `ip -d link show master BRIDGE`
@@ -172,39 +150,27 @@ impl Kernel {
     ///
     /// One request; one more where an index is not known yet.
     pub fn link_set(&mut self, link: &LinkRef, set: &LinkSet) -> Result<(), Error> {
-        self.set_request(link, &[set])
+        self.set_request(link, set)
             .and_then(|message| self.change(message, 0))
             .map_err(|error| explain(error, set).doing(format!("link set {} {set}", link.name)))
     }
 
-    /// The same for several settings, in an order of the kernel's: those before the one that it refuses are made.
-    pub(crate) fn link_set_all(&mut self, link: &LinkRef, sets: &[&LinkSet]) -> Result<(), Error> {
-        self.set_request(link, sets)
-            .and_then(|message| self.change(message, 0))
-            .map_err(|error| error.doing(format!("link set {}", link.name)))
-    }
-
-    /// The same for one setting, and the interface as it is then: one `sendmsg`.
-    pub(crate) fn link_set_and_show(
+    /// Changes settings of interfaces in one `sendmsg`: the outcome of each, in their order.
+    ///
+    /// An error as a whole when nothing was sent.
+    pub(crate) fn link_set_several(
         &mut self,
-        link: &LinkRef,
-        set: &LinkSet,
-    ) -> Result<Option<Link>, Error> {
-        let index = self.link_index(link)?;
-        let wanted = RouteNetlinkMessage::GetLink(sparing(link_message(index, vec![])));
-        let done = self.set_request(link, &[set]).and_then(|message| {
-            let mut requests = encode(message, NLM_F_REQUEST | NLM_F_ACK);
-            requests.extend(encode(wanted, NLM_F_REQUEST));
-            self.exchange_several(&mut requests, 0)
-        });
-        match done {
-            Err(error) if error.errno() == libc::EAGAIN => {
-                self.link_set(link, set)?;
-                self.link_at(index)
-            }
-            Err(error) => Err(explain(error, set).doing(format!("link set {} {set}", link.name))),
-            Ok(answers) => Ok(answers.into_iter().flatten().next()),
+        sets: &[(&LinkRef, &LinkSet)],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let mut requests = Vec::new();
+        for (link, set) in sets {
+            requests.extend(encode(self.set_request(link, set)?, NLM_F_REQUEST | NLM_F_ACK));
         }
+        let outcomes = self.connection.acknowledge_several(&mut requests)?;
+        let explained = |(outcome, (_, set)): (Result<(), Error>, &(&LinkRef, &LinkSet))| {
+            outcome.map_err(|error| explain(error, set))
+        };
+        Ok(outcomes.into_iter().zip(sets).map(explained).collect())
     }
 
     /// The index of an interface: the one in its reference, or one request where it is not known yet.
@@ -229,42 +195,17 @@ impl Kernel {
         }
     }
 
-    fn exchange_several(
-        &mut self,
-        requests: &mut [u8],
-        missing: i32,
-    ) -> Result<Vec<Option<Link>>, Error> {
-        let mut decode = |_, kind, body: &[u8]| {
-            (kind == libc::RTM_NEWLINK).then(|| link_decode::link(body)).flatten()
-        };
-        Ok(self.connection.exchange_several(requests, missing, &mut decode)?.0)
-    }
-
-    /// One request for these settings of one kind.
-    fn set_request(
-        &mut self,
-        link: &LinkRef,
-        sets: &[&LinkSet],
-    ) -> Result<RouteNetlinkMessage, Error> {
+    fn set_request(&mut self, link: &LinkRef, set: &LinkSet) -> Result<RouteNetlinkMessage, Error> {
         let index = self.link_index(link)?;
-        let mut message = link_message(index, vec![]);
-        let mut of_its_kind = false;
-        for set in sets {
-            let master = match set {
-                LinkSet::Master(Some(master)) => self.link_index(master)?,
-                _ => 0,
-            };
-            let one = set_message(index, set, master);
-            message.header.flags |= one.header.flags;
-            message.header.change_mask |= one.header.change_mask;
-            message.attributes.extend(one.attributes);
-            of_its_kind |= matches!(set, LinkSet::Bridge(_));
-        }
-        // SETLINK takes what belongs to one kind of interface, says OK and does nothing.
-        Ok(if of_its_kind {
-            RouteNetlinkMessage::NewLink(message)
-        } else {
-            RouteNetlinkMessage::SetLink(message)
+        let master = match set {
+            LinkSet::Master(Some(master)) => self.link_index(master)?,
+            _ => 0,
+        };
+        let message = set_message(index, set, master);
+        Ok(match set {
+            // SETLINK accepts and ignores the settings of one kind of interface.
+            LinkSet::Bridge(_) => RouteNetlinkMessage::NewLink(message),
+            _ => RouteNetlinkMessage::SetLink(message),
         })
     }
 

@@ -1,5 +1,5 @@
-use super::attributes::{attributes, be16, c_str, ip, mac, text, u8, u16, u32};
-use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, VlanId, VxlanInfo};
+use super::attributes::{attributes, be16, c_str, find, ip, mac, text, u8, u16, u32};
+use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, PortState, VlanId, VxlanInfo};
 
 /// A link from the body of `RTM_NEWLINK`; none when its name is no [`IfName`].
 pub(super) fn link(body: &[u8]) -> Option<Link> {
@@ -14,6 +14,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         up: header.flags & libc::IFF_UP.cast_unsigned() != 0,
         carrier: header.flags & libc::IFF_LOWER_UP.cast_unsigned() != 0,
         master: None,
+        port_state: None,
         kind: None,
         bridge: None,
         vxlan: None,
@@ -34,6 +35,10 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
             libc::IFLA_AF_SPEC => link.addr_gen_mode = addr_gen_mode(value),
             _ => {}
         }
+    }
+    // The kernel disables the port of an interface that is not running; only a running one says more.
+    if header.flags & libc::IFF_RUNNING.cast_unsigned() == 0 {
+        link.port_state = None;
     }
     Some(link)
 }
@@ -61,11 +66,13 @@ impl Header {
 }
 
 fn link_info(bytes: &[u8], link: &mut Link) {
-    let mut data = None;
+    let (mut data, mut port_kind, mut port_data) = (None, None, None);
     for (attribute, value) in attributes(bytes) {
         match attribute {
             libc::IFLA_INFO_KIND => link.kind = Some(text(value)),
             libc::IFLA_INFO_DATA => data = Some(value),
+            libc::IFLA_INFO_SLAVE_KIND => port_kind = Some(c_str(value)),
+            libc::IFLA_INFO_SLAVE_DATA => port_data = Some(value),
             _ => {}
         }
     }
@@ -74,7 +81,23 @@ fn link_info(bytes: &[u8], link: &mut Link) {
         (Some("vxlan"), Some(data)) => link.vxlan = Some(vxlan_info(data)),
         _ => {}
     }
+    if let (Some(b"bridge"), Some(data)) = (port_kind, port_data) {
+        link.port_state = find(data, IFLA_BRPORT_STATE).and_then(u8).map(port_state);
+    }
 }
+
+/// What a port of a bridge does with frames, by the number in `IFLA_BRPORT_STATE`.
+pub(super) fn port_state(number: u8) -> PortState {
+    match number {
+        1 => PortState::Listening,
+        2 => PortState::Learning,
+        3 => PortState::Forwarding,
+        4 => PortState::Blocking,
+        _ => PortState::Disabled,
+    }
+}
+
+pub(super) const IFLA_BRPORT_STATE: u16 = 1;
 
 fn bridge_info(bytes: &[u8]) -> BridgeInfo {
     let mut info = BridgeInfo::default();
@@ -129,9 +152,7 @@ const IFLA_VXLAN_GROUP6: u16 = 16;
 const IFLA_VXLAN_LOCAL6: u16 = 17;
 
 fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
-    let find = |bytes, wanted| attributes(bytes).find(|(kind, _)| *kind == wanted);
-    let (_, inet6) = find(bytes, AF_INET6)?;
-    let (_, mode) = find(inet6, IFLA_INET6_ADDR_GEN_MODE)?;
+    let mode = find(find(bytes, AF_INET6)?, IFLA_INET6_ADDR_GEN_MODE)?;
     match u8(mode)? {
         0 => Some(AddrGenMode::Eui64),
         1 => Some(AddrGenMode::None),

@@ -7,7 +7,7 @@ use netlink_packet_route::link::{
     InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 
-use super::link::LinkFilter;
+use super::link_filter::LinkFilter;
 use crate::types::{
     AddrGenMode, BridgeInfo, BridgeSet, IfName, LinkKind, LinkSet, MacAddr, Mtu, VxlanSpec,
 };
@@ -74,11 +74,8 @@ pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage
         }
         LinkSet::Address(mac) => vec![mac_attribute(*mac)],
         LinkSet::Mtu(mtu) => vec![LinkAttribute::Mtu(mtu.bytes())],
-        LinkSet::Name { name, alias } => vec![
-            name_attribute(name),
-            // Not the typed one, which adds a NUL: only an alias of no bytes at all removes the old one.
-            LinkAttribute::Other(DefaultNla::new(libc::IFLA_IFALIAS, alias.clone().into())),
-        ],
+        LinkSet::Name { name, alias } => vec![name_attribute(name), alias_attribute(alias)],
+        LinkSet::Alias(alias) => vec![alias_attribute(alias)],
         LinkSet::Master(_) => vec![LinkAttribute::Controller(master)],
         LinkSet::AddrGenMode(mode) => {
             let mode = AfSpecInet6::AddrGenMode(match mode {
@@ -100,6 +97,11 @@ pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage
 
 pub(super) fn name_attribute(name: &IfName) -> LinkAttribute {
     LinkAttribute::IfName(name.to_string())
+}
+
+/// Not the typed attribute, which adds a NUL: the kernel removes an alias only by one of no bytes.
+fn alias_attribute(alias: &str) -> LinkAttribute {
+    LinkAttribute::Other(DefaultNla::new(libc::IFLA_IFALIAS, alias.into()))
 }
 
 fn mac_attribute(mac: MacAddr) -> LinkAttribute {

@@ -11,6 +11,7 @@ mod fdb;
 mod link;
 mod link_decode;
 mod link_encode;
+mod link_filter;
 mod monitor;
 mod neighbour;
 mod nftables;
@@ -26,10 +27,8 @@ mod sysctl;
 mod vlan;
 mod xtables;
 
-pub use error::Error;
-#[cfg(feature = "internals")]
-pub use error::ErrorKind;
-pub use link::LinkFilter;
+pub use error::{Error, ErrorKind};
+pub use link_filter::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;
 pub use nftables::Nftables;

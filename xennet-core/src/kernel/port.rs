@@ -7,7 +7,7 @@ use netlink_packet_route::link::{
 use super::Kernel;
 use super::attributes::{attributes, c_str, u8, u16, u32};
 use super::error::{Error, ErrorKind};
-use super::link_decode::Header;
+use super::link_decode::{Header, IFLA_BRPORT_STATE, port_state};
 use super::link_encode::{link_message, sparing};
 use crate::types::{LinkRef, Port, PortFlags, PortSet, PortState};
 
@@ -94,7 +94,7 @@ fn decode(body: &[u8]) -> Option<Port> {
     };
     for (kind, value) in attributes(data) {
         match kind {
-            IFLA_BRPORT_STATE => port.state = state(u8(value)?),
+            IFLA_BRPORT_STATE => port.state = port_state(u8(value)?),
             IFLA_BRPORT_PRIORITY => port.priority = u16(value)?,
             IFLA_BRPORT_COST => port.cost = u32(value)?,
             IFLA_BRPORT_MULTICAST_ROUTER => port.mcast_router = u8(value),
@@ -111,16 +111,6 @@ fn decode(body: &[u8]) -> Option<Port> {
     Some(port)
 }
 
-fn state(number: u8) -> PortState {
-    match number {
-        1 => PortState::Listening,
-        2 => PortState::Learning,
-        3 => PortState::Forwarding,
-        4 => PortState::Blocking,
-        _ => PortState::Disabled,
-    }
-}
-
 fn wire_state(state: PortState) -> BridgePortState {
     match state {
         PortState::Disabled => BridgePortState::Disabled,
@@ -131,7 +121,6 @@ fn wire_state(state: PortState) -> BridgePortState {
     }
 }
 
-const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_PRIORITY: u16 = 2;
 const IFLA_BRPORT_COST: u16 = 3;
 const IFLA_BRPORT_MULTICAST_ROUTER: u16 = 25;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLMSG_DONE, NLMSG_ERROR};
 
-use super::answer::{changing, extended_ack, kernel_words, malformed, messages};
+use super::answer::{Message, changing, extended_ack, kernel_words, malformed, messages};
 use super::attributes;
 use super::error::Error;
 use super::request::Connection;
@@ -68,6 +68,52 @@ impl Connection {
         }
         Ok(answers.found)
     }
+
+    /// Sends requests that stand one behind the other and are acknowledged one by one: the outcome of each, in their
+    /// order. The kernel goes on after one that it refuses.
+    pub(super) fn acknowledge_several(
+        &mut self,
+        requests: &mut [u8],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let count = messages(requests).count();
+        let first = self.numbers(u32::try_from(count).unwrap_or(u32::MAX));
+        number(requests, first);
+        self.socket.send(requests)?;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut outcomes: Vec<Option<Result<(), Error>>> = vec![None; count];
+        while outcomes.contains(&None) {
+            let received = self.socket.receive(Room::Several, deadline, |datagram| {
+                for message in messages(datagram) {
+                    let message = message.ok_or_else(malformed)?;
+                    let position = message.sequence.checked_sub(first);
+                    let position = position.and_then(|position| usize::try_from(position).ok());
+                    let outcome = position.and_then(|position| outcomes.get_mut(position));
+                    if let (NLMSG_ERROR, Some(outcome)) = (message.kind, outcome) {
+                        *outcome = Some(acknowledgement(&message)?);
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = received {
+                self.socket.drain(deadline);
+                // Of those without an answer nobody knows whether they were carried out.
+                return Ok(outcomes
+                    .into_iter()
+                    .map(|one| one.unwrap_or(Err(error.clone())))
+                    .collect());
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+}
+
+/// What an `NLMSG_ERROR` says of its request; an error when it cannot be read.
+fn acknowledgement(message: &Message<'_>) -> Result<Result<(), Error>, Error> {
+    let errno = attributes::u32(message.body).ok_or_else(malformed)?;
+    Ok(match errno.cast_signed().wrapping_neg() {
+        0 => Ok(()),
+        errno => Err(Error::refused(errno, extended_ack(message).and_then(kernel_words))),
+    })
 }
 
 /// Numbers requests that stand one behind the other, from here.

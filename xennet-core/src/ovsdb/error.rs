@@ -123,6 +123,14 @@ impl Error {
         }
     }
 
+    /// Whether a change that failed in this way may have been committed all the same: its answer was not read.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::TimedOut { .. } | ErrorKind::Closed | ErrorKind::System { .. }
+        )
+    }
+
     /// Whether the database has the change all the same.
     pub(super) fn follows_commit(&self) -> bool {
         matches!(

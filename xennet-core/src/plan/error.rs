@@ -1,16 +1,31 @@
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
-use crate::types::{IfName, Mtu, NftFamily, ParseError, VlanId};
+use super::address_error::AddressError;
+use super::vxlan_error::VxlanError;
+use crate::types::{IfName, NftFamily, ParseError, VlanId};
 
 /// Why no plan leads from what there is to what is wanted. Says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// A rate limit without XenStore, where netback reads it.
+    #[error(
+        "{vif}: rate: netback reads it from the vif's backend in XenStore; run it without --no-store, or limit the \
+         interface by `tc qdisc add dev {vif} root tbf`"
+    )]
+    RateWithoutStore {
+        /// The vif.
+        vif: IfName,
+    },
     /// A value contradicts another one.
     #[error(transparent)]
     Value(#[from] ParseError),
+
+    /// An address cannot be a guest's, or not this guest's.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+
+    /// The VXLAN port of a bridge cannot be as configured.
+    #[error(transparent)]
+    Vxlan(#[from] VxlanError),
 
     /// netback (or the device model) has not made the interface.
     #[error(
@@ -239,62 +254,6 @@ pub enum PlanError {
         was: IfName,
     },
 
-    /// A VXLAN port of that name exists and is set otherwise.
-    #[error(
-        "{name}: exists with {setting}, and was left alone; delete it with `ip link delete dev {name}`, or correct \
-             vxlan in xennet.toml"
-    )]
-    VxlanDiffers {
-        /// The port.
-        name: IfName,
-        /// What it is set to.
-        setting: String,
-    },
-
-    /// The configuration names another VXLAN network than the one that the bridge is in.
-    #[error(
-        "bridge {bridge}: has the VXLAN port {was}, and {vxlan} in xennet.toml; `xennet network stop` first"
-    )]
-    VxlanChanged {
-        /// The bridge.
-        bridge: IfName,
-        /// Its port, as configured.
-        vxlan: IfName,
-        /// The port that it was started with.
-        was: IfName,
-    },
-
-    /// A bridge is part of a VXLAN network, and the configuration does not say so any more.
-    #[error(
-        "bridge {bridge}: has the VXLAN port {was}, and none in xennet.toml any more; `xennet network stop` first"
-    )]
-    VxlanForgotten {
-        /// The bridge.
-        bridge: IfName,
-        /// The port that it was started with.
-        was: IfName,
-    },
-
-    /// The frames of a bridge do not fit between hosts.
-    #[error(
-        "bridge {bridge}: frames of mtu {mtu} do not fit through VXLAN over {underlay}, whose mtu {of_underlay} leaves \
-             {room}; set mtu = {room} in xennet.toml, or the mtu of {underlay} and of all between the hosts to {needed}"
-    )]
-    TooLong {
-        /// The bridge.
-        bridge: IfName,
-        /// Its MTU.
-        mtu: Mtu,
-        /// The interface that the packets leave by.
-        underlay: IfName,
-        /// Its MTU.
-        of_underlay: u32,
-        /// What is left of it for the bridge.
-        room: u32,
-        /// What it would have to be.
-        needed: u32,
-    },
-
     /// An uplink of routed guests is not there.
     #[error("routed {uplink}: no such interface; correct uplink in xennet.toml")]
     NoWayOut {
@@ -307,81 +266,6 @@ pub enum PlanError {
     NoGateway {
         /// The interface that was asked for.
         name: IfName,
-    },
-
-    /// A guest's address is in none of the networks that guests may have addresses in.
-    #[error("ip {ip}: is in none of {}; correct ip=, or {place} in xennet.toml", nets(.networks))]
-    NotAllowed {
-        /// The address.
-        ip: IpNet,
-        /// The networks.
-        networks: Vec<IpNet>,
-        /// What says so.
-        place: String,
-    },
-
-    /// There is no address left for a guest.
-    #[error("{vif}: no address is free in {subnet}; set ip=, or a larger subnet in xennet.toml")]
-    SubnetFull {
-        /// The subnet.
-        subnet: IpNet,
-        /// The vif.
-        vif: IfName,
-    },
-
-    /// A `[[nat]]`'s network is one that the host reaches otherwise.
-    #[error(
-        "nat {nat}: {subnet} overlaps {network}, which the host reaches by {link}; choose other subnets in xennet.toml"
-    )]
-    SubnetTaken {
-        /// The `[[nat]]`.
-        nat: String,
-        /// Its subnet.
-        subnet: IpNet,
-        /// What the host reaches: a route's destination, or its gateway.
-        network: IpNet,
-        /// By which interface.
-        link: IfName,
-    },
-
-    /// A guest's address has another owner: another guest, or the host itself.
-    #[error("ip {ip}: {owner} has it already (route {route}); give {vif} another ip=")]
-    AddressTaken {
-        /// The address.
-        ip: IpNet,
-        /// The vif.
-        vif: IfName,
-        /// Who has it.
-        owner: String,
-        /// The route that says so.
-        route: String,
-    },
-
-    /// An address that somebody gave to a guest of a `[[nat]]` is another's there.
-    #[error(
-        "ip {ip}: {owner} has it already; give {vif} another ip=, or unplug the other one first"
-    )]
-    AddressGiven {
-        /// The address.
-        ip: IpAddr,
-        /// Who has it.
-        owner: String,
-        /// The vif.
-        vif: IfName,
-    },
-
-    /// The address that a guest gets where nobody says anything is of a network that the host has a route to.
-    #[error(
-        "{vif}: nobody says its address, and {ip}, which its number leads to, is not free: the host has the route \
-         {route}; set ip=, or describe a network of the guests' own as [[nat]] in xennet.toml"
-    )]
-    NetworkTaken {
-        /// The address.
-        ip: IpAddr,
-        /// The vif.
-        vif: IfName,
-        /// The host's route to there.
-        route: String,
     },
 
     /// Something of the host's cannot be made on another interface just as it is.
@@ -419,6 +303,8 @@ impl PlanError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::Value(error) => error.errno(),
+            Self::Address(error) => error.errno(),
+            Self::Vxlan(error) => error.errno(),
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
@@ -431,19 +317,12 @@ impl PlanError {
             Self::NotABridge { .. }
             | Self::ManyBridges { .. }
             | Self::FakeBridge { .. }
-            | Self::NoMac { .. } => libc::EINVAL,
+            | Self::NoMac { .. }
+            | Self::RateWithoutStore { .. } => libc::EINVAL,
             Self::NameTaken { .. }
             | Self::PortTaken { .. }
             | Self::BridgeDiffers { .. }
-            | Self::VxlanDiffers { .. }
             | Self::ForeignTable { .. } => libc::EEXIST,
-            Self::NotAllowed { .. } => libc::EPERM,
-            Self::TooLong { .. } => libc::EMSGSIZE,
-            Self::SubnetFull { .. } => libc::ENOSPC,
-            Self::AddressTaken { .. }
-            | Self::AddressGiven { .. }
-            | Self::NetworkTaken { .. }
-            | Self::SubnetTaken { .. } => libc::EADDRINUSE,
             Self::NotVlanAware { .. } | Self::NotOnSwitch { .. } | Self::NotMovable { .. } => {
                 libc::EOPNOTSUPP
             }
@@ -452,17 +331,11 @@ impl PlanError {
             | Self::InDatapath { .. }
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }
-            | Self::UplinkChanged { .. }
-            | Self::VxlanChanged { .. }
-            | Self::VxlanForgotten { .. } => libc::EBUSY,
+            | Self::UplinkChanged { .. } => libc::EBUSY,
         }
     }
 }
 
 fn list(names: &[IfName]) -> String {
     names.iter().map(IfName::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn nets(networks: &[IpNet]) -> String {
-    networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -3,31 +3,43 @@
 //! Planning is pure: no socket, no file, no clock, no environment. What is already true plans no change, so running
 //! anything twice is a no-op.
 
+mod address_error;
 mod bridge;
 mod change;
 mod error;
 mod filters;
+mod foreign_filter;
 pub mod guard;
 mod iptables;
+mod managed;
 mod network;
+mod pipeline;
 mod route;
+mod undo;
 mod uplink;
 pub(crate) mod vif;
 mod vlan;
+mod vxlan_error;
 mod warning;
 
+pub use address_error::AddressError;
 pub use bridge::{BridgeConfig, BridgeSnapshot, BridgeStatus};
 pub use change::{Change, Hook};
 pub use error::PlanError;
-pub use filters::{BridgeNetfilter, FilterSnapshot, ForeignFilter, ForwardChain};
+pub use filters::{BridgeNetfilter, FilterSnapshot, ForwardChain};
+pub use foreign_filter::ForeignFilter;
 pub use iptables::IptablesRule;
+pub use managed::{Managed, Manager};
 pub use network::{Gateway, NatSnapshot, NetworkBefore, NetworkSnapshot};
+pub(crate) use pipeline::pipeline;
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
 pub use vif::{
-    DhcpSnapshot, Outlet, RoutedSnapshot, SwitchSnapshot, VifSnapshot, VifStore, VifTarget,
+    BridgeMtu, DhcpSnapshot, ForwardingStop, NotForwarding, Outlet, PortMtus, RoutedSnapshot,
+    SwitchSnapshot, VifFault, VifSnapshot, VifStore, VifTarget,
 };
-pub use warning::{Managed, Manager, Warning};
+pub use vxlan_error::VxlanError;
+pub use warning::Warning;
 
 use std::fmt;
 
@@ -66,14 +78,27 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// The part that the kernel or Open vSwitch carries out, and that can be read back from it.
-    pub(crate) fn kernel(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn new(changes: Vec<Change>, warnings: Vec<Warning>) -> Self {
+        Self { changes, warnings }
+    }
+
+    /// The part that the kernel or Open vSwitch carries out, and that can be observed again to verify it.
+    pub(crate) fn observable(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }
 
-    /// The part that tells others, once the kernel's part is seen to be true.
+    /// The part that informs others, once the observable part is verified.
     pub(crate) fn announcements(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| !change.is_kernel())
+    }
+
+    /// Inserts a write to XenStore before all others: `hotplug-status` comes last.
+    pub(crate) fn insert_store_write(&mut self, write: Change) {
+        let is_store = |change: &Change| {
+            matches!(change, Change::StoreWrite { .. } | Change::StoreRemove { .. })
+        };
+        let at = self.changes.iter().position(is_store).unwrap_or(self.changes.len());
+        self.changes.insert(at, write);
     }
 
     fn push(&mut self, change: Change) {

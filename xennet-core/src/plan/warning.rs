@@ -1,12 +1,11 @@
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::ForeignFilter;
+use super::{ForeignFilter, Managed, NotForwarding};
 use crate::config::Transport;
-use crate::types::{IfName, Mtu};
+use crate::types::{IfName, Mtu, ParseError, VifId};
 
 /// Where administrators come in.
 const SSH: u16 = 22;
@@ -44,6 +43,17 @@ pub enum Warning {
         link: IfName,
         /// The bridge of Open vSwitch.
         bridge: IfName,
+    },
+    /// A bridge does not forward a guest's frames, or not at once.
+    NotForwarding(NotForwarding),
+    /// Several guests have the same address.
+    AddressShared {
+        /// The address, or the prefix.
+        address: IpNet,
+        /// The guest's interface.
+        link: IfName,
+        /// The other vifs that have it, in the order of their numbers.
+        owners: Vec<VifId>,
     },
     /// The host forwards no packets of a protocol that a guest speaks.
     ForwardingOff {
@@ -102,6 +112,34 @@ pub enum Warning {
         /// The port.
         port: u16,
     },
+    /// A device refused the MTU of its bridge, and keeps its own.
+    MtuRefused {
+        /// The guest's interface.
+        link: IfName,
+        /// Its MTU in bytes.
+        mtu: u32,
+        /// What the kernel answered.
+        why: String,
+    },
+    /// Keys were written to XenStore.
+    KeysStored {
+        /// The backend's directory.
+        backend: String,
+        /// The keys.
+        keys: Vec<String>,
+    },
+    /// Keys of the caller are not written to XenStore.
+    KeysForOnce {
+        /// The keys.
+        keys: Vec<String>,
+    },
+    /// A key in XenStore has an invalid value.
+    InvalidValue {
+        /// The vif.
+        vif: VifId,
+        /// The key, its value, and what is valid.
+        error: ParseError,
+    },
     /// The network was not told where the guest is.
     NotAnnounced {
         /// What failed.
@@ -127,37 +165,6 @@ pub enum Warning {
     },
 }
 
-/// An interface that another program configures.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Managed {
-    /// The interface.
-    pub link: IfName,
-    /// Who it is.
-    pub by: Manager,
-    /// The file that says so.
-    pub file: PathBuf,
-}
-
-/// A program that configures interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Manager {
-    /// systemd-networkd
-    Networkd,
-    /// NetworkManager
-    NetworkManager,
-    /// ifupdown
-    Ifupdown,
-}
-
-impl Managed {
-    /// That this program configures this interface, as this file says.
-    pub(crate) fn new(link: IfName, by: Manager, file: PathBuf) -> Self {
-        Self { link, by, file }
-    }
-}
-
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -167,6 +174,10 @@ impl fmt::Display for Warning {
                 "{link}: nothing holds it to its ip= on {bridge}, a bridge of Open vSwitch: let OVN (port security) or \
                  OpenFlow rules do it; guard = \"off\" for {bridge} in xennet.toml says that you know"
             ),
+            Self::NotForwarding(warning) => warning.fmt(f),
+            Self::AddressShared { address, link, owners } => {
+                address_shared(f, address, link, owners)
+            }
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
                 "{link}: the host does not forward its packets: `xennet network start` with [forwarding] or [[routed]] \
@@ -194,22 +205,7 @@ impl fmt::Display for Warning {
             Self::NoIpv6 { link, prefix } => {
                 write!(f, "{link}: the host has no IPv6 on it, so {prefix} is not routed")
             }
-            Self::Managed(Managed { link, by, file }) => {
-                write!(f, "{link}: {by} configures it as well ({}): ", file.display())?;
-                match by {
-                    Manager::Networkd => write!(
-                        f,
-                        "give it `[Link] Unmanaged=yes` in a .network file, or make the bridge there"
-                    ),
-                    Manager::NetworkManager => write!(
-                        f,
-                        "`nmcli device set {link} managed no`, and in conf.d `unmanaged-devices=interface-name:{link}`"
-                    ),
-                    Manager::Ifupdown => {
-                        write!(f, "make it `iface {link} inet manual`, or make the bridge there")
-                    }
-                }
-            }
+            Self::Managed(managed) => managed.fmt(f),
             Self::Expires { address, from, to, seconds } => write!(
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
@@ -227,6 +223,33 @@ impl fmt::Display for Warning {
                 nat.escape_debug(),
                 if *port == SSH { ": you may not get in again by ssh" } else { "" }
             ),
+            Self::MtuRefused { link, mtu, why } => write!(
+                f,
+                "{link}: attached with its own MTU {mtu}, because the device refused its bridge's ({why}); set `mtu` of \
+                 this vif, or lower the bridge's"
+            ),
+            Self::KeysStored { backend, keys } => {
+                let paths: Vec<_> = keys.iter().map(|key| format!("{backend}/{key}")).collect();
+                write!(
+                    f,
+                    "{}: written to XenStore, so that the next online uses it; `--once` does not",
+                    paths.join(", ")
+                )
+            }
+            Self::KeysForOnce { keys } => write!(
+                f,
+                "{}: not written to XenStore, so the next online does not use it (`--once`)",
+                keys.join(", ")
+            ),
+            Self::InvalidValue { vif, error } => {
+                write!(
+                    f,
+                    "vif{vif}: {error}; correct it by `xenstore-write backend/vif/{}/{}/{} VALUE`",
+                    vif.domid,
+                    vif.devid,
+                    error.key()
+                )
+            }
             Self::NotAnnounced { why } => {
                 write!(f, "the vif is connected, but the network was not told of it: {why}")
             }
@@ -247,12 +270,25 @@ impl fmt::Display for Warning {
     }
 }
 
-impl fmt::Display for Manager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Networkd => "systemd-networkd",
-            Self::NetworkManager => "NetworkManager",
-            Self::Ifupdown => "ifupdown",
-        })
+fn address_shared(
+    f: &mut fmt::Formatter<'_>,
+    address: &IpNet,
+    link: &IfName,
+    owners: &[VifId],
+) -> fmt::Result {
+    // An address as people write it.
+    let is_single = address.prefix_len() == address.max_prefix_len();
+    let length = format!("/{}", address.prefix_len());
+    let length = if is_single { "" } else { &length };
+    write!(f, "{link}: {}{length} is also an address of ", address.addr())?;
+    match owners {
+        [] => write!(f, "another vif")?,
+        [first] => write!(f, "vif{first}")?,
+        [first, others @ ..] => write!(f, "vif{first} and {} more", others.len())?,
     }
+    write!(
+        f,
+        ", and the guard lets both send from it: unless a guest is migrating within this host, correct ip= of \
+         one of them"
+    )
 }

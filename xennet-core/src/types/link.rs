@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{IfName, MacAddr, Mtu, VlanId, VxlanInfo, VxlanSpec};
+use super::{IfName, LinkRef, MacAddr, Mtu, PortState, VlanId, VxlanInfo, VxlanSpec};
 
 /// A network interface as the kernel describes it. `ip -d link show`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct Link {
     pub carrier: bool,
     /// The index of the bridge (or bond, or other master) that it is a port of.
     pub master: Option<u32>,
+    /// What a running port of a bridge does with frames. None for an interface that is no port of a bridge, and for one that
+    /// is not running (down, or without a carrier): the kernel disables its port.
+    pub port_state: Option<PortState>,
     /// What the kernel calls its kind (`bridge`, `veth`, `vif`, ...); none for plain hardware.
     pub kind: Option<String>,
     /// The settings of a bridge, when it is one.
@@ -69,19 +72,6 @@ pub enum AddrGenMode {
     Random,
 }
 
-/// An interface as a change names it: by index where that is known, and by name for people.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "an index and a name are what identifies an interface"
-)]
-pub struct LinkRef {
-    /// None while the interface is yet to be made by an earlier change.
-    pub index: Option<u32>,
-    /// Its name at the time of planning.
-    pub name: IfName,
-}
-
 /// A kind of interface to create, with its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -116,6 +106,8 @@ pub enum LinkSet {
         /// The new alias; an empty one removes it.
         alias: String,
     },
+    /// `alias TEXT`; an empty text removes the alias
+    Alias(String),
     /// `master BRIDGE`, or `nomaster`
     Master(Option<LinkRef>),
     /// `addrgenmode MODE`
@@ -191,6 +183,7 @@ impl fmt::Display for LinkSet {
             Self::Name { name, alias } => {
                 write!(f, "name {name} alias \"{}\"", alias.escape_debug())
             }
+            Self::Alias(alias) => write!(f, "alias \"{}\"", alias.escape_debug()),
             Self::Master(Some(master)) => write!(f, "master {}", master.name),
             Self::Master(None) => f.write_str("nomaster"),
             Self::AddrGenMode(mode) => write!(f, "addrgenmode {mode}"),

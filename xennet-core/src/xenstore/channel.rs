@@ -46,6 +46,10 @@ impl Channel {
         Self { connection, broken: None, events: VecDeque::new(), next_req_id: 1 }
     }
 
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Where the connection leads.
     pub(super) fn path(&self) -> &Path {
         self.connection.path()

@@ -12,7 +12,7 @@ use super::error::{Error, ErrorKind};
 use super::permission::Permission;
 use super::wire::{self, Op};
 
-type Result<T, E = Error> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 /// What there is at several paths.
 pub(crate) type Values = Vec<Option<Vec<u8>>>;
 
@@ -30,7 +30,9 @@ pub(crate) type Values = Vec<Option<Vec<u8>>>;
 pub struct XenStore {
     channel: Channel,
     /// The transaction that operations belong to, 0 for none.
-    tx_id: u32,
+    pub(super) tx_id: u32,
+    /// A transaction that was started along with an earlier question, and that nothing belongs to yet.
+    pub(super) spare: Option<u32>,
 }
 
 impl XenStore {
@@ -65,6 +67,11 @@ impl XenStore {
         Self::connect(self.channel.path())
     }
 
+    /// Whether the connection was given up: then every call fails.
+    pub fn is_broken(&self) -> bool {
+        self.channel.is_broken()
+    }
+
     /// Sets how long an answer may take; at least a millisecond.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.channel.set_timeout(timeout)
@@ -86,20 +93,48 @@ impl XenStore {
 
     /// The names of a node's children as by [`directory`](Self::directory), or why they cannot be had, and the values at
     /// several paths as by [`read_many`](Self::read_many), asked for in one write; while XenStore looks them up, `meanwhile`
-    /// runs.
+    /// runs. Where a transaction is `planned`, it is started in the same write.
     pub(crate) fn list_and_read_while(
         &mut self,
         directory: &str,
         paths: &[impl AsRef<str>],
+        planned: bool,
         meanwhile: impl FnOnce(),
     ) -> Result<(Result<Option<Vec<String>>>, Values)> {
         let list = Request::new(Op::DIRECTORY, directory);
-        let requests: Vec<_> = iter::once(list).chain(paths.iter().map(reading)).collect();
-        let answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
+        let mut requests: Vec<_> = iter::once(list).chain(paths.iter().map(reading)).collect();
+        let start = Request::new(Op::TRANSACTION_START, "");
+        let starts = planned && self.tx_id == 0 && self.spare.is_none();
+        requests.extend(starts.then_some(start));
+        let mut answers = self.channel.exchange_while(self.tx_id, &requests, meanwhile)?;
+        if starts && let Some(Ok(started)) = answers.pop() {
+            self.spare = transaction_id(&started);
+        }
         let mut answers = answers.into_iter().zip(&requests);
         let (names, list) = answers.next().expect("an answer to each request");
         let values = answers.map(value).collect::<Result<_>>()?;
         Ok((self.names(list, names.map_err(|kind| list.failed(kind))), values))
+    }
+
+    /// The values at several paths, and then the outcome of changes: a value to write, or a node to remove. All are sent
+    /// in one write, so make them in a [transaction](Self::transaction) that the values decide about.
+    pub(crate) fn read_and_change(
+        &mut self,
+        paths: &[&str],
+        changes: &[(&str, Option<&[u8]>)],
+    ) -> Result<(Values, Result<()>)> {
+        let mut requests: Vec<Request<'_>> = paths.iter().map(reading).collect();
+        requests.extend(changes.iter().map(|(path, value)| match value {
+            Some(value) => Request::new(Op::WRITE, path).with(*value),
+            None => Request::new(Op::RM, path),
+        }));
+        let answers = self.channel.exchange(self.tx_id, &requests)?;
+        let mut answers = answers.into_iter().zip(&requests);
+        let values = answers.by_ref().take(paths.len()).map(value).collect::<Result<_>>()?;
+        let outcome = answers.try_for_each(|(answer, request)| {
+            present(answer.map(drop).map_err(|kind| request.failed(kind))).map(drop)
+        });
+        Ok((values, outcome))
     }
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`
@@ -181,35 +216,6 @@ impl XenStore {
         }
     }
 
-    /// Runs `body` with every operation on its argument in one transaction: all is done, or nothing, and what was
-    /// read was true together. Watches and domains are outside of it.
-    ///
-    /// When others changed the same nodes meanwhile, `body` runs again, so it must not keep what an earlier run left;
-    /// after 100 clashes the error is [`ErrorKind::Conflict`]. An error from `body` undoes everything and is returned.
-    pub fn transaction<T, E: From<Error>>(
-        &mut self,
-        mut body: impl FnMut(&mut Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        const TRIES: u32 = 100;
-        for _ in 0..TRIES {
-            let scope = Scope::start(self)?;
-            let value = match body(scope.store) {
-                Ok(value) => value,
-                Err(error) => {
-                    // That everything is undone is what matters; the first error is the one to report.
-                    let _ = scope.end("F");
-                    return Err(error);
-                }
-            };
-            match scope.end("T") {
-                Ok(()) => return Ok(value),
-                Err(error) if *error.kind() == (ErrorKind::Refused { errno: libc::EAGAIN }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Error::new("xenstore transaction", ErrorKind::Conflict { tries: TRIES }).into())
-    }
-
     /// Asks for an [`Event`] now, and after each change at or below this path from here on. `xenstore-watch PATH`
     ///
     /// `@introduceDomain` and `@releaseDomain` tell of domains that come and go. Never watch what a guest may write:
@@ -233,10 +239,10 @@ impl XenStore {
     }
 
     fn over(connection: Connection) -> Self {
-        Self { channel: Channel::new(connection), tx_id: 0 }
+        Self { channel: Channel::new(connection), tx_id: 0, spare: None }
     }
 
-    fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
+    pub(super) fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
         let mut answers = self.channel.exchange(self.tx_id, slice::from_ref(request))?;
         let answer = answers.pop().expect("one answer to one request");
         answer.map_err(|kind| request.failed(kind))
@@ -324,39 +330,6 @@ fn places(socket: Option<OsString>, run_dir: Option<OsString>) -> Vec<PathBuf> {
     sockets.into_iter().chain(["/dev/xen/xenbus".into(), "/proc/xen/xenbus".into()]).collect()
 }
 
-/// A transaction that is open at the daemon, and the mark on the client that its operations belong to it.
-struct Scope<'a> {
-    store: &'a mut XenStore,
-}
-
-impl<'a> Scope<'a> {
-    fn start(store: &'a mut XenStore) -> Result<Self> {
-        let request = Request::new(Op::TRANSACTION_START, "");
-        if store.tx_id != 0 {
-            let why = "a transaction does not contain another";
-            return Err(Error::new(
-                request.to_string(),
-                ErrorKind::Invalid { errno: libc::EBUSY, why },
-            ));
-        }
-        let answer = store.call(&request)?;
-        let id = one_text(&answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0);
-        store.tx_id = id.ok_or_else(|| Channel::senseless(&request, &answer))?;
-        Ok(Self { store })
-    }
-
-    fn end(self, verdict: &str) -> Result<()> {
-        self.store.call(&Request::new(Op::TRANSACTION_END, verdict)).map(drop)
-    }
-}
-
-impl Drop for Scope<'_> {
-    /// Also when the body panics: what is done later must not land in a transaction that nobody will end.
-    fn drop(&mut self) {
-        self.store.tx_id = 0;
-    }
-}
-
 /// The question for a value.
 fn reading(path: &impl AsRef<str>) -> Request<'_> {
     Request::new(Op::READ, path.as_ref())
@@ -381,6 +354,11 @@ fn present<T>(answer: Result<T>) -> Result<Option<T>> {
 }
 
 const NO_NODE: ErrorKind = ErrorKind::Refused { errno: libc::ENOENT };
+
+/// The number of a transaction that was started.
+pub(super) fn transaction_id(answer: &[u8]) -> Option<u32> {
+    one_text(answer).and_then(|text| text.parse().ok()).filter(|id| *id != 0)
+}
 
 /// The one text of an answer, with its NUL or, as oxenstored has it for some, without.
 fn one_text(answer: &[u8]) -> Option<String> {

@@ -13,6 +13,7 @@ pub mod memory;
 mod permission;
 #[cfg(any(test, feature = "embedded-xenstore"))]
 mod server;
+mod transaction;
 #[cfg(not(feature = "internals"))]
 mod wire;
 #[cfg(feature = "internals")]

@@ -11,7 +11,8 @@ pub(super) const NFT_MSG_NEWSETELEM: u16 = 12;
 pub(super) const NFT_MSG_GETSETELEM: u16 = 13;
 pub(super) const NFT_MSG_DELSETELEM: u16 = 14;
 
-/// Adds one message about elements of a set, by their keys and, where they are new, their comments; returns how many of them found room in it.
+/// Adds one message about elements of a set, by their keys and, if they are new, all else that they have. Returns how many
+/// of them found room in it.
 pub(super) fn list(
     message: &mut Messages,
     (kind, flags): (u16, u16),
@@ -34,6 +35,10 @@ pub(super) fn list(
                     if let Some(timeout) = element.timeout {
                         let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                         message.put(NFTA_SET_ELEM_TIMEOUT, &ms.to_be_bytes());
+                    }
+                    if let Some(counter) = element.counter {
+                        let counter = NftExpr::Counter(counter);
+                        message.nest(NFTA_SET_ELEM_EXPR, |message| expr::encode(message, &counter));
                     }
                     let (comment, note) = (element.comment.as_deref(), &element.note);
                     userdata::put(message, NFTA_SET_ELEM_USERDATA, comment, note);

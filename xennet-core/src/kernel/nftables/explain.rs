@@ -1,4 +1,4 @@
-use super::batch::{Origin, Request};
+use super::batch_request::{Origin, Refusal, Request};
 use super::element::NFTA_SET_ELEM_LIST_ELEMENTS;
 use super::rule::{NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS};
 use crate::kernel::attributes::attributes;
@@ -6,18 +6,6 @@ use crate::kernel::error::Error;
 use crate::types::{
     NftBatch, NftChain, NftCommand, NftElement, NftExpr, NftFamily, NftMeta, NftVerdict,
 };
-
-/// How the kernel refused a batch.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    /// At which of its messages.
-    pub(super) message: usize,
-    pub(super) errno: i32,
-    /// In its own words, which are rare here.
-    pub(super) words: Option<String>,
-    /// At which byte of the message.
-    pub(super) attribute: Option<usize>,
-}
 
 /// The whole of a batch, in few words.
 pub(super) fn all(batch: &NftBatch) -> String {
@@ -64,6 +52,10 @@ fn one(batch: &NftBatch, command: &NftCommand, nth: Option<usize>) -> String {
         NftCommand::ElementsAdd { set, elements } => {
             let (elements, others) = single(elements);
             (&NftCommand::ElementsAdd { set: set.clone(), elements }, others)
+        }
+        NftCommand::ElementsCreate { set, elements } => {
+            let (elements, others) = single(elements);
+            (&NftCommand::ElementsCreate { set: set.clone(), elements }, others)
         }
         NftCommand::ElementsDelete { set, elements } => {
             let (elements, others) = single(elements);
@@ -149,12 +141,17 @@ fn why(batch: &NftBatch, command: &NftCommand, errno: i32, place: Option<Place>)
         (
             NftCommand::SetDelete { .. }
             | NftCommand::ElementsAdd { .. }
+            | NftCommand::ElementsCreate { .. }
             | NftCommand::ElementsDelete { .. },
             libc::ENOENT,
         ) => "there is no such set".into(),
-        (NftCommand::ElementsAdd { .. } | NftCommand::ElementsDelete { .. }, libc::EINVAL) => {
-            "the set's keys are of another type".into()
-        }
+        (
+            NftCommand::ElementsAdd { .. }
+            | NftCommand::ElementsCreate { .. }
+            | NftCommand::ElementsDelete { .. },
+            libc::EINVAL,
+        ) => "the set's keys are of another type".into(),
+        (NftCommand::ElementsCreate { .. }, libc::EEXIST) => "the element exists already".into(),
         (NftCommand::RuleAdd(_), libc::ENOENT) if at(NFTA_RULE_CHAIN) => {
             "there is no such chain".into()
         }

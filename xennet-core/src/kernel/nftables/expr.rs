@@ -133,7 +133,11 @@ fn body(message: &mut Messages, expression: &NftExpr) {
                 message.number(5, register_number(*port));
             }
         }
-        // Those with nothing to say; a new counter begins at nought, whatever this one has counted elsewhere.
+        NftExpr::Counter(counter) if *counter != NftCounter::default() => {
+            message.put(1, &counter.bytes.to_be_bytes());
+            message.put(2, &counter.packets.to_be_bytes());
+        }
+        // Those without attributes.
         NftExpr::Counter(_) | NftExpr::Masquerade | NftExpr::Other { .. } => {}
     }
 }

@@ -1,6 +1,7 @@
 //! nftables over netlink, without `nft`: a batch is one `sendmsg`, carried out together or not at all.
 
 mod batch;
+mod batch_request;
 mod chain;
 mod element;
 mod explain;

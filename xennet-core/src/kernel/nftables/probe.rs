@@ -35,15 +35,17 @@ impl Nftables {
         }
     }
 
-    /// Whether an element that is there already can be given an end (Linux 6.12): an older kernel takes the request, and does
-    /// nothing. So the kernel is asked for its version.
-    pub fn ends() -> bool {
-        uname().is_ok_and(|system| ends_elements(system.release().to_str().unwrap_or_default()))
+    /// Whether an existing element can be given a timeout (Linux 6.12). An older kernel accepts the request and ignores it, so
+    /// the kernel's version decides.
+    pub fn supports_element_expiry() -> bool {
+        uname().is_ok_and(|system| {
+            release_supports_element_expiry(system.release().to_str().unwrap_or_default())
+        })
     }
 }
 
-/// Whether Linux of this release ends elements that are there already.
-fn ends_elements(release: &str) -> bool {
+/// Whether Linux of this release gives existing elements a timeout.
+fn release_supports_element_expiry(release: &str) -> bool {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
     let version: (Option<u32>, Option<u32>) = (numbers.next(), numbers.next());
     version >= (Some(6), Some(12))
@@ -54,10 +56,10 @@ mod tests {
     #[test]
     fn elements_end_from_linux_6_12_on() {
         for release in ["6.12.0", "6.12-rc1", "6.18.44-fc-v669", "7.0.0", "10.1"] {
-            assert!(super::ends_elements(release), "{release}");
+            assert!(super::release_supports_element_expiry(release), "{release}");
         }
         for release in ["6.11.9-amd64", "6.1.0-49-amd64", "5.15.0", "6", "", "linux 6.12"] {
-            assert!(!super::ends_elements(release), "{release}");
+            assert!(!super::release_supports_element_expiry(release), "{release}");
         }
     }
 }

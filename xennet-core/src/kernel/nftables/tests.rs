@@ -3,7 +3,7 @@
 use netlink_packet_core::NLM_F_DUMP;
 use proptest::prelude::*;
 
-use super::batch::Request;
+use super::batch_request::Request;
 use super::message::Messages;
 use super::{chain, element, expr, rule, set, table};
 use crate::kernel::attributes::{find, strange};

@@ -5,6 +5,7 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::GuardLayout;
 use super::layout::{Version, by_port, macs};
+use super::owners::{CUT, LONGEST_COMMENT, Owners};
 use crate::config::{GuardLevel, GuardPolicy};
 use crate::types::{
     IfName, IpList, MacAddr, NftElement, NftFamily, NftSet, NftValue, ParseError, VifId,
@@ -83,9 +84,9 @@ impl GuardEntry {
             }
         }
         let mut record = words.join(" ");
-        if record.len() > LONGEST_RECORD {
+        if record.len() > LONGEST_COMMENT {
             // At a word's end, for half an address could be taken for a whole one.
-            while record.len() + 1 + CUT.len() > LONGEST_RECORD && words.len() > 1 {
+            while record.len() + 1 + CUT.len() > LONGEST_COMMENT && words.len() > 1 {
                 words.pop();
                 record = words.join(" ");
             }
@@ -97,17 +98,39 @@ impl GuardEntry {
     /// Reads a record back: the result has the same [`elements`](Self::elements). An error when it was cut.
     pub fn from_record(port: IfName, record: &str) -> Result<Self, ParseError> {
         let wrong = |expected| ParseError::new("guard record", record, expected);
-        let whole = "level, vif, mac, and what else was set up";
+        let parts = "level, vif, mac, and what else was set up";
+        let (entry, addresses) =
+            Self::without_addresses(port, record).ok_or_else(|| wrong(parts))?;
+        if addresses.last() == Some(&CUT) {
+            return Err(wrong("a record that was not cut"));
+        }
+        let ip = addresses.join(" ").parse().map_err(|_| wrong(parts))?;
+        Ok(Self { ip, ..entry })
+    }
+
+    /// Whose vif a record is about, and whether its addresses shall stay reserved. A cut record has both.
+    pub fn owner_of(record: &str) -> Option<(VifId, bool)> {
+        let mut words = record.split(' ');
+        let _level: GuardLevel = words.next()?.parse().ok()?;
+        let (owner, _) = VifId::from_if_name(words.next()?).ok()?;
+        Some((owner, words.any(|word| word == RESERVE)))
+    }
+
+    /// Whether a record is about a port that [claims](Self::claims) its addresses. A cut record says so too.
+    pub(super) fn record_claims(port: &IfName, record: &str) -> bool {
+        Self::without_addresses(port.clone(), record).is_some_and(|(entry, _)| entry.claims)
+    }
+
+    /// A record's entry without its addresses, and the words that are left: the addresses, and [`CUT`] if it was cut.
+    fn without_addresses(port: IfName, record: &str) -> Option<(Self, Vec<&str>)> {
         let mut words = record.split(' ').peekable();
-        let level = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
-        let vif = words.next().and_then(|word| VifId::from_if_name(word).ok());
-        let (owner, _) = vif.ok_or_else(|| wrong(whole))?;
-        let mac = words.next().and_then(|word| word.parse().ok()).ok_or_else(|| wrong(whole))?;
+        let level = words.next()?.parse().ok()?;
+        let (owner, _) = VifId::from_if_name(words.next()?).ok()?;
+        let mac = words.next()?.parse().ok()?;
         let (mut bridge, mut switch) = (None, false);
-        if let Some(of) = words.next_if(|word| [BRIDGE, SWITCH].contains(word)) {
-            switch = of == SWITCH;
-            let name = words.next().and_then(|word| word.parse().ok());
-            bridge = Some(name.ok_or_else(|| wrong(whole))?);
+        if let Some(kind) = words.next_if(|word| [BRIDGE, SWITCH].contains(word)) {
+            switch = kind == SWITCH;
+            bridge = Some(words.next()?.parse().ok()?);
         }
         let mut flag = |word| words.next_if_eq(&word).is_some();
         let claims = !flag(SHARED);
@@ -117,20 +140,9 @@ impl GuardEntry {
             router: flag(ROUTER),
             reserve: flag(RESERVE),
         };
-        let rest: Vec<&str> = words.collect();
-        if rest.last() == Some(&CUT) {
-            return Err(wrong("a record that was not cut"));
-        }
-        let ip = rest.join(" ").parse().map_err(|_| wrong(whole))?;
-        Ok(Self { port, owner, claims, bridge, switch, mac, ip, policy })
-    }
-
-    /// Whose vif a record is about, and whether its addresses shall stay reserved; a record that was cut will do.
-    pub fn owner_of(record: &str) -> Option<(VifId, bool)> {
-        let mut words = record.split(' ');
-        let _level: GuardLevel = words.next()?.parse().ok()?;
-        let (owner, _) = VifId::from_if_name(words.next()?).ok()?;
-        Some((owner, words.any(|word| word == RESERVE)))
+        let ip = IpList::default();
+        let entry = Self { port, owner, claims, bridge, switch, mac, ip, policy };
+        Some((entry, words.collect()))
     }
 
     /// Its elements, each with its set; none when the port is not guarded at all.
@@ -140,10 +152,11 @@ impl GuardEntry {
             return Vec::new();
         }
         let name = || NftValue::IfName(self.port.clone());
-        let (ports, port) = GuardLayout::port(&self.port);
+        let (records, record) = GuardLayout::record(&self.port);
         let mut elements = vec![
-            (ports, port.comment(self.record())),
+            GuardLayout::port(&self.port),
             (by_port("dropped", true), NftElement::new([name()])),
+            (records, record.comment(self.record())),
             (macs(), NftElement::new([name(), NftValue::EtherAddr(self.mac.octets())])),
         ];
         for (set, wanted) in [
@@ -171,7 +184,7 @@ impl GuardEntry {
             let set = layout.owned_set(version(prefix), prefix.prefix_len());
             let key =
                 bridge.cloned().map(NftValue::IfName).into_iter().chain([value(prefix.addr())]);
-            elements.push((set, NftElement::new(key).comment(owned_by(self.owner))));
+            elements.push((set, NftElement::new(key).comment(Owners::from(self.owner).comment())));
         }
         elements
     }
@@ -182,27 +195,12 @@ impl GuardEntry {
     }
 }
 
-/// What an owned address says of itself.
-pub(super) fn owned_by(owner: VifId) -> String {
-    format!("vif{owner}")
-}
-
-/// What it says while its owner is gone.
-pub(super) fn reserved_for(owner: VifId) -> String {
-    format!("reserved vif{owner}")
-}
-
 const BRIDGE: &str = "bridge";
 const SWITCH: &str = "openvswitch";
 const SHARED: &str = "shared";
 const DHCP_SERVER: &str = "dhcp-server";
 const ROUTER: &str = "router";
 const RESERVE: &str = "reserve";
-const CUT: &str = "…";
-
-/// The kernel keeps 256 bytes with an element, but `nft` shows no longer comment.
-const LONGEST_RECORD: usize = 127;
-
 /// Everybody needs "no address" and the link-local ones, so these are nobody's, nor is a prefix with any of them in it.
 fn can_be_owned(prefix: &IpNet) -> bool {
     match prefix {

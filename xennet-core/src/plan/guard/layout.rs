@@ -1,11 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::rules;
-use crate::types::{
-    IfName, NftChain, NftElement, NftFamily, NftHook, NftHookPoint, NftKey, NftPolicy, NftRule,
-    NftSet, NftTable, NftValue,
-};
+use crate::types::{IfName, NftChain, NftElement, NftFamily, NftKey, NftSet, NftTable, NftValue};
 
 /// What the guard's table looks like: sets, chains and rules follow from these four.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,14 +67,15 @@ impl GuardLayout {
     /// All its sets.
     pub fn sets(&self) -> Vec<NftSet> {
         let mut sets = vec![
-            by_port("ports", true),
+            by_port(PORTS, true),
             by_port("dropped", true),
+            by_port(RECORDS, false),
             macs(),
             by_port("any_address", false),
             by_port("any_protocol", false),
             by_port("dhcp_servers", false),
             by_port("routers", false),
-            seals(),
+            verifications(),
         ];
         for version in [Version::V4, Version::V6] {
             for length in self.lengths(version) {
@@ -89,49 +86,15 @@ impl GuardLayout {
         sets
     }
 
-    /// All its chains, but for those that are a port's own.
-    #[cfg(any(test, feature = "internals"))]
-    pub fn chains(&self) -> Vec<NftChain> {
-        self.chains_of(&self.rules())
-    }
-
-    /// The same, for who has its rules already: to write them down takes longer than all else here.
-    pub(super) fn chains_of(&self, rules: &[NftRule]) -> Vec<NftChain> {
-        let base = |name: &str, point| base(name.to_owned(), point, None);
-        let mut chains = match self.family {
-            NftFamily::Netdev => Vec::new(),
-            _ => vec![base("prerouting", NftHookPoint::Prerouting)],
-        };
-        if self.family == NftFamily::Bridge {
-            chains.push(base("input", NftHookPoint::Input));
-        }
-        for rule in rules {
-            if !chains.iter().any(|chain| chain.name == rule.chain) {
-                chains.push(NftChain { name: rule.chain.clone(), hook: None });
-            }
-        }
-        chains
-    }
-
-    /// All its rules, chain by chain, in their order.
-    pub fn rules(&self) -> Vec<NftRule> {
-        rules::rules(self)
-    }
-
-    /// A port's own chain, by which its frames enter the table, and that chain's rule; none in a family that sees the
-    /// frames of all ports.
-    ///
-    /// One chain of all ports would do as well, but not all kernels can add a device to a chain (Linux 6.1 cannot).
-    pub fn entrance(&self, port: &IfName) -> Option<(NftChain, NftRule)> {
-        let name = Self::entrance_name(port);
-        let rule = rules::entrance(&name);
-        (self.family == NftFamily::Netdev)
-            .then(|| (base(name, NftHookPoint::Ingress, Some(port.clone())), rule))
-    }
-
     /// Whether a chain is a port's own, whatever became of its hook.
     pub(crate) fn is_entrance(chain: &NftChain, port: &IfName) -> bool {
         chain.name == Self::entrance_name(port)
+    }
+
+    /// The port whose own chain this is; none if it is another chain, or lost its device.
+    pub(crate) fn entrance_port(chain: &NftChain) -> Option<&IfName> {
+        let device = chain.hook.as_ref()?.device.as_ref()?;
+        Self::is_entrance(chain, device).then_some(device)
     }
 
     /// What a port's own chain is called: with more than the port's name, which may be a word of nft's.
@@ -139,39 +102,46 @@ impl GuardLayout {
         format!("port_{port}")
     }
 
-    /// The element that says what was set up for a port, in its comment; that is its [`GuardEntry::record`].
-    ///
-    /// [`GuardEntry::record`]: super::GuardEntry::record
+    /// The element that makes a port a guarded one, and counts what it sends. It has no comment, so that it is never
+    /// replaced while the port is guarded: its counter only grows.
     pub fn port(port: &IfName) -> (NftSet, NftElement) {
-        (by_port("ports", true), NftElement::new([NftValue::IfName(port.clone())]))
+        (by_port(PORTS, true), NftElement::new([NftValue::IfName(port.clone())]))
     }
 
-    /// The element that says of a table that it has all that this layout has, and as it should be. It is true while the
-    /// ruleset has this generation, for whoever changes anything changes that too.
+    /// The element whose comment is a port's [`GuardEntry::record`]. Tables of older versions have the record in the comment
+    /// of the port's element in set `ports`: see [`record`](super::record).
     ///
-    /// None when it has more lengths of prefixes than there is room for; and where each port has a chain of its own, which
-    /// goes with its device, and no generation begins.
-    pub(super) fn seal(&self, generation: u32) -> Option<(NftSet, NftElement)> {
+    /// [`GuardEntry::record`]: super::GuardEntry::record
+    pub fn record(port: &IfName) -> (NftSet, NftElement) {
+        (by_port(RECORDS, false), NftElement::new([NftValue::IfName(port.clone())]))
+    }
+
+    /// The element that caches that the table was verified against this layout. It holds while the ruleset has this
+    /// generation: any change of the ruleset begins another one.
+    ///
+    /// None if the lengths of prefixes do not fit into the element's note, and in family netdev: there, a port's chain
+    /// disappears with its device, and no generation begins.
+    pub(super) fn verification(&self, generation: u32) -> Option<(NftSet, NftElement)> {
         if self.family == NftFamily::Netdev {
             return None;
         }
-        let (set, mut element) = Self::seal_at(generation);
-        element.timeout = Some(SEALED);
+        let (set, mut element) = Self::verification_key(generation);
+        element.timeout = Some(VERIFICATION_LIFETIME);
         let count4 = u8::try_from(self.lengths4.len()).ok()?;
         element.note = vec![VERSION, self.bridge_names.into(), count4];
         element.note.extend(self.lengths4.iter().chain(&self.lengths6));
         (element.note.len() <= 120).then_some((set, element))
     }
 
-    /// The same as a question: its key is the generation alone.
-    pub(crate) fn seal_at(generation: u32) -> (NftSet, NftElement) {
-        (seals(), NftElement::new([NftValue::Mark(generation)]))
+    /// The key of that element, to look it up.
+    pub(crate) fn verification_key(generation: u32) -> (NftSet, NftElement) {
+        (verifications(), NftElement::new([NftValue::Mark(generation)]))
     }
 
-    /// The layout that a seal was set for; none when it is of another version's, or a copy of one: what it says is in a
-    /// note, which `nft` does not copy, for the generations of another boot are others.
-    pub(crate) fn of_seal(family: NftFamily, seal: &NftElement) -> Option<Self> {
-        let [VERSION, bridge_names, count4, lengths @ ..] = seal.note.as_slice() else {
+    /// The layout that a verification was made for. None if another version of xennet made it, and for a copy that `nft` has
+    /// restored: the layout is in the note, which `nft` does not save, because generations start again at each boot.
+    pub(crate) fn from_verification(family: NftFamily, verification: &NftElement) -> Option<Self> {
+        let [VERSION, bridge_names, count4, lengths @ ..] = verification.note.as_slice() else {
             return None;
         };
         let (lengths4, lengths6) = lengths.split_at_checked(usize::from(*count4))?;
@@ -210,23 +180,19 @@ impl GuardLayout {
     }
 }
 
-fn base(name: String, point: NftHookPoint, device: Option<IfName>) -> NftChain {
-    let (kind, policy) = ("filter".to_owned(), NftPolicy::Accept);
-    let hook = NftHook { kind, point, device, priority: PRIORITY, policy };
-    NftChain { name, hook: Some(hook) }
-}
-
-/// Before all others: what the guard drops shall reach nobody, and `br_netfilter` (0) may have rewritten it by then. At
-/// ingress, a flowtable (0, as a rule) would take a packet of a known connection past every chain behind it.
-const PRIORITY: i32 = -300;
-
 const COMMENT: &str = "xennet guard 1";
 
-/// Of sets, chains and rules as they follow from the rest of a layout. A seal bears it.
-const VERSION: u8 = 2;
+/// The version of the sets, chains and rules that a layout stands for. Each verification names it.
+const VERSION: u8 = 3;
 
-/// How long a seal holds: those of generations that are over would pile up, and one plug an hour can read all rules.
-const SEALED: Duration = Duration::from_hours(1);
+/// How long a verification is kept: without an end, those of past generations would pile up.
+const VERIFICATION_LIFETIME: Duration = Duration::from_hours(1);
+
+/// The set of the guarded ports.
+pub(super) const PORTS: &str = "ports";
+
+/// The set of the ports' records.
+pub(super) const RECORDS: &str = "records";
 
 const HOST_WIDE: &str = ", addresses owned host-wide";
 
@@ -271,9 +237,14 @@ pub(super) fn macs() -> NftSet {
     set("macs", [NftKey::IfName, NftKey::EtherAddr])
 }
 
-/// The generations of the ruleset at which the table was known to be whole.
-pub(super) fn seals() -> NftSet {
+/// The generations of the ruleset at which the table was verified.
+pub(super) fn verifications() -> NftSet {
     set("whole", [NftKey::Mark])
+}
+
+/// Whether a set holds addresses and their owners, rather than ports and what is theirs.
+pub(super) fn is_owned(set: &NftSet) -> bool {
+    set.name.starts_with("owned")
 }
 
 fn set<const N: usize>(name: &str, key: [NftKey; N]) -> NftSet {

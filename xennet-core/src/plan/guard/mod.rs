@@ -8,21 +8,31 @@
 //! A rule that cannot read what it looks for ends without an effect; so the rules are laid out such that whatever
 //! cannot be read ends in a drop.
 
+mod chains;
+mod change;
 mod entry;
 mod explain;
 mod frame;
+mod goal;
 mod layout;
+mod owners;
 mod packet;
-mod plan;
+mod reconcile;
 mod rules;
+mod show;
+mod snapshot;
+mod structure;
+mod table;
 
+pub(crate) use change::SOON;
+pub(crate) use change::in_turn;
 pub use entry::GuardEntry;
 pub use explain::{Explanation, explain};
 pub use frame::{Ethernet, Frame, Packet, Payload};
 pub use layout::GuardLayout;
-pub(crate) use plan::SOON;
-pub(super) use plan::in_turn;
-pub use plan::{GuardSnapshot, belongs, remove};
+pub use reconcile::{PortFault, TableRepair, reconcile, remove};
+pub use snapshot::{GuardSnapshot, belongs_to, records};
+pub use table::{GuardTable, GuardedPort};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Whether the host forwards packets, and answers for those that it forwards to.
 
-use super::{NetworkBefore, NetworkSnapshot, bridges};
+use super::{NetworkBefore, NetworkSnapshot};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, Plan, PlanError};
 use crate::types::{Family, IfName, Sysctl};
@@ -19,7 +19,7 @@ pub(super) fn host() -> impl Iterator<Item = Sysctl> {
 /// has, unless `accept_ra` is 2 before.
 pub(super) fn accept_learning(plan: &mut Plan, config: &NetworkConfig, seen: &NetworkSnapshot) {
     // A bridge that takes over from its uplink has it from there.
-    let taken = bridges(config);
+    let taken = config.all_bridges();
     let taken = |link: &IfName| {
         taken
             .iter()
@@ -56,7 +56,7 @@ pub(super) fn start(
 ) -> Result<(), PlanError> {
     for routed in &config.routed {
         let name = &routed.uplink;
-        let made = bridges(config).iter().any(|policy| policy.name == *name);
+        let made = config.all_bridges().iter().any(|policy| policy.name == *name);
         if seen.link(name).is_none() && !made {
             return Err(PlanError::NoWayOut { uplink: name.clone() });
         }

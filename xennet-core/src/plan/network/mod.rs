@@ -20,7 +20,7 @@ pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
 use super::{Change, FilterSnapshot, HostRoute, Managed, Plan, PlanError, Warning};
-use crate::config::{BridgePolicy, HostAddresses, NetworkConfig, PortForward, Transport};
+use crate::config::{NetworkConfig, PortForward, Transport};
 use crate::types::{
     Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
 };
@@ -60,7 +60,7 @@ pub struct NetworkSnapshot {
 impl NetworkSnapshot {
     /// The interfaces that a plan may change: those that the configuration names, and those that were changed before.
     pub fn concerned(config: &NetworkConfig, before: Option<&NetworkBefore>) -> Vec<IfName> {
-        let bridges = bridges(config);
+        let bridges = config.all_bridges();
         let bridges =
             bridges.iter().flat_map(|bridge| [Some(&bridge.name), bridge.uplink.as_ref()]);
         let routed = config.routed.iter().map(|routed| Some(&routed.uplink));
@@ -101,7 +101,7 @@ impl NetworkSnapshot {
     pub fn start(&self, config: &NetworkConfig) -> Result<Plan, PlanError> {
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
-        for policy in &bridges(config) {
+        for policy in &config.all_bridges() {
             bridge::start(&mut plan, policy, config, self)?;
         }
         forwarding::start(&mut plan, config, self)?;
@@ -124,7 +124,7 @@ impl NetworkSnapshot {
     /// The record for [`stop`](Self::stop), with what a plan is about to change added to it.
     pub fn record(&self, config: &NetworkConfig, plan: &Plan) -> NetworkBefore {
         let mut record = self.before.clone().unwrap_or_default();
-        record.add(&bridges(config), plan, self);
+        record.add(&config.all_bridges(), plan, self);
         record
     }
 
@@ -166,7 +166,7 @@ impl NetworkSnapshot {
             return;
         }
         plan.warnings.extend(self.managed.iter().cloned().map(Warning::Managed));
-        let wanted = bridges(config);
+        let wanted = config.all_bridges();
         for known in self.before.iter().flat_map(|before| &before.bridges) {
             if !wanted.iter().any(|policy| policy.name == known.name) {
                 plan.warnings.push(Warning::Forgotten { bridge: known.name.clone() });
@@ -201,16 +201,6 @@ impl NetworkSnapshot {
             }
         }
     }
-}
-
-/// Every bridge that the configuration describes, also those of guests behind the host's address.
-fn bridges(config: &NetworkConfig) -> Vec<BridgePolicy> {
-    let nat = config.nat.iter().filter_map(|nat| {
-        let mut policy = BridgePolicy::new(nat.bridge.clone()?);
-        policy.addresses = Some(HostAddresses::Static(nat.subnets.clone()));
-        Some(policy)
-    });
-    config.bridges.iter().cloned().chain(nat).collect()
 }
 
 impl Plan {

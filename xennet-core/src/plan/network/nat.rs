@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NetworkSnapshot;
 use crate::config::{NatPolicy, NetworkConfig, overlap};
-use crate::plan::{Change, Plan, PlanError, VifTarget};
+use crate::plan::{AddressError, Change, Plan, PlanError, VifTarget};
 use crate::types::{
     IfName, NftBatch, NftChain, NftCommand, NftExpr, NftFamily, NftRule, NftTable, Route, RouteKind,
 };
@@ -132,12 +132,13 @@ fn check_subnets(nat: &NatPolicy, seen: &NetworkSnapshot) -> Result<(), PlanErro
     let taken = routes.chain(gateways).filter(|(_, link)| !guests(link));
     for (network, link) in taken {
         if let Some(subnet) = nat.subnets.iter().find(|subnet| overlap(subnet, &network)) {
-            return Err(PlanError::SubnetTaken {
+            return Err(AddressError::SubnetTaken {
                 nat: nat.name.clone(),
                 subnet: *subnet,
                 network,
                 link: link.clone(),
-            });
+            }
+            .into());
         }
     }
     Ok(())

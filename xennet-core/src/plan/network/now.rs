@@ -41,7 +41,7 @@ impl NetworkSnapshot {
             now.mac = hosts.or(bridge).map_or(own, |link| link.mac);
             (policy.name, now)
         };
-        super::bridges(config).into_iter().map(of).collect()
+        config.all_bridges().into_iter().map(of).collect()
     }
 
     fn host_now(&self, link: &Link) -> HostNow {

@@ -5,7 +5,7 @@ use super::handover::{
     DISABLE_IPV6, Handover, Reroute, entered, is_learnt, made_by_kernel, movable, reroutes, same,
     stand_in,
 };
-use super::{NetworkSnapshot, bridges, forwarding, nat};
+use super::{NetworkSnapshot, forwarding, nat};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, HostRoute, Plan, PlanError, Warning};
 use crate::types::{
@@ -22,7 +22,7 @@ pub(super) fn plan(
         before
     } else {
         assumed = assume(config, seen);
-        let wanted = bridges(config);
+        let wanted = config.all_bridges();
         let there = wanted.iter().map(|policy| &policy.name).find(|name| seen.link(name).is_some());
         if let (Some(bridge), false) = (there, force) {
             return Err(PlanError::NotRecorded { bridge: bridge.clone() });
@@ -57,7 +57,7 @@ pub(super) fn planned(plan: &Plan, sysctl: &Sysctl) -> bool {
 /// What there must have been when nobody wrote it down: the uplinks had what the bridges have now.
 fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkBefore {
     let mut before = NetworkBefore::default();
-    for policy in bridges(config).iter().filter(|policy| policy.addresses.is_some()) {
+    for policy in config.all_bridges().iter().filter(|policy| policy.addresses.is_some()) {
         let bridge = seen.link(&policy.name);
         let uplink = policy.uplink.as_ref().and_then(|name| seen.link(name));
         let (Some(bridge), Some(uplink)) = (bridge, uplink) else { continue };
@@ -285,7 +285,7 @@ impl<'a> Return<'a> {
                     BridgeSet::GroupFwdMask(_) => BridgeSet::GroupFwdMask(now.group_fwd_mask),
                 })
             }
-            LinkSet::Name { .. } => return None,
+            LinkSet::Name { .. } | LinkSet::Alias(_) => return None,
         })
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::*;
+use crate::config::HostAddresses;
 use crate::types::{AddressFlags, BridgeInfo, NextHop, Route, Scope};
 use world::{add_address, add_link, carry_out, plain};
 

@@ -2,7 +2,7 @@
 
 use super::NetworkSnapshot;
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig, VxlanPolicy};
-use crate::plan::{Change, Plan, PlanError, Warning};
+use crate::plan::{Change, Plan, PlanError, VxlanError, Warning};
 use crate::types::{
     AddrGenMode, IfName, Link, LinkKind, LinkRef, LinkSet, Mtu, PortFlags, PortSet, VxlanSpec,
 };
@@ -36,7 +36,7 @@ impl<'a> Tunnel<'a> {
                 None => Ok(None),
                 Some(known) => {
                     let (bridge, was) = (policy.name.clone(), known.name.clone());
-                    Err(PlanError::VxlanForgotten { bridge, was })
+                    Err(VxlanError::Forgotten { bridge, was }.into())
                 }
             };
         };
@@ -47,7 +47,7 @@ impl<'a> Tunnel<'a> {
         });
         if let Some(known) = known.filter(|known| known.name != name) {
             let (bridge, was) = (policy.name.clone(), known.name.clone());
-            return Err(PlanError::VxlanChanged { bridge, vxlan: name, was });
+            return Err(VxlanError::Changed { bridge, vxlan: name, was }.into());
         }
         Ok(Some(Self {
             bridge: &policy.name,
@@ -129,7 +129,8 @@ impl<'a> Tunnel<'a> {
 
     /// An error when the port that is there is not what is asked for: it is not ours to change, or cannot be changed.
     fn agrees(&self, link: &Link, bridge: &LinkRef) -> Result<(), PlanError> {
-        let differs = |setting| Err(PlanError::VxlanDiffers { name: self.name.clone(), setting });
+        let differs =
+            |setting| Err(VxlanError::Differs { name: self.name.clone(), setting }.into());
         let Some(now) = &link.vxlan else {
             return differs(format!("another kind, {}", crate::plan::vif::describe(link)));
         };
@@ -155,14 +156,15 @@ impl<'a> Tunnel<'a> {
     fn fits(&self, mtu: Mtu) -> Result<(), PlanError> {
         match (self.room(), self.underlay) {
             (Some(room), Some((underlay, of_underlay))) if mtu.bytes() > room => {
-                Err(PlanError::TooLong {
+                Err(VxlanError::TooLong {
                     bridge: self.bridge.clone(),
                     mtu,
                     underlay: underlay.clone(),
                     of_underlay,
                     room,
                     needed: mtu.bytes() + self.spec.overhead(),
-                })
+                }
+                .into())
             }
             _ => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! What is told, and to whom: hooks, and XenStore last of all.
 
-use super::{VifSnapshot, VifTarget, Wanted};
+use super::{Desired, VifSnapshot, VifTarget};
 use crate::config::VifConfig;
 use crate::plan::{Change, Hook, Plan, PlanError};
 use crate::types::{Device, IfName, ParseError};
@@ -10,17 +10,17 @@ impl VifTarget {
         &self,
         plan: &mut Plan,
         config: &VifConfig,
-        wanted: &Wanted<'_>,
-        seen: &VifSnapshot,
+        desired: &Desired<'_>,
+        facts: &VifSnapshot,
     ) -> Result<(), PlanError> {
         let mut writes = Plan::default();
         // A tap is the other half of a vif that says all this itself.
-        if let (Some(store), Device::Vif) = (&seen.store, self.device) {
+        if let (Some(store), Device::Vif) = (&facts.store, self.device) {
             if let Some(frontend) = self.frontend(config)? {
                 write(
                     &mut writes,
                     format!("{frontend}/mtu"),
-                    &wanted.mtu.to_string(),
+                    &desired.mtu.to_string(),
                     store.frontend_mtu.as_ref(),
                 );
             }
@@ -35,12 +35,12 @@ impl VifTarget {
         }
         // Hooks run when something happens, after the port is ready and before anybody hears of it.
         if !plan.is_empty() || !writes.is_empty() {
-            self.hooks(plan, ("online", "add"), config, (&wanted.name, wanted.main_ip()), seen);
+            self.hooks(plan, ("online", "add"), config, (&desired.name, desired.main_ip()), facts);
         }
         let connects = !writes.is_empty() || !plan.is_empty();
         plan.changes.extend(writes.changes);
-        if connects && seen.policy.announce == Some(true) {
-            plan.changes.extend(self.arrival(config, seen));
+        if connects && facts.policy.announce == Some(true) {
+            plan.changes.extend(self.arrival(config, facts));
         }
         Ok(())
     }
@@ -51,10 +51,10 @@ impl VifTarget {
         (vif, tap): (&str, &str),
         config: &VifConfig,
         (name, main_ip): (&IfName, String),
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
     ) {
         let command = if self.device == Device::Vif { vif } else { tap };
-        for path in &seen.hooks {
+        for path in &facts.hooks {
             let variables = vec![
                 ("command", command.to_owned()),
                 ("dev", name.to_string()),

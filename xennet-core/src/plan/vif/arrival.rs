@@ -1,5 +1,6 @@
 //! That a guest is here now, for the network that knew it elsewhere.
 
+use super::port::filters_vlans;
 use super::{VifSnapshot, VifTarget};
 use crate::config::VifConfig;
 use crate::plan::Change;
@@ -13,8 +14,8 @@ impl VifTarget {
     /// which leaves by the ports that lead to others than guests. It is not sent on the vif, for that would go to the
     /// guest; nor on the bridge, for that would go to the guest as well, and to all others. It claims no IP address: of
     /// those in `ip` the guest may share one with another, and itself says which are its own.
-    pub(crate) fn arrival(&self, config: &VifConfig, seen: &VifSnapshot) -> Vec<Change> {
-        let (Some(mac), Some(link), Device::Vif) = (config.mac, &seen.link, self.device) else {
+    pub(crate) fn arrival(&self, config: &VifConfig, facts: &VifSnapshot) -> Vec<Change> {
+        let (Some(mac), Some(link), Device::Vif) = (config.mac, &facts.link, self.device) else {
             return Vec::new();
         };
         match self.mode {
@@ -26,12 +27,12 @@ impl VifTarget {
             }
             _ => return Vec::new(),
         }
-        let Ok(bridge) = self.choose_bridge(config, seen) else { return Vec::new() };
-        let (aware, own) = (vlan_aware(bridge), own_vlan(config, bridge));
+        let Ok(bridge) = self.choose_bridge(config, facts) else { return Vec::new() };
+        let (aware, own) = (filters_vlans(bridge), own_vlan(config, bridge));
         // In no VLAN, a guest's untagged frames go nowhere.
         let tagged =
             |vlans: &[VlanRange]| if aware { leave_tagged(vlans, own?) } else { Some(false) };
-        let outlets = seen.outlets.iter().filter_map(|outlet| {
+        let outlets = facts.outlets.iter().filter_map(|outlet| {
             let tagged = tagged(&outlet.vlans)?;
             let vlan = own.filter(|_| tagged);
             Some(Change::Announce { link: outlet.link.clone(), mac, vlan })
@@ -42,14 +43,10 @@ impl VifTarget {
     }
 }
 
-fn vlan_aware(bridge: &Link) -> bool {
-    bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering)
-}
-
 /// The VLAN of the guest's untagged frames.
 fn own_vlan(config: &VifConfig, bridge: &Link) -> Option<VlanId> {
-    match &config.vlan {
-        Some(vlan) => vlan.ranges().iter().find(|range| range.pvid).map(|range| range.first),
+    match config.vlans_on(&bridge.name).ok()? {
+        Some(vlans) => vlans.iter().find(|range| range.pvid).map(|range| range.first),
         None => bridge.bridge.as_ref()?.vlan_default_pvid,
     }
 }

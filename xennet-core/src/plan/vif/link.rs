@@ -1,4 +1,4 @@
-use super::{VifSnapshot, VifTarget, is_datapath};
+use super::{VifSnapshot, VifTarget};
 use crate::plan::{Change, Plan};
 use crate::types::{AddrGenMode, Address, IfName, Link, LinkRef, LinkSet, MacAddr, Mtu};
 
@@ -25,12 +25,12 @@ impl LinkShape<'_> {
     /// Whether it goes down in between.
     ///
     /// Not for the MTU, the VLANs or a route: they are changed in place, without a moment of silence for the guest.
-    pub(super) fn falls(&self, link: &Link, seen: &VifSnapshot) -> bool {
+    pub(super) fn falls(&self, link: &Link, facts: &VifSnapshot) -> bool {
         link.name != *self.name
             || link.mac != Some(MacAddr::VIF)
             || self.addr_gen_mode(link).is_some()
             || self.moves(link)
-            || seen.addresses.iter().any(|address| !self.keeps(address))
+            || facts.addresses.iter().any(|address| !self.keeps(address))
     }
 
     /// Makes the interface so; whether it has to be brought up when all the rest is done as well.
@@ -39,13 +39,13 @@ impl LinkShape<'_> {
         to: &mut Setter<'_>,
         target: &VifTarget,
         link: &Link,
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
     ) -> bool {
         let rename = link.name != *self.name;
         let address = link.mac != Some(MacAddr::VIF);
         let addr_gen_mode = self.addr_gen_mode(link);
         let master = self.moves(link);
-        let down = self.falls(link, seen);
+        let down = self.falls(link, facts);
 
         // While it is up: one that goes down loses its IPv6 addresses, and nobody would know to put them back.
         // In the order that puts them back in theirs: IPv4 lists the oldest first, IPv6 the newest.
@@ -53,11 +53,11 @@ impl LinkShape<'_> {
             !self.keeps(address) || down && link.up && address.address.addr().is_ipv6()
         };
         let (v4, v6): (Vec<_>, Vec<_>) =
-            seen.addresses.iter().filter(gone).partition(|one| one.address.addr().is_ipv4());
+            facts.addresses.iter().filter(gone).partition(|one| one.address.addr().is_ipv4());
         for address in v4.into_iter().rev().chain(v6) {
             to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
         }
-        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(!seen.lossy));
+        to.set(down && link.up, LinkSet::Up(false), LinkSet::Up(!facts.lossy));
         let named = |name: &IfName, alias: &str| LinkSet::Name {
             name: name.clone(),
             alias: alias.to_owned(),
@@ -90,11 +90,11 @@ impl LinkShape<'_> {
             to.set(true, set, was);
         }
         // The kernel's datapath is nobody's to set: its port was deleted before, and takes its master along when it comes back.
-        let was = seen.master.as_ref().filter(|master| !is_datapath(master)).map(Link::reference);
+        let was = facts.master.as_ref().filter(|master| !is_datapath(master)).map(Link::reference);
         to.set(master, LinkSet::Master(self.master.map(Link::reference)), LinkSet::Master(was));
         for wanted in self.addresses {
             let there =
-                seen.addresses.iter().any(|address| same(address, wanted) && !gone(&address));
+                facts.addresses.iter().any(|address| same(address, wanted) && !gone(&address));
             if !there {
                 to.plan.push(Change::AddressAdd { link: to.link.clone(), address: wanted.clone() });
             }
@@ -137,4 +137,9 @@ pub(super) const IPV6_MIN_MTU: u32 = 1280;
 /// The same address of the same network, whatever its flags.
 fn same(one: &Address, other: &Address) -> bool {
     one.address == other.address && one.peer == other.peer
+}
+
+/// Whether a master is the kernel's datapath of Open vSwitch: its ports leave it by Open vSwitch alone.
+pub(crate) fn is_datapath(master: &Link) -> bool {
+    master.kind.as_deref() == Some("openvswitch")
 }

@@ -3,15 +3,24 @@
 mod announce;
 mod arrival;
 pub(crate) mod dhcp;
+mod forwarding;
 mod link;
+mod mtu;
 pub(crate) mod nat;
 mod port;
 mod routed;
+mod routed_snapshot;
+mod state;
 mod switch;
 mod target;
 
 pub use dhcp::DhcpSnapshot;
-pub use routed::RoutedSnapshot;
+pub use forwarding::{ForwardingStop, NotForwarding};
+pub(crate) use link::is_datapath;
+pub(crate) use mtu::recorded as recorded_mtu;
+pub use mtu::{BridgeMtu, PortMtus};
+pub use routed_snapshot::RoutedSnapshot;
+pub use state::VifFault;
 pub(crate) use switch::MARK;
 pub use switch::SwitchSnapshot;
 pub use target::VifTarget;
@@ -21,7 +30,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{self, GuardEntry, GuardSnapshot};
-use super::{Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
+use super::{AddressError, Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
 use crate::types::{
     Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, NftFamily, Port, VlanRange,
@@ -30,7 +39,6 @@ use link::Setter;
 use port::BridgePort;
 use routed::Routed;
 use switch::SwitchPort;
-pub(crate) use switch::is_datapath;
 
 /// What there is: everything that a plan for one vif depends on, and nothing that grows with the number of vifs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,10 +53,12 @@ pub struct VifSnapshot {
     /// Whether the port that it is now, of another bridge, has VLANs or settings that are lost when it leaves: then a
     /// move that fails ends with the vif back in its old bridge, but down.
     pub lossy: bool,
-    /// The VLANs that it is in, where it is a port already; only looked at when `vlan` is set.
+    /// The VLANs that it is in, where it is a port of a VLAN-filtering bridge already.
     pub vlans: Vec<VlanRange>,
     /// The interfaces that [`VifTarget::bridge_names`] names, as far as they exist; all bridges when it names none.
     pub bridges: Vec<Link>,
+    /// What decides the MTU of the bridge; only for a vif that is for a Linux bridge.
+    pub bridge_mtu: BridgeMtu,
     /// The bridge's uplink, where its VLANs are managed; only looked at then.
     pub uplink: Option<UplinkSnapshot>,
     /// What the host's configuration says of the port: for this guest, or for this bridge.
@@ -116,123 +126,124 @@ impl VifTarget {
     /// What makes the vif a port of its bridge and tells XenStore so.
     ///
     /// The order is fail-closed: everything is set before the link goes up, and `connected` comes last.
-    pub fn online(&self, config: &VifConfig, seen: &VifSnapshot) -> Result<Plan, PlanError> {
-        let link = seen.link.as_ref().ok_or_else(|| self.no_link())?;
-        let wanted = self.wanted(config, seen)?;
-        if let Some((ip, owner)) = seen.taken.clone() {
-            return Err(PlanError::AddressGiven { ip, owner, vif: self.name.clone() });
+    pub fn online(&self, config: &VifConfig, facts: &VifSnapshot) -> Result<Plan, PlanError> {
+        let link = facts.link.as_ref().ok_or_else(|| self.no_link())?;
+        let desired = self.resolve(config, facts)?;
+        if let Some((ip, owner)) = facts.taken.clone() {
+            return Err(AddressError::Assigned { ip, owner, vif: self.name.clone() }.into());
         }
 
         let mut plan = Plan::default();
         if self.mode != Mode::OpenVswitch {
-            self.leave_switch(&mut plan, seen)?;
+            self.leave_switch(&mut plan, facts)?;
         }
-        match &wanted.way {
-            Way::Bridge(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
-            Way::Routed(routed) => routed.plan(&mut plan, self, &wanted, link, seen)?,
-            Way::Switch(port) => port.plan(&mut plan, self, &wanted, link, seen)?,
+        match &desired.attachment {
+            Attachment::Bridge(port) => port.plan(&mut plan, self, &desired, link, facts)?,
+            Attachment::Routed(routed) => routed.plan(&mut plan, self, &desired, link, facts)?,
+            Attachment::Switch(port) => port.plan(&mut plan, self, &desired, link, facts)?,
         }
-        if let Some(dhcp) = &seen.dhcp {
+        if let Some(dhcp) = &facts.dhcp {
             dhcp.online(&mut plan, self, config);
         }
-        self.announce(&mut plan, config, &wanted, seen)?;
+        self.announce(&mut plan, config, &desired, facts)?;
         Ok(plan)
     }
 
     /// Whether something is wanted of the port's own settings.
-    pub(crate) fn sets_port(&self, config: &VifConfig, seen: &VifSnapshot) -> bool {
-        self.wanted(config, seen).is_ok_and(|wanted| match &wanted.way {
-            Way::Bridge(port) => !port.flags(seen, &wanted).0.is_empty(),
-            Way::Routed(_) | Way::Switch(_) => false,
+    pub(crate) fn sets_port(&self, config: &VifConfig, facts: &VifSnapshot) -> bool {
+        self.resolve(config, facts).is_ok_and(|desired| match &desired.attachment {
+            Attachment::Bridge(port) => !port.flags(facts, &desired).0.is_empty(),
+            Attachment::Routed(_) | Attachment::Switch(_) => false,
         })
     }
 
     /// What the guard shall hold the port to; none when it shall not be guarded, or when what is wanted is no plan.
-    pub fn guard(&self, config: &VifConfig, seen: &VifSnapshot) -> Option<GuardEntry> {
-        self.wanted(config, seen).ok()?.guard
+    pub fn guard(&self, config: &VifConfig, facts: &VifSnapshot) -> Option<GuardEntry> {
+        self.resolve(config, facts).ok()?.guard
     }
 
     /// What takes the vif out of its bridge, and the host's routes to it away: everything that is left of it, however little.
     ///
     /// XenStore is left as it is: the backend's directory belongs to the toolstack, which is about to remove it.
-    pub fn offline(&self, config: &VifConfig, seen: &VifSnapshot) -> Plan {
+    pub fn offline(&self, config: &VifConfig, facts: &VifSnapshot) -> Plan {
         let mut plan = Plan::default();
-        if let Some(link) = &seen.link {
+        if let Some(link) = &facts.link {
             let mut to = Setter { plan: &mut plan, link: link.reference() };
-            if let Some(routed) = &seen.routed {
-                self.unroute(&mut to, seen, routed);
+            if let Some(routed) = &facts.routed {
+                self.unroute(&mut to, facts, routed);
             }
             to.set(link.up, LinkSet::Up(false), LinkSet::Up(true));
-            let datapath = seen.master.as_ref().is_some_and(is_datapath);
-            let master = seen.master.as_ref().map(Link::reference);
+            let datapath = facts.master.as_ref().is_some_and(is_datapath);
+            let master = facts.master.as_ref().map(Link::reference);
             to.set(
                 link.master.is_some() && !datapath,
                 LinkSet::Master(None),
                 LinkSet::Master(master),
             );
         }
-        self.unswitch(&mut plan, seen);
-        if let Some(RoutedSnapshot { uplink: Some(uplink), proxies, .. }) = &seen.routed {
+        self.unswitch(&mut plan, facts);
+        if let Some(RoutedSnapshot { uplink: Some(uplink), proxies, .. }) = &facts.routed {
             for address in proxies {
                 plan.push(Change::ProxyDelete { link: uplink.reference(), address: *address });
             }
         }
-        for (link, address) in &seen.stale_proxies {
+        for (link, address) in &facts.stale_proxies {
             plan.push(Change::ProxyDelete { link: link.clone(), address: *address });
         }
-        if let Some(dhcp) = &seen.dhcp {
+        if let Some(dhcp) = &facts.dhcp {
             dhcp.offline(&mut plan, self);
         }
-        let reserve = seen.policy.reserve.unwrap_or(false);
-        let own = seen.guard.iter().map(|guard| (self.family(), guard));
-        let others = seen.other_guards.iter().map(|(family, guard)| (*family, guard));
+        let reserve = facts.policy.reserve.unwrap_or(false);
+        let own = facts.guard.iter().map(|guard| (self.family(), guard));
+        let others = facts.other_guards.iter().map(|(family, guard)| (*family, guard));
         let remove = |(family, guard)| guard::remove(family, self.id, reserve, guard);
         plan.changes.extend(guard::in_turn(own.chain(others).filter_map(remove)));
-        plan.changes.extend(seen.iptables.iter().cloned().map(Change::IptablesDelete));
+        plan.changes.extend(facts.iptables.iter().cloned().map(Change::IptablesDelete));
         // The last user of a VLAN takes it along, even when its interface is long gone.
-        plan.changes.extend(seen.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
+        plan.changes.extend(facts.uplink.iter().flat_map(|uplink| uplink.reconcile(&[])));
         let name = self.final_name(config).unwrap_or_else(|_| self.name.clone());
-        let main_ip = seen.routed.as_ref().and_then(|routed| routed.source);
+        let main_ip = facts.routed.as_ref().and_then(|routed| routed.source);
         let main_ip = main_ip.map(|ip| ip.to_string()).unwrap_or_default();
-        self.hooks(&mut plan, ("offline", "remove"), config, (&name, main_ip), seen);
+        self.hooks(&mut plan, ("offline", "remove"), config, (&name, main_ip), facts);
         plan
     }
 
-    fn wanted<'a>(
+    /// What the configuration comes to on this host; an error where it cannot.
+    fn resolve<'a>(
         &self,
         config: &'a VifConfig,
-        seen: &'a VifSnapshot,
-    ) -> Result<Wanted<'a>, PlanError> {
+        facts: &'a VifSnapshot,
+    ) -> Result<Desired<'a>, PlanError> {
         let name = self.final_name(config)?;
-        let (way, mtu, bridge) = if self.mode == Mode::Bridge {
-            let port = self.port(config, seen)?;
-            let (bridge, mtu) = (port.bridge, Mtu::new(port.bridge.mtu));
-            let vlans = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
-            (Way::Bridge(port), config.mtu.map_or(mtu, Ok)?, Some((&bridge.name, vlans)))
+        let (attachment, mtu, bridge) = if self.mode == Mode::Bridge {
+            let port = self.port(config, facts)?;
+            let bridge = port.bridge;
+            let mtu = config.mtu.map_or_else(|| facts.bridge_mtu.wanted(bridge), Ok)?;
+            (Attachment::Bridge(port), mtu, Some((&bridge.name, port::filters_vlans(bridge))))
         } else if self.mode == Mode::OpenVswitch {
-            let switch = seen.switch.as_ref().ok_or(PlanError::NoSwitches)?;
-            let port = self.switch_port(config, seen, switch, &name)?;
+            let switch = facts.switch.as_ref().ok_or(PlanError::NoSwitches)?;
+            let port = self.switch_port(config, facts, switch, &name)?;
             // The bridge's own interface has what its other ports can carry.
-            let unsaid = seen.bridges.first().map_or(ETHERNET, |link| link.mtu);
+            let unsaid = facts.bridges.first().map_or(ETHERNET, |link| link.mtu);
             let mtu = config.mtu.map_or_else(|| Mtu::new(unsaid), Ok)?;
             let at = Some((&port.port.bridge, port.separates()));
             let guard = if switch.passes_ingress {
-                self.guard_entry(config, at, &name, &seen.policy)?
+                self.guard_entry(config, at, &name, &facts.policy)?
             } else {
                 None
             };
-            return Ok(Wanted { name, mtu, guard, way: Way::Switch(port) });
+            return Ok(Desired { name, mtu, guard, attachment: Attachment::Switch(port) });
         } else {
             // netback's own. What is too long for a link on the way is known to its sender: that is a router's work.
             let mtu = config.mtu.map_or_else(|| Mtu::new(ETHERNET), Ok)?;
-            (Way::Routed(self.routed(config, seen, &name, mtu)?), mtu, None)
+            (Attachment::Routed(self.routed(config, facts, &name, mtu)?), mtu, None)
         };
-        let guard = self.guard_entry(config, bridge, &name, &seen.policy)?;
-        Ok(Wanted { name, mtu, guard, way })
+        let guard = self.guard_entry(config, bridge, &name, &facts.policy)?;
+        Ok(Desired { name, mtu, guard, attachment })
     }
 
     /// `bridge` is its name, and whether it separates VLANs.
-    fn guard_entry(
+    pub(crate) fn guard_entry(
         &self,
         config: &VifConfig,
         bridge: Option<(&IfName, bool)>,
@@ -259,16 +270,16 @@ impl VifTarget {
 }
 
 /// What the configuration comes to on this host.
-struct Wanted<'a> {
+struct Desired<'a> {
     name: IfName,
     mtu: Mtu,
     /// None for a port that is held to nothing.
     guard: Option<GuardEntry>,
-    way: Way<'a>,
+    attachment: Attachment<'a>,
 }
 
 /// What the vif is plugged into.
-enum Way<'a> {
+enum Attachment<'a> {
     Bridge(BridgePort<'a>),
     Routed(Routed<'a>),
     Switch(SwitchPort<'a>),
@@ -277,25 +288,25 @@ enum Way<'a> {
 /// Bytes.
 const ETHERNET: u32 = 1500;
 
-impl Wanted<'_> {
+impl Desired<'_> {
     /// The host's own address towards the guest, which only a routed one has.
     fn main_ip(&self) -> String {
-        match &self.way {
-            Way::Bridge(_) | Way::Switch(_) => String::new(),
-            Way::Routed(routed) => routed.main_ip(),
+        match &self.attachment {
+            Attachment::Bridge(_) | Attachment::Switch(_) => String::new(),
+            Attachment::Routed(routed) => routed.main_ip(),
         }
     }
 
     /// What makes the guard hold the port to what it shall, and to no more.
-    fn guarded(&self, target: &VifTarget, seen: &VifSnapshot) -> Result<Vec<Change>, PlanError> {
-        let own = match (&self.guard, &seen.guard) {
-            (Some(entry), Some(seen)) => entry.install(seen)?,
+    fn guarded(&self, target: &VifTarget, facts: &VifSnapshot) -> Result<Vec<Change>, PlanError> {
+        let own = match (&self.guard, &facts.guard) {
+            (Some(entry), Some(facts)) => entry.install(facts)?,
             (Some(entry), None) => entry.install(&GuardSnapshot::default())?,
-            (None, Some(seen)) => guard::remove(target.family(), target.id, false, seen),
+            (None, Some(facts)) => guard::remove(target.family(), target.id, false, facts),
             (None, None) => None,
         };
-        let others = seen.other_guards.iter();
-        let others = others.map(|(family, seen)| guard::remove(*family, target.id, false, seen));
+        let others = facts.other_guards.iter();
+        let others = others.map(|(family, facts)| guard::remove(*family, target.id, false, facts));
         Ok(guard::in_turn([own].into_iter().chain(others).flatten()).collect())
     }
 }

@@ -1,8 +1,9 @@
 //! A vif that is a port of a bridge.
 
 use super::link::{LinkShape, Setter};
+use super::mtu::BridgeMtu;
 use super::target::describe;
-use super::{VifSnapshot, VifTarget, Wanted};
+use super::{Desired, VifSnapshot, VifTarget, forwarding};
 use crate::config::VifConfig;
 use crate::plan::{Change, IptablesRule, Plan, PlanError, vlan};
 use crate::types::{
@@ -12,8 +13,10 @@ use crate::types::{
 /// What the configuration comes to for a port of a bridge.
 pub(super) struct BridgePort<'a> {
     pub(super) bridge: &'a Link,
-    /// None leaves the port in the VLANs that it is in, or that the bridge puts it into.
+    /// Its VLANs; none on a bridge that does not filter VLANs.
     vlans: Option<Vec<VlanRange>>,
+    /// The `mtu` key sets the MTU of the vif, not the bridge.
+    explicit_mtu: bool,
     /// Whether to have rules as Xen's own scripts make them.
     iptables: bool,
     ip: &'a IpList,
@@ -33,44 +36,52 @@ impl VifTarget {
     pub(super) fn port<'a>(
         &self,
         config: &'a VifConfig,
-        seen: &'a VifSnapshot,
+        facts: &'a VifSnapshot,
     ) -> Result<BridgePort<'a>, PlanError> {
-        let bridge = self.choose_bridge(config, seen)?;
-        let aware = bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering);
-        let vlans = config.vlans_on(&bridge.name)?;
-        if let (Some(vlans), false) = (&vlans, aware) {
-            let vlans: Vec<String> = vlans.iter().map(ToString::to_string).collect();
-            return Err(PlanError::NotVlanAware {
-                vlan: config.vlan.as_ref().map_or(vlans.join("/"), ToString::to_string),
-                bridge: bridge.name.clone(),
-                vif: self.name.clone(),
-            });
-        }
-        let iptables = seen.policy.iptables.unwrap_or(false);
-        Ok(BridgePort { bridge, vlans, iptables, ip: &config.ip })
+        let bridge = self.choose_bridge(config, facts)?;
+        let vlans = match (config.vlans_on(&bridge.name)?, filters_vlans(bridge)) {
+            (vlans, true) => Some(vlans.unwrap_or_else(|| default_vlan(bridge))),
+            (None, false) => None,
+            (Some(vlans), false) => {
+                let vlans: Vec<String> = vlans.iter().map(ToString::to_string).collect();
+                return Err(PlanError::NotVlanAware {
+                    vlan: config.vlan.as_ref().map_or(vlans.join("/"), ToString::to_string),
+                    bridge: bridge.name.clone(),
+                    vif: self.name.clone(),
+                });
+            }
+        };
+        let iptables = facts.policy.iptables.unwrap_or(false);
+        Ok(BridgePort {
+            bridge,
+            vlans,
+            explicit_mtu: config.mtu.is_some(),
+            iptables,
+            ip: &config.ip,
+        })
     }
 
     /// The bridge that is meant; an error that says what to do when there is none, or more than one.
     pub(crate) fn choose_bridge<'a>(
         &self,
         config: &VifConfig,
-        seen: &'a VifSnapshot,
+        facts: &'a VifSnapshot,
     ) -> Result<&'a Link, PlanError> {
-        let mut bridges = seen.bridges.iter().filter(|link| link.bridge.is_some());
+        let mut bridges = facts.bridges.iter().filter(|link| link.bridge.is_some());
         let names = self.bridge_names(config)?;
         let Some(wanted) = names.first() else {
             return match (bridges.next(), bridges.next()) {
                 (Some(only), None) => Ok(only),
                 (None, _) => Err(PlanError::NoBridges),
                 _ => Err(PlanError::ManyBridges {
-                    names: seen.bridges.iter().map(|link| link.name.clone()).collect(),
+                    names: facts.bridges.iter().map(|link| link.name.clone()).collect(),
                 }),
             };
         };
         let said = |link: &&Link| {
             config.bridge.iter().flat_map(BridgeSpec::names).any(|name| name == link.name)
         };
-        match seen.bridges.iter().find(said) {
+        match facts.bridges.iter().find(said) {
             Some(link) if link.bridge.is_some() => Ok(link),
             Some(other) => {
                 Err(PlanError::NotABridge { name: other.name.clone(), kind: describe(other) })
@@ -87,71 +98,93 @@ impl BridgePort<'_> {
         &self,
         plan: &mut Plan,
         target: &VifTarget,
-        wanted: &Wanted<'_>,
+        desired: &Desired<'_>,
         link: &Link,
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
     ) -> Result<(), PlanError> {
         let shape = LinkShape {
-            name: &wanted.name,
-            mtu: wanted.mtu,
+            name: &desired.name,
+            mtu: desired.mtu,
             master: Some(self.bridge),
             addresses: &[],
         };
-        let master = shape.moves(link);
+        let joins = shape.moves(link);
         let mut to = Setter { plan, link: link.reference() };
-        let up = shape.make(&mut to, target, link, seen);
+        // Before the vif joins: it may lower the bridge.
+        if joins || link.mtu != desired.mtu.bytes() {
+            to.plan.changes.extend(self.record_mtu(facts)?);
+        }
+        // Before the vif joins: with nothing in between, joining and coming up are one request.
+        to.plan.changes.extend(desired.guarded(target, facts)?);
+        let up = shape.make(&mut to, target, link, facts);
         if let Some(vlans) = &self.vlans {
-            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
-            let now = if master { &joined } else { &seen.vlans };
-            to.plan.changes.extend(vlan::difference(&to.link, now, vlans));
+            let joined = default_vlan(self.bridge);
+            let current = if joins { &joined } else { &facts.vlans };
+            to.plan.changes.extend(vlan::difference(&to.link, current, vlans));
         }
-        if let Some(uplink) = &seen.uplink {
-            let joined: Vec<VlanRange> = self.default_vlan().into_iter().collect();
-            let stays = if master { &joined } else { &uplink.vif };
-            to.plan.changes.extend(uplink.reconcile(self.vlans.as_deref().unwrap_or(stays)));
+        if let Some(uplink) = &facts.uplink {
+            let joined = default_vlan(self.bridge);
+            let current = if joins { &joined } else { &uplink.vif };
+            to.plan.changes.extend(uplink.reconcile(self.vlans.as_deref().unwrap_or(current)));
         }
-        let (known, on) = self.flags(seen, wanted);
+        let (known, on) = self.flags(facts, desired);
         // A port that joins begins with none of these.
-        let is = seen.port.as_ref().filter(|_| !master).map_or(PortFlags::empty(), |p| p.flags);
-        let wrong = (is ^ on) & known;
+        let port = facts.port.as_ref().filter(|_| !joins);
+        let current = port.map_or(PortFlags::empty(), |port| port.flags);
+        let wrong = (current ^ on) & known;
         if !wrong.is_empty() {
             let set = PortSet::default().on(on & wrong).off(wrong - on);
-            let was = PortSet::default().on(is & wrong).off(wrong - is);
+            let was = PortSet::default().on(current & wrong).off(wrong - current);
             to.plan.push(Change::PortSet { link: to.link.clone(), set, was });
         }
-        to.plan.changes.extend(wanted.guarded(target, seen)?);
         if self.iptables {
-            let missing = IptablesRule::of(&wanted.name, self.ip)
+            let missing = IptablesRule::of(&desired.name, self.ip)
                 .into_iter()
-                .filter(|rule| !seen.iptables.contains(rule));
+                .filter(|rule| !facts.iptables.contains(rule));
             to.plan.changes.extend(missing.map(Change::IptablesInsert));
         }
         to.set(up, LinkSet::Up(true), LinkSet::Up(false));
         if !self.iptables {
-            plan.warnings = seen.filters.warnings(&wanted.name, &self.bridge.name);
+            plan.warnings.extend(facts.filters.warnings(&desired.name, &self.bridge.name));
         }
+        plan.warnings.extend(forwarding::warning(&desired.name, self.bridge, link, up));
         Ok(())
     }
 
     /// The switches of the port about which somebody says something, and those of them that shall be on.
-    pub(super) fn flags(&self, seen: &VifSnapshot, wanted: &Wanted<'_>) -> (PortFlags, PortFlags) {
+    pub(super) fn flags(
+        &self,
+        facts: &VifSnapshot,
+        desired: &Desired<'_>,
+    ) -> (PortFlags, PortFlags) {
         let (mut known, mut on) = (PortFlags::empty(), PortFlags::empty());
-        if let Some(isolated) = seen.policy.isolated {
+        if let Some(isolated) = facts.policy.isolated {
             known |= PortFlags::ISOLATED;
             on.set(PortFlags::ISOLATED, isolated);
         }
         // A bridge that speaks the spanning tree protocol hears it before any table of nftables does.
         let stp = self.bridge.bridge.as_ref().is_some_and(|bridge| bridge.stp);
-        if stp && wanted.guard.is_some() {
+        if stp && desired.guard.is_some() {
             known |= PortFlags::GUARD;
             on |= PortFlags::GUARD;
         }
         (known, on)
     }
 
-    /// The VLAN that the bridge puts a port into when it joins.
-    fn default_vlan(&self) -> Option<VlanRange> {
-        let pvid = self.bridge.bridge.as_ref()?.vlan_default_pvid?;
-        Some(VlanRange::new(pvid, true, true))
+    /// What records the wanted MTU of the bridge, where that is missing.
+    fn record_mtu(&self, facts: &VifSnapshot) -> Result<Option<Change>, ParseError> {
+        let wanted = facts.bridge_mtu.wanted(self.bridge)?;
+        Ok(BridgeMtu::record(self.bridge, wanted, self.explicit_mtu))
     }
+}
+
+/// Whether a bridge keeps frames to their VLAN.
+pub(super) fn filters_vlans(bridge: &Link) -> bool {
+    bridge.bridge.as_ref().is_some_and(|bridge| bridge.vlan_filtering)
+}
+
+/// The VLANs that a bridge puts a port into when it joins.
+fn default_vlan(bridge: &Link) -> Vec<VlanRange> {
+    let pvid = bridge.bridge.as_ref().and_then(|bridge| bridge.vlan_default_pvid);
+    pvid.map(|pvid| VlanRange::new(pvid, true, true)).into_iter().collect()
 }

@@ -1,54 +1,22 @@
 //! A vif that the host has routes to: a link of the guest's own, with the host at its other end.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::link::{IPV6_MIN_MTU, LinkShape, Setter};
-use super::{VifSnapshot, VifTarget, Wanted};
-use crate::config::{NatPolicy, RoutedPolicy, VifConfig};
-use crate::plan::{Change, HostRoute, Plan, PlanError, Warning};
+use super::routed_snapshot::{DISABLE_IPV6, RoutedSnapshot};
+use super::{Desired, VifSnapshot, VifTarget};
+use crate::config::VifConfig;
+use crate::plan::{AddressError, Change, HostRoute, Plan, PlanError, Warning};
 use crate::types::{
     Address, AddressFlags, Device, Family, IfName, IpList, Link, LinkRef, LinkSet, Mode, Mtu,
     NextHop, ParseError, Route, RouteKind, Scope, Sysctl,
 };
 
-/// What a routed vif depends on beside its own interface.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct RoutedSnapshot {
-    /// The interface through which the guest reaches the world, if there is one.
-    pub uplink: Option<Link>,
-    /// The uplink's first global IPv4 address.
-    pub source: Option<Ipv4Addr>,
-    /// What the host's configuration says of guests behind this uplink: `[[routed]]`.
-    pub policy: Option<RoutedPolicy>,
-    /// What it says of guests that share the host's address: `[[nat]]`.
-    pub nat: Option<NatPolicy>,
-    /// The routes of the main table that leave by the vif, but for the kernel's own.
-    pub routes: Vec<HostRoute>,
-    /// Of the guest's addresses, those to which another interface than the guest's own has a route, or that hold one of
-    /// the host's own.
-    pub others: Vec<(IpNet, HostRoute)>,
-    /// The host's default routes, but for those by the guest's own interfaces: their routers' addresses are no guest's.
-    pub defaults: Vec<HostRoute>,
-    /// Of a guest about which nobody says anything, the addresses on its link that the host has a route to already, be
-    /// it to a network that they are of.
-    pub within: Vec<(IpAddr, HostRoute)>,
-    /// Whether the guest has another interface to the same address: its vif and its tap.
-    pub shared: bool,
-    /// Of the guest's addresses, those that the host answers for on the uplink.
-    pub proxies: Vec<IpAddr>,
-    /// Proxy entries of xennet's own, and their links, of addresses that the vif still has routes to and shall have no more.
-    pub left: Vec<(LinkRef, IpAddr)>,
-    /// The settings of [`VifTarget::sysctls`], as far as this kernel has them.
-    pub sysctls: BTreeMap<Sysctl, String>,
-}
-
 /// What the configuration comes to for a routed vif.
 pub(super) struct Routed<'a> {
-    seen: &'a RoutedSnapshot,
+    facts: &'a RoutedSnapshot,
     addresses: Vec<Address>,
     routes: Vec<HostRoute>,
     proxies: Vec<IpAddr>,
@@ -107,23 +75,24 @@ impl VifTarget {
     pub(super) fn routed<'a>(
         &self,
         config: &'a VifConfig,
-        seen: &'a VifSnapshot,
+        facts: &'a VifSnapshot,
         name: &IfName,
         mtu: Mtu,
     ) -> Result<Routed<'a>, PlanError> {
         static NOTHING: RoutedSnapshot = RoutedSnapshot::none();
-        let routed = seen.routed.as_ref().unwrap_or(&NOTHING);
+        let routed = facts.routed.as_ref().unwrap_or(&NOTHING);
         if let (Some(name), None) = (&config.gatewaydev, &routed.uplink) {
             return Err(PlanError::NoGateway { name: name.clone() });
         }
         let destinations = Self::destinations(&config.ip)?;
         self.check(&destinations, routed)?;
 
-        let current = seen.link.as_ref().map_or(name, |link| &link.name);
+        let current = facts.link.as_ref().map_or(name, |link| &link.name);
         let ipv6 = mtu.bytes() >= IPV6_MIN_MTU && routed.has_ipv6(current);
-        let link = LinkRef { index: seen.link.as_ref().map(|link| link.index), name: name.clone() };
+        let link =
+            LinkRef { index: facts.link.as_ref().map(|link| link.index), name: name.clone() };
         let mut made = Routed {
-            seen: routed,
+            facts: routed,
             addresses: Vec::new(),
             routes: Vec::new(),
             proxies: Vec::new(),
@@ -155,8 +124,8 @@ impl VifTarget {
         Ok(made)
     }
 
-    fn check(&self, destinations: &[IpNet], seen: &RoutedSnapshot) -> Result<(), PlanError> {
-        let allowed = match (self.mode, &seen.policy, &seen.nat) {
+    fn check(&self, destinations: &[IpNet], facts: &RoutedSnapshot) -> Result<(), PlanError> {
+        let allowed = match (self.mode, &facts.policy, &facts.nat) {
             (Mode::Nat, _, Some(nat)) => Some((
                 nat.subnets.iter().map(IpNet::trunc).collect(),
                 format!("subnets of nat {}", nat.name),
@@ -170,33 +139,33 @@ impl VifTarget {
         if let Some((networks, place)) = allowed {
             let outside = |net: &&IpNet| !networks.iter().any(|allowed| allowed.contains(*net));
             if let Some(ip) = destinations.iter().find(outside).copied() {
-                return Err(PlanError::NotAllowed { ip, networks, place });
+                return Err(AddressError::NotAllowed { ip, networks, place }.into());
             }
         }
-        if let Some((ip, route)) = seen.within.first() {
+        if let Some((ip, route)) = facts.within.first() {
             let (vif, route) = (self.name.clone(), route.to_string());
-            return Err(PlanError::NetworkTaken { ip: *ip, vif, route });
+            return Err(AddressError::NetworkTaken { ip: *ip, vif, route }.into());
         }
-        let taken = |ip, owner, route: &HostRoute| PlanError::AddressTaken {
+        let taken = |ip, owner, route: &HostRoute| AddressError::Taken {
             ip,
             vif: self.name.clone(),
             owner,
             route: route.to_string(),
         };
-        if let Some((ip, route)) = seen.others.first() {
+        if let Some((ip, route)) = facts.others.first() {
             let owner = match (route.route.kind, route.links.first()) {
                 (RouteKind::Unicast, Some(link)) => link.name.to_string(),
                 _ => "the host itself".to_owned(),
             };
-            return Err(taken(*ip, owner, route));
+            return Err(taken(*ip, owner, route).into());
         }
         // Behind the guest, or as the host's own address, a router is nobody's.
-        let hosts = destinations.iter().filter_map(|net| self.host(net.addr(), seen));
+        let hosts = destinations.iter().filter_map(|net| self.host(net.addr(), facts));
         let all: Vec<IpNet> = destinations.iter().copied().chain(hosts.map(IpNet::from)).collect();
-        for route in &seen.defaults {
+        for route in &facts.defaults {
             for router in route.route.hops.iter().filter_map(|hop| hop.via) {
                 if let Some(ip) = all.iter().find(|net| net.contains(&router)) {
-                    return Err(taken(*ip, format!("the host's router {router}"), route));
+                    return Err(taken(*ip, format!("the host's router {router}"), route).into());
                 }
             }
         }
@@ -204,20 +173,25 @@ impl VifTarget {
     }
 
     /// The host's own address on the link of a guest with this one.
-    fn host(&self, guest: IpAddr, seen: &RoutedSnapshot) -> Option<IpAddr> {
+    fn host(&self, guest: IpAddr, facts: &RoutedSnapshot) -> Option<IpAddr> {
         match self.mode {
-            Mode::Nat => super::nat::router(guest, seen.nat.as_ref()),
-            _ => seen.source.map(IpAddr::from).filter(|_| guest.is_ipv4()),
+            Mode::Nat => super::nat::router(guest, facts.nat.as_ref()),
+            _ => facts.source.map(IpAddr::from).filter(|_| guest.is_ipv4()),
         }
     }
 
     /// What takes the host's routes to the vif away again, and all that it answered for.
-    pub(super) fn unroute(&self, to: &mut Setter<'_>, seen: &VifSnapshot, routed: &RoutedSnapshot) {
+    pub(super) fn unroute(
+        &self,
+        to: &mut Setter<'_>,
+        facts: &VifSnapshot,
+        routed: &RoutedSnapshot,
+    ) {
         for route in routed.routes.iter().filter(|route| self.made(route)) {
             let (route, again) = (route.clone(), route.clone());
             to.plan.push(Change::RouteDelete { route, again });
         }
-        for address in &seen.addresses {
+        for address in &facts.addresses {
             to.plan.push(Change::AddressDelete { link: to.link.clone(), address: address.clone() });
         }
         if let Ok(sysctl) = Sysctl::link(Family::V4, &to.link.name, PROXY_ARP) {
@@ -234,17 +208,17 @@ impl Routed<'_> {
         &self,
         plan: &mut Plan,
         target: &VifTarget,
-        wanted: &Wanted<'_>,
+        desired: &Desired<'_>,
         link: &Link,
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
     ) -> Result<(), PlanError> {
         let shape = LinkShape {
-            name: &wanted.name,
-            mtu: wanted.mtu,
+            name: &desired.name,
+            mtu: desired.mtu,
             master: None,
             addresses: &self.addresses,
         };
-        let falls = shape.falls(link, seen) && link.up;
+        let falls = shape.falls(link, facts) && link.up;
         // An interface that goes down loses them, and nobody would know to put them back.
         let stays = |route: &HostRoute| {
             !falls
@@ -253,29 +227,29 @@ impl Routed<'_> {
                     .iter()
                     .any(|wanted| wanted.leads_as(route) && wanted.route.src == route.route.src)
         };
-        let made = || self.seen.routes.iter().filter(|route| target.made(route));
+        let made = || self.facts.routes.iter().filter(|route| target.made(route));
         for route in made().filter(|route| !stays(route)) {
             plan.push(Change::RouteDelete { route: route.clone(), again: route.clone() });
         }
-        for (link, address) in &self.seen.left {
+        for (link, address) in &self.facts.left {
             plan.push(Change::ProxyDelete { link: link.clone(), address: *address });
         }
         let mut to = Setter { plan, link: link.reference() };
-        let up = shape.make(&mut to, target, link, seen);
+        let up = shape.make(&mut to, target, link, facts);
         for (family, key, value) in SETTINGS {
             if family == Family::V6 && !self.ipv6 {
                 continue;
             }
             let old = Sysctl::link(family, &link.name, key).ok();
-            let was = old.and_then(|sysctl| self.seen.sysctls.get(&sysctl)).cloned();
-            if let Some(sysctl) = Sysctl::link(family, &wanted.name, key)
+            let was = old.and_then(|sysctl| self.facts.sysctls.get(&sysctl)).cloned();
+            if let Some(sysctl) = Sysctl::link(family, &desired.name, key)
                 .ok()
                 .filter(|_| was.as_deref() != Some(value))
             {
                 to.plan.push(Change::Sysctl { sysctl, value: value.to_owned(), was });
             }
         }
-        to.plan.changes.extend(wanted.guarded(target, seen)?);
+        to.plan.changes.extend(desired.guarded(target, facts)?);
         to.set(up, LinkSet::Up(true), LinkSet::Up(false));
         for route in &self.routes {
             let there = made().any(|other| {
@@ -285,13 +259,13 @@ impl Routed<'_> {
                 to.plan.push(Change::RouteAdd { route: route.clone() });
             }
         }
-        if let Some(uplink) = &self.seen.uplink {
-            for address in self.proxies.iter().filter(|one| !self.seen.proxies.contains(one)) {
+        if let Some(uplink) = &self.facts.uplink {
+            for address in self.proxies.iter().filter(|one| !self.facts.proxies.contains(one)) {
                 to.plan.push(Change::ProxyAdd { link: uplink.reference(), address: *address });
             }
         }
         plan.warnings.clone_from(&self.warnings);
-        plan.warnings.extend(seen.filters.routed_warnings(&wanted.name));
+        plan.warnings.extend(facts.filters.routed_warnings(&desired.name));
         Ok(())
     }
 
@@ -308,7 +282,7 @@ impl Routed<'_> {
             address.flags = AddressFlags::NODAD;
         }
         // dnsmasq serves DHCPv6 where the host's address is of the same network, and no smaller one.
-        let nat = self.seen.nat.as_ref().filter(|nat| nat.dhcp && host.is_ipv6());
+        let nat = self.facts.nat.as_ref().filter(|nat| nat.dhcp && host.is_ipv6());
         if let Some(net) = nat.and_then(|nat| nat.subnets.iter().find(|net| net.addr() == host)) {
             address.address = *net;
             address.flags |= AddressFlags::NOPREFIXROUTE;
@@ -320,7 +294,7 @@ impl Routed<'_> {
 
     /// The host answers for it on the uplink, where the configuration says so.
     fn proxy(&mut self, net: IpNet) {
-        let Some(policy) = &self.seen.policy else { return };
+        let Some(policy) = &self.facts.policy else { return };
         let answers = if net.addr().is_ipv4() { policy.proxy_arp } else { policy.proxy_ndp };
         if !answers {
             return;
@@ -335,7 +309,7 @@ impl Routed<'_> {
     }
 
     fn warn(&mut self, link: &IfName) {
-        let now = |sysctl: &Sysctl| self.seen.sysctls.get(sysctl).map(String::as_str);
+        let now = |sysctl: &Sysctl| self.facts.sysctls.get(sysctl).map(String::as_str);
         for family in [Family::V4, Family::V6] {
             let speaks = self
                 .routes
@@ -351,41 +325,13 @@ impl Routed<'_> {
         }
         let own = Sysctl::link(Family::V4, link, RP_FILTER);
         let all = Sysctl::all(Family::V4, RP_FILTER);
-        if let (true, Ok(own), Ok(all)) = (self.seen.shared, own, all) {
+        if let (true, Ok(own), Ok(all)) = (self.facts.shared, own, all) {
             // The greater of the two counts; 2 is the lenient one.
             if now(&own).max(now(&all)) == Some("1") {
                 self.warnings
                     .push(Warning::ReversePath { link: link.clone(), sysctl: own.to_string() });
             }
         }
-    }
-}
-
-impl RoutedSnapshot {
-    const fn none() -> Self {
-        Self {
-            uplink: None,
-            source: None,
-            policy: None,
-            nat: None,
-            routes: Vec::new(),
-            others: Vec::new(),
-            defaults: Vec::new(),
-            within: Vec::new(),
-            shared: false,
-            proxies: Vec::new(),
-            left: Vec::new(),
-            sysctls: BTreeMap::new(),
-        }
-    }
-
-    /// Whether the interface has IPv6, or will have when its MTU allows it.
-    fn has_ipv6(&self, link: &IfName) -> bool {
-        let own = Sysctl::link(Family::V6, link, DISABLE_IPV6).ok();
-        let own = own.and_then(|sysctl| self.sysctls.get(&sysctl));
-        let new = Sysctl::default(Family::V6, DISABLE_IPV6).ok();
-        let disabled = own.or_else(|| self.sysctls.get(&new?));
-        disabled.is_some_and(|disabled| disabled == "0")
     }
 }
 
@@ -400,7 +346,6 @@ fn gateway() -> Address {
     address
 }
 
-const DISABLE_IPV6: &str = "disable_ipv6";
 const PROXY_ARP: &str = "proxy_arp";
 const RP_FILTER: &str = "rp_filter";
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::link::{LinkShape, Setter};
-use super::{VifSnapshot, VifTarget, Wanted};
+use super::link::{LinkShape, Setter, is_datapath};
+use super::{Desired, VifSnapshot, VifTarget};
 use crate::config::{GuardLevel, VifConfig};
 use crate::plan::{Change, Plan, PlanError, Warning};
 use crate::types::{
@@ -49,7 +49,7 @@ impl VifTarget {
     pub(super) fn switch_port<'a>(
         &self,
         config: &VifConfig,
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
         switch: &'a SwitchSnapshot,
         name: &IfName,
     ) -> Result<SwitchPort<'a>, PlanError> {
@@ -60,7 +60,7 @@ impl VifTarget {
             setting,
             advice,
         };
-        match seen.policy.guard {
+        match facts.policy.guard {
             None | Some(GuardLevel::Off) => {}
             Some(_) if switch.passes_ingress => {}
             Some(level) => {
@@ -69,7 +69,7 @@ impl VifTarget {
                 return Err(refused(format!("guard = \"{level}\""), advice));
             }
         }
-        if seen.policy.iptables == Some(true) {
+        if facts.policy.iptables == Some(true) {
             let advice = "its frames do not pass iptables; leave it out";
             return Err(refused("firewall = \"iptables\"".to_owned(), advice));
         }
@@ -78,16 +78,16 @@ impl VifTarget {
         Ok(SwitchPort {
             switch,
             unguarded: !switch.passes_ingress
-                && seen.policy.guard.is_none()
+                && facts.policy.guard.is_none()
                 && !config.ip.is_empty(),
             port: OvsPort {
                 bridge: real.clone(),
                 name: name.clone(),
                 vlans: OvsVlans::of(&vlans)?,
-                protected: seen.policy.isolated.unwrap_or(false),
+                protected: facts.policy.isolated.unwrap_or(false),
                 mtu: config.mtu,
                 policing: switch.policing,
-                external_ids: self.external_ids(config, seen.link.as_ref(), switch),
+                external_ids: self.external_ids(config, facts.link.as_ref(), switch),
             },
         })
     }
@@ -148,18 +148,18 @@ impl VifTarget {
     pub(super) fn leave_switch(
         &self,
         plan: &mut Plan,
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
     ) -> Result<(), PlanError> {
-        let ports = seen.switch.iter().flat_map(|switch| &switch.ports);
+        let ports = facts.switch.iter().flat_map(|switch| &switch.ports);
         // A name that the vif has, or that is its own, can be another kind of port all the same.
         let own =
-            |now: &&OvsPortNow| self.owns_port(&now.port, seen.link.as_ref()) && now.is_device();
+            |now: &&OvsPortNow| self.owns_port(&now.port, facts.link.as_ref()) && now.is_device();
         let before = plan.changes().len();
         for now in ports.filter(own) {
             let was = now.works().then(|| now.port.clone());
             plan.push(Change::OvsPortDelete { name: now.port.name.clone(), was });
         }
-        match (&seen.link, &seen.master) {
+        match (&facts.link, &facts.master) {
             (Some(link), Some(master)) if is_datapath(master) && plan.changes().len() == before => {
                 let (link, datapath) = (link.name.clone(), master.name.clone());
                 Err(PlanError::InDatapath { link, datapath })
@@ -169,9 +169,9 @@ impl VifTarget {
     }
 
     /// What takes the vif's ports out of Open vSwitch.
-    pub(super) fn unswitch(&self, plan: &mut Plan, seen: &VifSnapshot) {
-        let ports = seen.switch.iter().flat_map(|switch| &switch.ports);
-        for now in ports.filter(|now| self.owns_port(&now.port, seen.link.as_ref())) {
+    pub(super) fn unswitch(&self, plan: &mut Plan, facts: &VifSnapshot) {
+        let ports = facts.switch.iter().flat_map(|switch| &switch.ports);
+        for now in ports.filter(|now| self.owns_port(&now.port, facts.link.as_ref())) {
             plan.push(Change::OvsPortDelete { name: now.port.name.clone(), was: None });
         }
     }
@@ -200,9 +200,9 @@ impl SwitchPort<'_> {
         &self,
         plan: &mut Plan,
         target: &VifTarget,
-        wanted: &Wanted<'_>,
+        desired: &Desired<'_>,
         link: &Link,
-        seen: &VifSnapshot,
+        facts: &VifSnapshot,
     ) -> Result<(), PlanError> {
         let mut there = None;
         for now in &self.switch.ports {
@@ -226,12 +226,12 @@ impl SwitchPort<'_> {
             plan.push(Change::OvsPortDelete { name: now.port.name.clone(), was });
         }
         // The kernel's datapath is the master of its ports, and no master that one sets.
-        let master = seen.master.as_ref().filter(|master| is_datapath(master));
-        let shape = LinkShape { name: &wanted.name, mtu: wanted.mtu, master, addresses: &[] };
+        let master = facts.master.as_ref().filter(|master| is_datapath(master));
+        let shape = LinkShape { name: &desired.name, mtu: desired.mtu, master, addresses: &[] };
         let mut to = Setter { plan, link: link.reference() };
-        let up = shape.make(&mut to, target, link, seen);
+        let up = shape.make(&mut to, target, link, facts);
         // Before it is a port of anything.
-        to.plan.changes.extend(wanted.guarded(target, seen)?);
+        to.plan.changes.extend(desired.guarded(target, facts)?);
         match there {
             None => to.plan.push(Change::OvsPortAdd(self.port.clone())),
             Some(now) if self.differs(&now.port) => {
@@ -248,10 +248,10 @@ impl SwitchPort<'_> {
         // The emulated NIC is the same logical port, which its vif has waited for.
         let waits = target.device == Device::Vif && !there.is_some_and(installed);
         if let Some(seconds) = self.switch.wait_ovn.filter(|_| waits) {
-            plan.push(Change::OvnWait { name: wanted.name.clone(), seconds });
+            plan.push(Change::OvnWait { name: desired.name.clone(), seconds });
         }
         if self.unguarded {
-            let (link, bridge) = (wanted.name.clone(), self.port.bridge.clone());
+            let (link, bridge) = (desired.name.clone(), self.port.bridge.clone());
             plan.warnings.push(Warning::Unguarded { link, bridge });
         }
         Ok(())
@@ -280,11 +280,6 @@ impl SwitchPort<'_> {
             == (&now.vlans, &now.protected, &now.mtu, &now.policing);
         !same || external_ids.iter().any(|(key, value)| now.external_ids.get(key) != Some(value))
     }
-}
-
-/// Whether a master is the kernel's datapath of Open vSwitch: its ports leave it by Open vSwitch alone.
-pub(crate) fn is_datapath(master: &Link) -> bool {
-    master.kind.as_deref() == Some("openvswitch")
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub(super) fn link(index: u32, name: &str) -> Link {
         up: false,
         carrier: false,
         master: None,
+        port_state: None,
         kind: None,
         bridge: None,
         vxlan: None,
@@ -36,8 +37,10 @@ pub(super) fn link(index: u32, name: &str) -> Link {
     }
 }
 
+/// A bridge whose MTU is on record.
 pub(super) fn bridge(index: u32, name: &str) -> Link {
     Link {
+        alias: Some("xennet mtu 1500".into()),
         kind: Some("bridge".into()),
         bridge: Some(BridgeInfo::default()),
         up: true,
@@ -79,22 +82,22 @@ fn a_fresh_vif() {
 
 #[test]
 fn everything_at_once_in_the_order_that_fails_closed() {
-    let mut seen = fresh();
-    seen.link = Some(Link {
+    let mut facts = fresh();
+    facts.link = Some(Link {
         up: true,
         mac: Some("02:00:00:00:00:01".parse().unwrap()),
         ..link(7, "vif3.0")
     });
-    seen.addresses = vec![Address::new("192.0.2.7/24".parse().unwrap())];
-    seen.hooks = vec!["/etc/xen/scripts/vif-post.d/10-log.hook".into()];
-    seen.store.as_mut().unwrap().hotplug_error = Some(b"old".to_vec());
+    facts.addresses = vec![Address::new("192.0.2.7/24".parse().unwrap())];
+    facts.hooks = vec!["/etc/xen/scripts/vif-post.d/10-log.hook".into()];
+    facts.store.as_mut().unwrap().hotplug_error = Some(b"old".to_vec());
     let config = config(&[
         ("bridge", "xenbr0"),
         ("vifname", "web"),
         ("mtu", "9000"),
         ("frontend", "/local/domain/3/device/vif/0"),
     ]);
-    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    let plan = target(Device::Vif).online(&config, &facts).unwrap();
     assert_eq!(
         lines(&plan),
         [
@@ -116,15 +119,15 @@ fn everything_at_once_in_the_order_that_fails_closed() {
 
 #[test]
 fn a_tap_is_a_port_too_and_leaves_the_talking_to_its_vif() {
-    let mut seen = fresh();
-    seen.link =
+    let mut facts = fresh();
+    facts.link =
         Some(Link { mac: Some("02:00:00:00:00:01".parse().unwrap()), ..link(8, "vif3.0-emu") });
     let config = config(&[
         ("bridge", "xenbr0"),
         ("vifname", "web"),
         ("frontend", "/local/domain/3/device/vif/0"),
     ]);
-    let plan = target(Device::Tap).online(&config, &seen).unwrap();
+    let plan = target(Device::Tap).online(&config, &facts).unwrap();
     assert_eq!(
         lines(&plan).first().unwrap(),
         "link set dev vif3.0-emu name web-emu alias \"vif3.0-emu\""
@@ -134,34 +137,34 @@ fn a_tap_is_a_port_too_and_leaves_the_talking_to_its_vif() {
 
 #[test]
 fn a_new_mtu_alone_does_not_take_the_guest_off_the_network() {
-    let mut seen = fresh();
-    seen.link = Some(Link {
+    let mut facts = fresh();
+    facts.link = Some(Link {
         up: true,
         master: Some(2),
         addr_gen_mode: Some(AddrGenMode::None),
         ..link(7, "vif3.0")
     });
-    seen.store = None;
+    facts.store = None;
     let plan = target(Device::Vif)
-        .online(&config(&[("bridge", "xenbr0"), ("mtu", "1400")]), &seen)
+        .online(&config(&[("bridge", "xenbr0"), ("mtu", "1400")]), &facts)
         .unwrap();
     assert_eq!(lines(&plan), ["link set dev vif3.0 mtu 1400"]);
 }
 
 #[test]
 fn ipv6_switched_off_in_the_kernel_is_no_obstacle() {
-    let mut seen = fresh();
-    seen.link = Some(Link { addr_gen_mode: None, ..link(7, "vif3.0") });
-    let plan = target(Device::Vif).online(&config(&[("bridge", "xenbr0")]), &seen).unwrap();
+    let mut facts = fresh();
+    facts.link = Some(Link { addr_gen_mode: None, ..link(7, "vif3.0") });
+    let plan = target(Device::Vif).online(&config(&[("bridge", "xenbr0")]), &facts).unwrap();
     assert!(lines(&plan).iter().all(|line| !line.contains("addrgenmode")), "{plan}");
 }
 
 #[test]
 fn which_bridge_is_meant() {
     let choose = |key: &[(&str, &str)], bridges: Vec<Link>| {
-        let seen = VifSnapshot { bridges, ..fresh() };
+        let facts = VifSnapshot { bridges, ..fresh() };
         target(Device::Vif)
-            .online(&config(key), &seen)
+            .online(&config(key), &facts)
             .map(|plan| plan.to_string())
             .map_err(|error| error.to_string())
     };
@@ -213,9 +216,9 @@ fn a_vlan_aware_bridge_gets_the_vlans_before_the_port_is_up() {
     let settings = aware.bridge.as_mut().unwrap();
     settings.vlan_filtering = true;
     settings.vlan_default_pvid = VlanId::new(1).ok();
-    let mut seen = VifSnapshot { bridges: vec![aware], store: None, ..fresh() };
+    let mut facts = VifSnapshot { bridges: vec![aware], store: None, ..fresh() };
     let config = config(&[("bridge", "xenbr0"), ("vlan", "10p/20-30")]);
-    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    let plan = target(Device::Vif).online(&config, &facts).unwrap();
     assert_eq!(
         lines(&plan),
         [
@@ -228,17 +231,147 @@ fn a_vlan_aware_bridge_gets_the_vlans_before_the_port_is_up() {
         ]
     );
     // A running guest's VLANs are changed in place.
-    seen.link = Some(Link {
+    facts.link = Some(Link {
         up: true,
         master: Some(2),
         addr_gen_mode: Some(AddrGenMode::None),
         ..link(7, "vif3.0")
     });
-    seen.vlans = config.vlan.as_ref().unwrap().ranges().to_vec();
-    assert_eq!(target(Device::Vif).online(&config, &seen), Ok(Plan::default()));
-    seen.vlans.pop();
-    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    facts.vlans = config.vlan.as_ref().unwrap().ranges().to_vec();
+    assert_eq!(target(Device::Vif).online(&config, &facts), Ok(Plan::default()));
+    facts.vlans.pop();
+    let plan = target(Device::Vif).online(&config, &facts).unwrap();
     assert_eq!(lines(&plan), ["vlan add dev vif3.0 vid 20-30"]);
+}
+
+/// A vif in a VLAN-filtering bridge with this default PVID, in these VLANs, with nothing else to do.
+fn filtering(default_pvid: Option<u16>, vlans: &str) -> VifSnapshot {
+    let mut aware = bridge(2, "xenbr0");
+    let settings = aware.bridge.as_mut().unwrap();
+    settings.vlan_filtering = true;
+    settings.vlan_default_pvid = default_pvid.map(|id| VlanId::new(id).unwrap());
+    let port = Link {
+        up: true,
+        master: Some(2),
+        addr_gen_mode: Some(AddrGenMode::None),
+        ..link(7, "vif3.0")
+    };
+    VifSnapshot {
+        link: Some(port),
+        vlans: vlans.parse::<crate::types::VlanSpec>().unwrap().ranges().to_vec(),
+        bridges: vec![aware],
+        store: None,
+        ..fresh()
+    }
+}
+
+#[test]
+fn without_vlan_key_the_port_goes_back_to_the_default_pvid() {
+    let plan = |key: &str, facts: &VifSnapshot| {
+        lines(&target(Device::Vif).online(&config(&[("bridge", key)]), facts).unwrap())
+    };
+    assert_eq!(
+        plan("xenbr0", &filtering(Some(1), "10p/20-21")),
+        [
+            "vlan add dev vif3.0 vid 1 pvid untagged",
+            "vlan del dev vif3.0 vid 10",
+            "vlan del dev vif3.0 vid 20-21",
+        ]
+    );
+    assert_eq!(plan("xenbr0", &filtering(None, "10")), ["vlan del dev vif3.0 vid 10"]);
+    assert!(plan("xenbr0", &filtering(Some(7), "7")).is_empty());
+    // A tag in the bridge key is a VLAN as well.
+    assert!(plan("xenbr0.10:20", &filtering(Some(1), "10p/20")).is_empty());
+    // Without filtering, VLANs mean nothing.
+    let mut unaware = filtering(Some(1), "10");
+    unaware.bridges[0].bridge.as_mut().unwrap().vlan_filtering = false;
+    assert!(plan("xenbr0", &unaware).is_empty());
+}
+
+#[test]
+fn without_vlan_key_a_managed_uplink_loses_the_vlan() {
+    let mut facts = filtering(Some(1), "10");
+    let ranges = |text: &str| text.parse::<crate::types::VlanSpec>().unwrap().ranges().to_vec();
+    facts.uplink = Some(UplinkSnapshot {
+        link: link(3, "eth0").reference(),
+        vlans: ranges("1p/10/30"),
+        others: ranges("30"),
+        vif: facts.vlans.clone(),
+    });
+    let plan = target(Device::Vif).online(&config(&[("bridge", "xenbr0")]), &facts).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "vlan add dev vif3.0 vid 1 pvid untagged",
+            "vlan del dev vif3.0 vid 10",
+            "vlan del dev eth0 vid 10",
+        ]
+    );
+    let undone: Vec<_> = plan.changes().iter().rev().map(|change| change.undo().unwrap()).collect();
+    let undone: Vec<_> = undone.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        undone,
+        [
+            "vlan add dev eth0 vid 10",
+            "vlan add dev vif3.0 vid 10 pvid untagged",
+            "vlan del dev vif3.0 vid 1",
+        ]
+    );
+}
+
+#[test]
+fn announcement_is_sent_in_the_vlan_of_the_bridge_key() {
+    let mut facts = filtering(Some(1), "10");
+    let vlans = "1p/10".parse::<crate::types::VlanSpec>().unwrap().ranges().to_vec();
+    facts.outlets = vec![Outlet::new(link(3, "eth0").reference(), vlans)];
+    for (bridge, vlan) in [("xenbr0", None), ("xenbr0.10", VlanId::new(10).ok())] {
+        let config = config(&[("bridge", bridge), ("mac", "00:16:3e:01:02:03")]);
+        let arrival = target(Device::Vif).arrival(&config, &facts);
+        let sent = matches!(&arrival[..], [Change::Announce { vlan: sent, .. }] if *sent == vlan);
+        assert!(sent, "{bridge}: {arrival:?}");
+    }
+}
+
+/// A vif in a bridge of this MTU, whose guests' and other ports have these.
+fn on_bridge(mtu: u32, guests: u32, others: u32, own: u32) -> VifSnapshot {
+    let mut facts = filtering(None, "1");
+    facts.bridges = vec![Link { mtu, ..bridge(2, "xenbr0") }];
+    facts.link.as_mut().unwrap().mtu = own;
+    facts.bridge_mtu.ports = Some(PortMtus { guests: Some(guests), others: Some(others) });
+    facts
+}
+
+#[test]
+fn only_the_port_that_lowers_the_bridge_drifts() {
+    let plan = |keys: &[(&str, &str)], facts: &VifSnapshot| {
+        lines(&target(Device::Vif).online(&config(keys), facts).unwrap())
+    };
+    assert!(plan(&[], &on_bridge(1400, 1400, 1500, 1500)).is_empty());
+    assert_eq!(plan(&[], &on_bridge(1400, 1400, 1500, 1400)), ["link set dev vif3.0 mtu 1500"]);
+    // Its own `mtu` key says so.
+    assert!(plan(&[("mtu", "1400")], &on_bridge(1400, 1400, 1500, 1400)).is_empty());
+    // An administrator lowered the bridge itself.
+    assert_eq!(
+        plan(&[], &on_bridge(1400, 1500, 1500, 1500)),
+        ["link set dev xenbr0 alias \"xennet mtu 1400\"", "link set dev vif3.0 mtu 1400",]
+    );
+}
+
+#[test]
+fn first_vif_records_the_mtu_before_it_joins() {
+    let mut facts = VifSnapshot { store: None, ..fresh() };
+    facts.bridges[0].alias = None;
+    let config = config(&[("mtu", "1400")]);
+    let plan = target(Device::Vif).online(&config, &facts).unwrap();
+    let record = "link set dev xenbr0 alias \"xennet mtu 1500\"";
+    assert_eq!(lines(&plan).first().unwrap(), record);
+    let undo = plan.changes()[0].undo().unwrap();
+    assert_eq!(undo.to_string(), "link set dev xenbr0 alias \"\"");
+    // A vif that is a port already, with the right MTU, has nothing to do with it.
+    let link = facts.link.as_mut().unwrap();
+    (link.master, link.up, link.mtu) = (Some(2), true, 1400);
+    link.addr_gen_mode = Some(AddrGenMode::None);
+    assert!(target(Device::Vif).online(&config, &facts).unwrap().is_empty());
 }
 
 #[test]
@@ -300,8 +433,8 @@ fn offline_takes_down_whatever_is_left() {
 #[test]
 fn a_guarded_vif_is_guarded_before_it_comes_up() {
     let config = config(&[("mac", "00:16:3e:01:02:03"), ("ip", "10.0.0.5")]);
-    let mut seen = fresh();
-    let plan = target(Device::Vif).online(&config, &seen).unwrap();
+    let mut facts = fresh();
+    let plan = target(Device::Vif).online(&config, &facts).unwrap();
     let lines = lines(&plan);
     let at = |begin: &str| lines.iter().position(|line| line.starts_with(begin)).unwrap();
     assert!(at("link set dev vif3.0 master") < at("nft add table bridge xennet"), "{lines:#?}");
@@ -309,8 +442,8 @@ fn a_guarded_vif_is_guarded_before_it_comes_up() {
     // What a tap shares it does not own, and no more does a vif where another VLAN may have the same address.
     assert!(lines.iter().any(|line| line.contains(" owned4_32 { 10.0.0.5")), "{lines:#?}");
     for (device, vlan_filtering) in [(Device::Tap, false), (Device::Vif, true)] {
-        seen.bridges[0].bridge.as_mut().unwrap().vlan_filtering = vlan_filtering;
-        let plan = target(device).online(&config, &seen).unwrap();
+        facts.bridges[0].bridge.as_mut().unwrap().vlan_filtering = vlan_filtering;
+        let plan = target(device).online(&config, &facts).unwrap();
         assert!(!plan.to_string().contains(" owned4_32 { "), "{plan}");
         assert!(plan.to_string().contains(" ip4_32 { \"vif3.0"), "{plan}");
     }
@@ -325,20 +458,20 @@ fn without_a_mac_there_is_nothing_to_hold_a_guest_to() {
 #[test]
 fn a_port_is_isolated_and_kept_out_of_the_spanning_tree() {
     let config = config(&[("mac", "00:16:3e:01:02:03"), ("ip", "10.0.0.5")]);
-    let mut seen = fresh();
-    seen.policy.isolated = Some(true);
-    let set = |seen: &VifSnapshot| {
-        let plan = target(Device::Vif).online(&config, seen).unwrap();
+    let mut facts = fresh();
+    facts.policy.isolated = Some(true);
+    let set = |facts: &VifSnapshot| {
+        let plan = target(Device::Vif).online(&config, facts).unwrap();
         lines(&plan).into_iter().find(|line| line.contains("bridge_slave"))
     };
     let isolated = Some("link set dev vif3.0 type bridge_slave isolated on".to_owned());
-    assert_eq!(set(&seen), isolated);
-    seen.bridges[0].bridge.as_mut().unwrap().stp = true;
+    assert_eq!(set(&facts), isolated);
+    facts.bridges[0].bridge.as_mut().unwrap().stp = true;
     let both = Some("link set dev vif3.0 type bridge_slave guard on isolated on".to_owned());
-    assert_eq!(set(&seen), both);
+    assert_eq!(set(&facts), both);
     // A port of the bridge already: only what differs.
-    seen.link.as_mut().unwrap().master = Some(2);
-    seen.port = Some(Port {
+    facts.link.as_mut().unwrap().master = Some(2);
+    facts.port = Some(Port {
         bridge: 2,
         state: PortState::Forwarding,
         cost: 2,
@@ -349,16 +482,22 @@ fn a_port_is_isolated_and_kept_out_of_the_spanning_tree() {
         group_fwd_mask: 0,
         backup_port: None,
     });
-    assert_eq!(set(&seen), isolated);
-    seen.policy.isolated = None;
-    assert_eq!(set(&seen), None);
+    assert_eq!(set(&facts), isolated);
+    facts.policy.isolated = None;
+    assert_eq!(set(&facts), None);
 }
 
 /// What a kernel, with or without IPv6, and XenStore would do with a change.
-fn carry_out(seen: &mut VifSnapshot, change: &Change, ipv6: bool) {
-    let store = seen.store.as_mut();
-    let link = seen.link.as_mut().unwrap();
+fn carry_out(facts: &mut VifSnapshot, change: &Change, ipv6: bool) {
+    let store = facts.store.as_mut();
+    let link = facts.link.as_mut().unwrap();
     match change {
+        Change::LinkSet { link: bridge, set: LinkSet::Alias(alias), .. } => {
+            let bridges = facts.bridges.iter_mut().chain(&mut facts.master);
+            for bridge in bridges.filter(|one| Some(one.index) == bridge.index) {
+                bridge.alias = Some(alias.clone()).filter(|alias| !alias.is_empty());
+            }
+        }
         Change::LinkSet { set, .. } => match set {
             LinkSet::Up(up) => link.up = *up,
             LinkSet::Address(mac) => link.mac = Some(*mac),
@@ -379,17 +518,17 @@ fn carry_out(seen: &mut VifSnapshot, change: &Change, ipv6: bool) {
             }
             LinkSet::Master(master) => {
                 link.master = master.as_ref().map(|master| master.index.unwrap());
-                seen.master =
-                    seen.bridges.iter().find(|bridge| Some(bridge.index) == link.master).cloned();
+                facts.master =
+                    facts.bridges.iter().find(|bridge| Some(bridge.index) == link.master).cloned();
             }
             LinkSet::AddrGenMode(mode) => {
                 assert!(!link.up, "set while up, the link-local address stays");
                 link.addr_gen_mode = Some(*mode).filter(|_| ipv6);
             }
-            LinkSet::Bridge(_) => panic!("no plan for a vif sets a bridge"),
+            LinkSet::Alias(_) | LinkSet::Bridge(_) => panic!("no plan for a vif sets {set}"),
         },
-        Change::AddressDelete { address, .. } => seen.addresses.retain(|there| there != address),
-        Change::AddressAdd { address, .. } => seen.addresses.push(address.clone()),
+        Change::AddressDelete { address, .. } => facts.addresses.retain(|there| there != address),
+        Change::AddressAdd { address, .. } => facts.addresses.push(address.clone()),
         Change::StoreWrite { path, value, .. } => {
             *node(store, path) = Some(value.clone().into_bytes());
         }
@@ -439,12 +578,19 @@ fn any_snapshot() -> impl Strategy<Value = VifSnapshot> {
     (
         any_link(),
         any::<bool>(),
+        proptest::sample::select(vec![
+            None,
+            Some("xennet mtu 1500"),
+            Some("xennet mtu 9000"),
+            Some("of rack 7"),
+        ]),
         value(&["", "connected", "error"]),
         value(&["old"]),
         value(&["1500", "9000", "junk"]),
     )
-        .prop_map(|(link, address, hotplug_status, hotplug_error, frontend_mtu)| {
-            let bridges = vec![bridge(2, "xenbr0"), bridge(3, "xenbr1")];
+        .prop_map(|(link, address, alias, hotplug_status, hotplug_error, frontend_mtu)| {
+            let alias = alias.map(str::to_owned);
+            let bridges = vec![Link { alias, ..bridge(2, "xenbr0") }, bridge(3, "xenbr1")];
             VifSnapshot {
                 master: bridges.iter().find(|bridge| Some(bridge.index) == link.master).cloned(),
                 link: Some(link),
@@ -463,34 +609,34 @@ fn any_snapshot() -> impl Strategy<Value = VifSnapshot> {
 proptest! {
     #[test]
     fn from_anywhere_one_plan_leads_there_and_then_there_is_nothing_to_do(
-        mut seen in any_snapshot(), mtu in proptest::option::of(68u32..=9000), rename: bool,
+        mut facts in any_snapshot(), mtu in proptest::option::of(68u32..=9000), rename: bool,
     ) {
         let mut config = config(&[("bridge", "xenbr0"), ("frontend", "/local/domain/3/device/vif/0")]);
         config.mtu = mtu.map(|mtu| Mtu::new(mtu).unwrap());
         // A renamed vif keeps its name only while its configuration says so.
         config.vifname = rename.then(|| "web".parse().unwrap());
         let target = target(Device::Vif);
-        let before = seen.clone();
+        let before = facts.clone();
         // Of a link too small for it, nobody can tell whether the kernel has IPv6.
-        let ipv6 = seen.link.as_ref().is_some_and(|link| link.mtu < IPV6_MIN_MTU || link.addr_gen_mode.is_some());
+        let ipv6 = facts.link.as_ref().is_some_and(|link| link.mtu < IPV6_MIN_MTU || link.addr_gen_mode.is_some());
 
-        let plan = target.online(&config, &seen).unwrap();
+        let plan = target.online(&config, &facts).unwrap();
         for change in plan.changes() {
             if matches!(change, Change::LinkSet { set: LinkSet::Master(_), .. }) {
-                prop_assert!(!seen.link.as_ref().unwrap().up, "joins its bridge while up");
+                prop_assert!(!facts.link.as_ref().unwrap().up, "joins its bridge while up");
             }
             if let Change::StoreWrite { path, .. } = change && path.ends_with("hotplug-status") {
                 prop_assert_eq!(change, plan.changes().last().unwrap());
             }
-            carry_out(&mut seen, change, ipv6);
+            carry_out(&mut facts, change, ipv6);
         }
-        prop_assert_eq!(target.online(&config, &seen).unwrap(), Plan::default());
-        let link = seen.link.as_ref().unwrap();
-        prop_assert!(link.up && link.master == Some(2) && seen.addresses.is_empty());
+        prop_assert_eq!(target.online(&config, &facts).unwrap(), Plan::default());
+        let link = facts.link.as_ref().unwrap();
+        prop_assert!(link.up && link.master == Some(2) && facts.addresses.is_empty());
 
         for change in plan.changes().iter().rev() {
-            carry_out(&mut seen, &change.undo().unwrap(), ipv6);
+            carry_out(&mut facts, &change.undo().unwrap(), ipv6);
         }
-        prop_assert_eq!(seen, before);
+        prop_assert_eq!(facts, before);
     }
 }

@@ -1,37 +1,6 @@
 use std::fmt;
 
-use super::{NftChain, NftElement, NftRule, NftSet};
-
-/// The protocols whose packets a table sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub enum NftFamily {
-    /// IPv4 and IPv6.
-    Inet,
-    /// IPv4.
-    Ip,
-    /// ARP.
-    Arp,
-    /// All frames of one device.
-    Netdev,
-    /// All frames that cross a bridge.
-    Bridge,
-    /// IPv6.
-    Ip6,
-}
-
-/// A table. `nft list tables`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NftTable {
-    /// Its family.
-    pub family: NftFamily,
-    /// Its name, unique in its family.
-    pub name: String,
-    /// What it says of itself (Linux 5.10).
-    pub comment: Option<String>,
-    /// Whether it is switched off: its chains then see no packet.
-    pub dormant: bool,
-}
+use super::{NftChain, NftElement, NftFamily, NftRule, NftSet};
 
 /// Commands that the kernel carries out together, or not at all. `nft -f`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +58,13 @@ pub enum NftCommand {
         /// Its new elements.
         elements: Vec<NftElement>,
     },
+    /// `create element`: one that exists is an error (`EEXIST`), and nothing is done.
+    ElementsCreate {
+        /// The set.
+        set: NftSet,
+        /// Its new elements.
+        elements: Vec<NftElement>,
+    },
     /// `delete element`: one that is not there is an error (`ENOENT`), and nothing is done.
     ElementsDelete {
         /// The set.
@@ -96,40 +72,6 @@ pub enum NftCommand {
         /// The elements; only their keys matter.
         elements: Vec<NftElement>,
     },
-}
-
-impl NftFamily {
-    /// The kernel's `NFPROTO_*`.
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Inet => 1,
-            Self::Ip => 2,
-            Self::Arp => 3,
-            Self::Netdev => 5,
-            Self::Bridge => 7,
-            Self::Ip6 => 10,
-        }
-    }
-
-    /// The family of that number.
-    pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Inet, Self::Ip, Self::Arp, Self::Netdev, Self::Bridge, Self::Ip6]
-            .into_iter()
-            .find(|family| family.number() == number)
-    }
-}
-
-impl fmt::Display for NftFamily {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Inet => "inet",
-            Self::Ip => "ip",
-            Self::Arp => "arp",
-            Self::Netdev => "netdev",
-            Self::Bridge => "bridge",
-            Self::Ip6 => "ip6",
-        })
-    }
 }
 
 /// One line, as `nft` takes it; rules are only counted, for a ruleset of them is no line.
@@ -153,6 +95,29 @@ impl fmt::Display for NftBatch {
 }
 
 impl NftBatch {
+    /// Its commands as batches of their own, each element of a set in another one.
+    pub(crate) fn singly(&self) -> impl Iterator<Item = Self> {
+        let alone = |elements: &[NftElement]| {
+            elements.iter().map(|element| vec![element.clone()]).collect::<Vec<_>>()
+        };
+        let commands = self.commands.iter().flat_map(move |command| match command {
+            NftCommand::ElementsAdd { set, elements } => alone(elements)
+                .into_iter()
+                .map(|elements| NftCommand::ElementsAdd { set: set.clone(), elements })
+                .collect(),
+            NftCommand::ElementsCreate { set, elements } => alone(elements)
+                .into_iter()
+                .map(|elements| NftCommand::ElementsCreate { set: set.clone(), elements })
+                .collect(),
+            NftCommand::ElementsDelete { set, elements } => alone(elements)
+                .into_iter()
+                .map(|elements| NftCommand::ElementsDelete { set: set.clone(), elements })
+                .collect(),
+            other => vec![other.clone()],
+        });
+        commands.map(|command| Self { commands: vec![command], ..self.clone() })
+    }
+
     /// One of its commands as `nft` takes it; of a rule, its comment.
     pub fn words(&self, command: &NftCommand) -> String {
         let at = format!("{} {}", self.family, self.table);
@@ -170,6 +135,9 @@ impl NftBatch {
             NftCommand::RuleAdd(rule) => format!("add rule {at} {}", rule.chain),
             NftCommand::ElementsAdd { set, elements } => {
                 format!("add element {at} {} {{ {} }}", set.name, list(elements))
+            }
+            NftCommand::ElementsCreate { set, elements } => {
+                format!("create element {at} {} {{ {} }}", set.name, list(elements))
             }
             NftCommand::ElementsDelete { set, elements } => {
                 format!("delete element {at} {} {{ {} }}", set.name, list(elements))

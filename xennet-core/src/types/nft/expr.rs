@@ -62,7 +62,7 @@ pub enum NftExpr {
         /// Unless it is *not* in the set.
         inverted: bool,
     },
-    /// Counts the packet. What it has counted is only ever read.
+    /// Counts the packet; in a rule that is added, beginning with these numbers.
     Counter(NftCounter),
     /// Decides.
     Verdict(NftVerdict),

@@ -6,10 +6,12 @@ mod batch;
 mod chain;
 mod expr;
 mod set;
+mod table;
 
-pub use batch::{NftBatch, NftCommand, NftFamily, NftTable};
+pub use batch::{NftBatch, NftCommand};
 pub use chain::{NftChain, NftHook, NftHookPoint, NftPolicy, NftRule};
 pub use expr::{
     NftBase, NftCmp, NftCounter, NftCt, NftExpr, NftMeta, NftNat, NftRegister, NftVerdict,
 };
 pub use set::{NftElement, NftKey, NftSet, NftValue};
+pub use table::{NftFamily, NftTable};

@@ -54,7 +54,7 @@ pub struct NftElement {
     /// What xennet keeps with it, in at most 120 bytes: `nft` neither shows nor saves it, so that a ruleset that was
     /// saved and loaded again has lost it.
     pub note: Vec<u8>,
-    /// What it has counted; only ever read.
+    /// What it has counted; of an element that is added, what its counter begins with.
     pub counter: Option<NftCounter>,
     /// How long it stays, or has still to stay, in whole milliseconds; none for ever. Only in a set that may end them.
     pub timeout: Option<Duration>,

@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::wire::{self, Op, PAYLOAD_MAX, Packet};
-use super::payload::{absolute, directory_of, text, two};
+use super::payload::{OK, Result, absolute, directory_of, text, two};
 use super::transaction::Transaction;
-use super::{OK, Result};
 
 /// What the store keeps for a client.
 #[derive(Debug)]

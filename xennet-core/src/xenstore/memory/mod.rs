@@ -8,12 +8,14 @@ mod client;
 mod payload;
 mod transaction;
 mod tree;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use client::Client;
-use payload::{absolute, directory_of, number, one, split, text, two};
-use tree::{Change, Tree, View, access};
+use payload::{OK, Result, absolute, directory_of, number, one, split, text, two};
+use tree::{Change, Tree};
+use view::{View, access};
 
 use super::permission::Permission;
 use super::wire::{self, Op, PAYLOAD_MAX, Packet};
@@ -30,8 +32,6 @@ pub struct Store {
 /// One client of a [`Store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(u64);
-
-type Result<T> = std::result::Result<T, i32>;
 
 impl Default for Store {
     fn default() -> Self {
@@ -186,8 +186,6 @@ impl Store {
         }
     }
 }
-
-const OK: &[u8] = b"OK\0";
 
 /// What belongs to a transaction, or may.
 const SERVED: [Op; 15] = [

@@ -1,7 +1,12 @@
 //! What requests say, taken apart as xenstored does.
 
 use super::super::wire;
-use super::Result;
+
+/// The outcome of a request; an error is the errno that the client gets.
+pub(super) type Result<T> = std::result::Result<T, i32>;
+
+/// The payload of an answer without content.
+pub(super) const OK: &[u8] = b"OK\0";
 
 /// A path as the tree has it, if xenstored would take it.
 pub(super) fn absolute(path: &[u8], domid: u16) -> Result<String> {

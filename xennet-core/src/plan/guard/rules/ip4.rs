@@ -1,4 +1,5 @@
-use super::{Address, Field, ICMP, IGMP, Rule, UDP};
+use super::constants::{ICMP, IGMP, UDP};
+use super::{Address, Field, Rule};
 use crate::plan::guard::GuardLayout;
 use crate::plan::guard::layout::Version;
 use crate::types::{NftRule, NftVerdict};

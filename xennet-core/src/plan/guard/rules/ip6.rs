@@ -1,4 +1,5 @@
-use super::{Address, Field, ICMP6, Rule, TCP, UDP, nd};
+use super::constants::{ICMP6, IP6_SOURCE, IP6_UNSPECIFIED, TCP, UDP};
+use super::{Address, Field, Rule, nd};
 use crate::plan::guard::GuardLayout;
 use crate::plan::guard::layout::Version;
 use crate::types::{NftCmp, NftRule, NftVerdict};
@@ -10,29 +11,26 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let tcp = || rule("ip6_tcp").tcp6();
     let mut rules = vec![
         // The kernel knows no protocol of a later fragment whose first one has more extension headers behind.
-        ip6().later_fragment6().goto(SOURCE, "a later fragment"),
+        ip6().later_fragment6().goto(IP6_SOURCE, "a later fragment"),
         ip6().l4proto(ICMP6).goto("ip6_icmp", "ICMPv6"),
         ip6().l4proto(UDP).goto("ip6_udp", "UDP"),
         ip6().fragment().l4proto(TCP).goto("ip6_tcp", "a first fragment of TCP"),
-        ip6().whole_header().goto(SOURCE, "any other protocol"),
+        ip6().whole_header().goto(IP6_SOURCE, "any other protocol"),
         ip6().chain_end().refuse("malformed IPv6, or cut off"),
         tcp()
             .compare(Field::transport(4, 16), NftCmp::Gte, &[0; 16])
-            .goto(SOURCE, "with a whole TCP header"),
+            .goto(IP6_SOURCE, "with a whole TCP header"),
         tcp().chain_end().refuse("a first fragment without a whole TCP header (RFC 7112)"),
     ];
     rules.extend(udp(layout));
     rules.extend(icmp(layout));
-    rules.push(rule(SOURCE).ip6().is(Field::IP6_SOURCE, UNSPECIFIED).refuse("no source"));
-    rules.extend(ADDRESS.own(layout, || rule(SOURCE).ip6(), &NftVerdict::Accept));
+    rules.push(rule(IP6_SOURCE).ip6().is(Field::IP6_SOURCE, IP6_UNSPECIFIED).refuse("no source"));
+    rules.extend(ADDRESS.own(layout, || rule(IP6_SOURCE).ip6(), &NftVerdict::Accept));
     rules
 }
 
 pub(super) const ADDRESS: Address =
     Address { version: Version::V6, field: Field::IP6_SOURCE, name: "source" };
-
-pub(super) const SOURCE: &str = "ip6_source";
-pub(super) const UNSPECIFIED: &[u8] = &[0; 16];
 
 fn udp(layout: &GuardLayout) -> Vec<NftRule> {
     const SERVER: &str = "an answer of a DHCPv6 server";
@@ -41,7 +39,7 @@ fn udp(layout: &GuardLayout) -> Vec<NftRule> {
     vec![
         udp().is(Field::transport(0, 2), &server).port_not_in("dhcp_servers").refuse(SERVER),
         udp().is(Field::transport(2, 2), &client).port_not_in("dhcp_servers").refuse(SERVER),
-        udp().whole_header().goto(SOURCE, "any other UDP"),
+        udp().whole_header().goto(IP6_SOURCE, "any other UDP"),
         udp().chain_end().refuse("UDP without a whole header"),
     ]
 }
@@ -64,14 +62,14 @@ fn icmp(layout: &GuardLayout) -> Vec<NftRule> {
         rules.push(
             Rule::new(layout.family, "ip6_icmp")
                 .ip6()
-                .is(Field::IP6_SOURCE, UNSPECIFIED)
+                .is(Field::IP6_SOURCE, IP6_UNSPECIFIED)
                 .l4proto(ICMP6)
                 .kind(report)
                 .accept("an MLD report without a source"),
         );
     }
     rules.extend([
-        icmp().whole_header().goto(SOURCE, "any other ICMPv6"),
+        icmp().whole_header().goto(IP6_SOURCE, "any other ICMPv6"),
         icmp().chain_end().refuse("ICMPv6 without a whole header"),
     ]);
     rules

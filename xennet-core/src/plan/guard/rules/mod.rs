@@ -8,6 +8,7 @@
 
 mod address;
 mod arp;
+mod constants;
 mod ip4;
 mod ip6;
 mod nd;
@@ -15,6 +16,7 @@ mod others;
 mod rule;
 
 use address::Address;
+use constants::{OTHERS, REFUSED};
 use rule::{Field, Rule};
 
 use super::GuardLayout;
@@ -46,16 +48,6 @@ pub(super) fn entrance(chain: &str) -> NftRule {
 
 /// Where the chains of the ports lead, in the family in which each has one.
 const INGRESS: &str = "ingress";
-/// The chain that ends in a drop, and counts it for the port.
-const REFUSED: &str = "refused";
-const OTHERS: &str = "others";
-
-const ICMP: u8 = 1;
-const IGMP: u8 = 2;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP6: u8 = 58;
-
 /// Who is guarded, and with which Ethernet address.
 fn entry(family: NftFamily) -> Vec<NftRule> {
     const LINK_GROUP: &str = "a frame for bridges themselves, such as spanning tree";

@@ -1,5 +1,5 @@
-use super::ip6::{SOURCE, UNSPECIFIED};
-use super::{Address, Field, ICMP6, Rule};
+use super::constants::{ICMP6, IP6_SOURCE, IP6_UNSPECIFIED};
+use super::{Address, Field, Rule};
 use crate::plan::guard::GuardLayout;
 use crate::plan::guard::layout::Version;
 use crate::types::{NftCmp, NftRule, NftVerdict};
@@ -21,11 +21,11 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let claim = || rule("nd_claim").icmp6();
     rules.extend([
         claim().kind(ADVERTISEMENT).jump(TARGET, "an advertised address"),
-        claim().kind(ADVERTISEMENT).goto(SOURCE, "who advertises it"),
+        claim().kind(ADVERTISEMENT).goto(IP6_SOURCE, "who advertises it"),
         claim()
             .kind(SOLICITATION)
-            .compare(Field::IP6_SOURCE, NftCmp::Neq, UNSPECIFIED)
-            .goto(SOURCE, "who solicits"),
+            .compare(Field::IP6_SOURCE, NftCmp::Neq, IP6_UNSPECIFIED)
+            .goto(IP6_SOURCE, "who solicits"),
         claim().chain_end().jump(TARGET, "duplicate address detection"),
         claim().chain_end().accept("duplicate address detection of its own address"),
     ]);
@@ -33,9 +33,9 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     rules.extend([
         rule("rs_source")
             .ip6()
-            .is(Field::IP6_SOURCE, UNSPECIFIED)
+            .is(Field::IP6_SOURCE, IP6_UNSPECIFIED)
             .accept("a router solicitation without a source"),
-        rule("rs_source").goto(SOURCE, "who solicits"),
+        rule("rs_source").goto(IP6_SOURCE, "who solicits"),
     ]);
     rules
 }

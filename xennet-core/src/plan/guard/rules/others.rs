@@ -1,4 +1,5 @@
-use super::{OTHERS, Rule, arp, ip4, ip6, nd};
+use super::constants::{ICMP6, IP6_UNSPECIFIED, OTHERS};
+use super::{Field, Rule, arp, ip4, ip6, nd};
 use crate::plan::guard::GuardLayout;
 use crate::types::{NftFamily, NftRule};
 
@@ -23,8 +24,8 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
             .goto("others_nd", "a neighbour advertisement"),
         rule("others_ip6")
             .ip6()
-            .is(super::Field::IP6_SOURCE, ip6::UNSPECIFIED)
-            .l4proto(super::ICMP6)
+            .is(Field::IP6_SOURCE, IP6_UNSPECIFIED)
+            .l4proto(ICMP6)
             .kind(nd::SOLICITATION)
             .goto("others_nd", "duplicate address detection"),
     ]);

@@ -1,4 +1,4 @@
-use super::{ICMP, ICMP6, REFUSED, TCP, UDP};
+use super::constants::{ICMP, ICMP6, REFUSED, TCP, UDP};
 use crate::types::{
     NftBase, NftCmp, NftCounter, NftExpr, NftFamily, NftMeta, NftRegister, NftRule, NftVerdict,
 };

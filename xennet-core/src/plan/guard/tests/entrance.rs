@@ -41,7 +41,12 @@ fn batches(change: Option<Change>) -> (NftBatch, NftBatch) {
 
 fn words_of(batch: &NftBatch) -> Vec<String> {
     let of_chains = |command: &&NftCommand| {
-        !matches!(command, NftCommand::ElementsAdd { .. } | NftCommand::ElementsDelete { .. })
+        !matches!(
+            command,
+            NftCommand::ElementsAdd { .. }
+                | NftCommand::ElementsCreate { .. }
+                | NftCommand::ElementsDelete { .. }
+        )
     };
     batch.commands.iter().filter(of_chains).map(|command| batch.words(command)).collect()
 }

@@ -3,6 +3,8 @@ mod entrance;
 mod entry;
 mod fixture;
 mod others;
+mod owners;
 mod plan;
+mod reconcile;
 mod rules;
 mod verdicts;

@@ -2,7 +2,9 @@
 
 use super::fixture::*;
 use crate::config::{GuardLevel, GuardPolicy};
-use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs, remove};
+use crate::plan::guard::{
+    GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs_to, records, remove,
+};
 use crate::plan::{Change, PlanError};
 use crate::types::{
     NftBatch, NftCommand, NftCounter, NftElement, NftExpr, NftFamily, NftSet, NftTable, VifId,
@@ -10,16 +12,16 @@ use crate::types::{
 
 /// A table in the kernel, as far as batches change it; it refuses what the kernel would refuse.
 #[derive(Debug, Clone, Default)]
-struct Kernel {
-    seen: GuardSnapshot,
+pub(super) struct Kernel {
+    pub(super) seen: GuardSnapshot,
 }
 
 impl Kernel {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { seen: GuardSnapshot { generation: 7, bridge_names: true, ..Default::default() } }
     }
 
-    fn apply(&mut self, batch: &NftBatch) {
+    pub(super) fn apply(&mut self, batch: &NftBatch) {
         let GuardSnapshot { generation, table, sets, chains, rules, present, .. } = &mut self.seen;
         let at = |present: &[(NftSet, NftElement)], set: &NftSet, element: &NftElement| {
             present.iter().position(|(s, e)| s == set && e.key == element.key)
@@ -52,8 +54,15 @@ impl Kernel {
                             continue;
                         }
                         assert_eq!(at(present, &set, &element), None, "{element}");
-                        let counter = set.counter.then(NftCounter::default);
+                        let counter = set.counter.then(|| element.counter.unwrap_or_default());
                         present.push((set.clone(), NftElement { counter, ..element }));
+                    }
+                }
+                NftCommand::ElementsCreate { set, elements } => {
+                    assert!(sets.contains(&set), "{set:?}");
+                    for element in elements {
+                        assert_eq!(at(present, &set, &element), None, "EEXIST");
+                        present.push((set.clone(), element));
                     }
                 }
                 NftCommand::ElementsDelete { set, elements } => {
@@ -68,7 +77,7 @@ impl Kernel {
     }
 
     /// Plans, makes, and sees that there is nothing left to do.
-    fn install(&mut self, entry: &GuardEntry) -> NftBatch {
+    pub(super) fn install(&mut self, entry: &GuardEntry) -> NftBatch {
         let (batch, _) = batches(entry.install(&self.seen_by(entry)).unwrap().unwrap());
         self.apply(&batch);
         assert_eq!(entry.install(&self.seen_by(entry)), Ok(None));
@@ -76,12 +85,10 @@ impl Kernel {
     }
 
     /// Only what was asked for: what is wanted, and what the port's record says.
-    fn seen_by(&self, entry: &GuardEntry) -> GuardSnapshot {
+    pub(super) fn seen_by(&self, entry: &GuardEntry) -> GuardSnapshot {
         let layout = self.seen.layout(entry.family()).unwrap();
         let mut asked = entry.elements(&layout);
-        let (ports, port) = GuardLayout::port(&entry.port);
-        let old = self.seen.present.iter().find(|(s, e)| *s == ports && e.key == port.key);
-        if let Some(record) = old.and_then(|(_, element)| element.comment.as_deref()) {
+        if let Some(record) = records(&self.seen.present).get(&entry.port) {
             asked.extend(
                 GuardEntry::from_record(entry.port.clone(), record).unwrap().elements(&layout),
             );
@@ -93,7 +100,7 @@ impl Kernel {
         seen
     }
 
-    fn shown(&self) -> Vec<String> {
+    pub(super) fn shown(&self) -> Vec<String> {
         let mut all: Vec<String> = self
             .seen
             .present
@@ -105,22 +112,22 @@ impl Kernel {
         all
     }
 
-    /// The generations that are sealed.
-    fn seals(&self) -> Vec<String> {
+    /// The generations at which the table was verified.
+    fn verifications(&self) -> Vec<String> {
         let seals = self.seen.present.iter().filter(|(set, _)| set.name == "whole");
         seals.map(|(_, element)| element.to_string()).collect()
     }
 
-    /// The layout by the seal of this generation, as it is looked for.
-    fn sealed(&self) -> Option<GuardLayout> {
-        let (set, question) = GuardLayout::seal_at(self.seen.generation);
+    /// The layout of the cached verification of this generation, as it is looked up.
+    fn verified(&self) -> Option<GuardLayout> {
+        let (set, question) = GuardLayout::verification_key(self.seen.generation);
         let mut present = self.seen.present.iter();
         let (_, seal) = present.find(|(of, element)| *of == set && element.key == question.key)?;
-        GuardLayout::of_seal(NftFamily::Bridge, seal)
+        GuardLayout::from_verification(NftFamily::Bridge, seal)
     }
 }
 
-fn batches(change: Change) -> (NftBatch, NftBatch) {
+pub(super) fn batches(change: Change) -> (NftBatch, NftBatch) {
     match change {
         Change::Nft { batch, undo } => (batch, undo),
         other => panic!("{other}"),
@@ -128,11 +135,11 @@ fn batches(change: Change) -> (NftBatch, NftBatch) {
 }
 
 /// Without the record of `vif1.0`, and what it may speak from.
-fn owned(kernel: &Kernel) -> Vec<String> {
+pub(super) fn owned(kernel: &Kernel) -> Vec<String> {
     kernel.shown().into_iter().filter(|line| line.starts_with("owned")).collect()
 }
 
-fn small(level: GuardLevel) -> GuardEntry {
+pub(super) fn small(level: GuardLevel) -> GuardEntry {
     GuardEntry { ip: "10.0.0.5".parse().unwrap(), ..entry(level) }
 }
 
@@ -156,19 +163,20 @@ fn the_next_one_brings_its_elements_only() {
     assert!(change.is_kernel());
     assert_eq!(
         change.to_string(),
-        "nft add element bridge xennet ports { \"vif2.0\" comment \"strict vif2.0 00:16:3e:00:00:02 bridge xenbr0 \
-         10.0.0.6\" }; add element bridge xennet dropped { \"vif2.0\" }; \
+        "nft add element bridge xennet ports { \"vif2.0\" }; add element bridge xennet dropped { \"vif2.0\" }; \
+         add element bridge xennet records { \"vif2.0\" comment \"strict vif2.0 00:16:3e:00:00:02 bridge xenbr0 \
+         10.0.0.6\" }; \
          add element bridge xennet macs { \"vif2.0\" . 00:16:3e:00:00:02 }; \
          add element bridge xennet ip4_32 { \"vif2.0\" . 10.0.0.6 }; \
          add element bridge xennet ip6_128 { \"vif2.0\" . fe80::216:3eff:fe00:2 }; \
-         add element bridge xennet owned4_32 { \"xenbr0\" . 10.0.0.6 comment \"vif2.0\" }; \
+         create element bridge xennet owned4_32 { \"xenbr0\" . 10.0.0.6 comment \"vif2.0\" }; \
          add element bridge xennet whole { 0x00000009 timeout 3600000ms }"
     );
     assert_eq!(batches(change).0.generation, None);
 }
 
 #[test]
-fn a_seal_saves_reading_the_rules_until_somebody_changes_anything() {
+fn cached_verification_saves_reading_the_rules_until_the_ruleset_changes() {
     let mut kernel = Kernel::new();
     kernel.install(&small(GuardLevel::Strict));
     // Seals are asked for, and are no part of what is there for a port.
@@ -178,7 +186,7 @@ fn a_seal_saves_reading_the_rules_until_somebody_changes_anything() {
         seen
     };
     let sealed = |kernel: &Kernel| GuardSnapshot {
-        whole: kernel.sealed(),
+        verified: kernel.verified(),
         sets: Vec::new(),
         chains: Vec::new(),
         rules: Vec::new(),
@@ -189,33 +197,33 @@ fn a_seal_saves_reading_the_rules_until_somebody_changes_anything() {
     let (by_seal, undo) = batches(next.install(&asked).unwrap().unwrap());
     assert_eq!(batches(next.install(&kernel.seen_by(&next)).unwrap().unwrap()).0, by_seal);
     kernel.apply(&by_seal);
-    assert_eq!(kernel.sealed(), Some(next.layout(GuardLayout::new(NftFamily::Bridge, true))));
-    assert_eq!(kernel.seals().len(), 2, "one that is deleted would be waited for");
+    assert_eq!(kernel.verified(), Some(next.layout(GuardLayout::new(NftFamily::Bridge, true))));
+    assert_eq!(kernel.verifications().len(), 2, "one that is deleted would be waited for");
     let id = VifId { domid: 2, devid: 0 };
     let removed = batches(remove(NftFamily::Bridge, id, false, &sealed(&kernel)).unwrap()).0;
     // Another batch between the look and this one: then it is sealed for a generation that is over.
     let mut overtaken = kernel.clone();
     overtaken.seen.generation += 1;
     overtaken.apply(&removed);
-    assert_eq!((overtaken.seals().len(), overtaken.sealed()), (3, None));
+    assert_eq!((overtaken.verifications().len(), overtaken.verified()), (3, None));
     let mut undone = kernel.clone();
     undone.apply(&undo);
-    assert_eq!(undone.sealed(), None);
+    assert_eq!(undone.verified(), None);
     // Who cannot tell that the table is whole sets none, and those that there are become untrue.
     let mut unknown = kernel.clone();
     let id = VifId { domid: 1, devid: 0 };
     unknown.apply(&batches(remove(NftFamily::Bridge, id, false, &unsealed(&kernel)).unwrap()).0);
-    assert_eq!((unknown.seals().len(), unknown.sealed()), (2, None));
+    assert_eq!((unknown.verifications().len(), unknown.verified()), (2, None));
     kernel.apply(&removed);
-    assert_eq!(kernel.seals().len(), 3, "each ends by itself");
-    assert!(kernel.sealed().is_some());
+    assert_eq!(kernel.verifications().len(), 3, "each ends by itself");
+    assert!(kernel.verified().is_some());
     // As `nft` copies it: without the note.
     kernel.seen.present.iter_mut().for_each(|(_, element)| element.note.clear());
-    assert_eq!(kernel.sealed(), None);
+    assert_eq!(kernel.verified(), None);
 }
 
 #[test]
-fn what_a_seal_stands_for_has_a_version() {
+fn layout_that_changes_changes_its_version() {
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
     let lengths = "10.0.0.0/8 2001:db8::/32".parse().unwrap();
     let lengths = GuardEntry { ip: lengths, ..entry(GuardLevel::Strict) };
@@ -228,9 +236,9 @@ fn what_a_seal_stands_for_has_a_version() {
             sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    // Sets, chains or rules are not what they were: then VERSION in layout.rs must not be what it was either, or seals of
-    // the last version are taken for this one's.
-    assert_eq!(sum, 4_877_000_812_697_501_339);
+    // If sets, chains or rules change, VERSION in layout.rs must change too. Otherwise verifications of the last version are
+    // taken for this one's.
+    assert_eq!(sum, 3_592_943_094_255_456_929);
 }
 
 #[test]
@@ -284,28 +292,13 @@ fn a_vif_that_was_renamed_leaves_nothing_under_its_old_name() {
 }
 
 #[test]
-fn the_last_one_plugged_owns_an_address() {
-    let mut kernel = Kernel::new();
-    kernel.install(&small(GuardLevel::Strict));
-    let heir = GuardEntry { ip: "10.0.0.5".parse().unwrap(), ..neighbour() };
-    kernel.install(&heir);
-    assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
-    // It is not the first one's to take away any more.
-    let seen = kernel.seen_by(&small(GuardLevel::Strict));
-    let (batch, _) =
-        batches(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &seen).unwrap());
-    kernel.apply(&batch);
-    assert_eq!(owned(&kernel), ["owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif2.0\""]);
-}
-
-#[test]
 fn a_reserved_address_waits_for_its_owner_or_an_heir() {
     let id = VifId { domid: 1, devid: 0 };
     let mut kernel = Kernel::new();
     let wanted = small(GuardLevel::Strict);
     kernel.install(&wanted);
     // Whatever the kernel can: what is put in its place must not end with it.
-    let seen = GuardSnapshot { ends: true, ..kernel.seen_by(&wanted) };
+    let seen = GuardSnapshot { supports_element_expiry: true, ..kernel.seen_by(&wanted) };
     let change = remove(NftFamily::Bridge, id, true, &seen).unwrap();
     let before = kernel.shown();
     let (batch, undo) = batches(change);
@@ -327,7 +320,10 @@ fn removing_leaves_nothing_and_others_alone() {
     let before = kernel.shown();
     for ends in [false, true] {
         kernel.install(&entry(GuardLevel::Strict));
-        let seen = GuardSnapshot { ends, ..kernel.seen_by(&entry(GuardLevel::Strict)) };
+        let seen = GuardSnapshot {
+            supports_element_expiry: ends,
+            ..kernel.seen_by(&entry(GuardLevel::Strict))
+        };
         let (batch, _) =
             batches(remove(NftFamily::Bridge, VifId { domid: 1, devid: 0 }, false, &seen).unwrap());
         let deletes = |command: &NftCommand| matches!(command, NftCommand::ElementsDelete { .. });
@@ -350,8 +346,9 @@ fn a_whole_dump_tells_whose_an_element_is() {
     kernel.install(&entry(GuardLevel::Strict));
     let (port, owner) = (entry(GuardLevel::Strict).port, VifId { domid: 1, devid: 0 });
     let mut ours = kernel.seen.clone();
-    ours.present
-        .retain(|(set, element)| belongs(set, element, std::slice::from_ref(&port), Some(owner)));
+    ours.present.retain(|(set, element)| {
+        belongs_to(set, element, std::slice::from_ref(&port), Some(owner))
+    });
     let (batch, _) = batches(remove(NftFamily::Bridge, owner, false, &ours).unwrap());
     kernel.apply(&batch);
     assert_eq!(kernel.shown(), before);

@@ -16,6 +16,7 @@ pub(super) fn plain(index: u32, name: &str) -> Link {
         up: true,
         carrier: true,
         master: None,
+        port_state: None,
         kind: None,
         bridge: None,
         vxlan: None,
@@ -136,7 +137,7 @@ fn set_link(world: &mut NetworkSnapshot, link: &LinkRef, set: &LinkSet) {
                 BridgeSet::GroupFwdMask(mask) => info.group_fwd_mask = mask,
             }
         }
-        LinkSet::Name { .. } => panic!("nothing is renamed"),
+        LinkSet::Name { .. } | LinkSet::Alias(_) => panic!("no plan for the host has {set}"),
     }
 }
 

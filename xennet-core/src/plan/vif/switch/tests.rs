@@ -28,8 +28,8 @@ fn unplugged() -> VifSnapshot {
 }
 
 /// The same after this plan.
-fn after(mut seen: VifSnapshot, plan: &Plan) -> VifSnapshot {
-    let (link, switch) = (seen.link.as_mut().unwrap(), seen.switch.as_mut().unwrap());
+fn after(mut facts: VifSnapshot, plan: &Plan) -> VifSnapshot {
+    let (link, switch) = (facts.link.as_mut().unwrap(), facts.switch.as_mut().unwrap());
     for change in plan.changes() {
         match change {
             Change::LinkSet { set: LinkSet::Up(up), .. } => link.up = *up,
@@ -41,20 +41,20 @@ fn after(mut seen: VifSnapshot, plan: &Plan) -> VifSnapshot {
             Change::OvsPortAdd(port) => switch.ports.push(working(port.clone())),
             Change::OvsPortSet { port, .. } => switch.ports[0].port = port.clone(),
             Change::StoreWrite { .. } => {
-                seen.store.as_mut().unwrap().hotplug_status = Some(b"connected".to_vec());
+                facts.store.as_mut().unwrap().hotplug_status = Some(b"connected".to_vec());
             }
             other => panic!("{other}"),
         }
     }
-    seen
+    facts
 }
 
 fn working(port: OvsPort) -> OvsPortNow {
     OvsPortNow { ofport: Some(3), ..OvsPortNow::new(port) }
 }
 
-fn plan(seen: &VifSnapshot, keys: &[(&str, &str)]) -> Plan {
-    port_target().online(&config(keys), seen).unwrap()
+fn plan(facts: &VifSnapshot, keys: &[(&str, &str)]) -> Plan {
+    port_target().online(&config(keys), facts).unwrap()
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn a_fresh_vif_has_its_vlans_before_it_is_up() {
             "xenstore-write backend/vif/3/0/hotplug-status connected",
         ]
     );
-    let seen = after(unplugged(), &first);
-    assert!(plan(&seen, &[("bridge", "br0.10:20")]).is_empty());
-    let moved = plan(&seen, &[("bridge", "br0.11")]);
+    let facts = after(unplugged(), &first);
+    assert!(plan(&facts, &[("bridge", "br0.10:20")]).is_empty());
+    let moved = plan(&facts, &[("bridge", "br0.11")]);
     assert!(lines(&moved)[0].starts_with("ovs-vsctl set Port vif3.0 tag=11 -- set Interface"));
     assert_eq!(moved.changes().len(), 1);
     let back = moved.changes()[0].undo().unwrap().to_string();
@@ -89,16 +89,16 @@ fn a_fresh_vif_has_its_vlans_before_it_is_up() {
 #[test]
 fn a_port_of_a_device_that_is_gone_goes_first_and_does_not_come_back() {
     let keys = [("bridge", "br0")];
-    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
-    seen.link = Some(link(9, "vif3.0"));
-    let again = plan(&seen, &keys);
+    let mut facts = after(unplugged(), &plan(&unplugged(), &keys));
+    facts.link = Some(link(9, "vif3.0"));
+    let again = plan(&facts, &keys);
     assert_eq!(lines(&again)[0], "ovs-vsctl del-port vif3.0");
     assert_eq!(again.changes()[0].undo(), None);
     assert!(lines(&again)[2].starts_with("ovs-vsctl add-port br0 vif3.0"));
     // One that works, in another bridge, comes back when the move fails.
-    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
-    seen.switch.as_mut().unwrap().bridge = Some(OvsBridge::new("br1".parse().unwrap()));
-    let moved = plan(&seen, &[("bridge", "br1")]);
+    let mut facts = after(unplugged(), &plan(&unplugged(), &keys));
+    facts.switch.as_mut().unwrap().bridge = Some(OvsBridge::new("br1".parse().unwrap()));
+    let moved = plan(&facts, &[("bridge", "br1")]);
     assert_eq!(lines(&moved)[0], "ovs-vsctl del-port vif3.0");
     assert!(moved.changes()[0].undo().unwrap().to_string().contains("add-port br0 vif3.0"));
 }
@@ -106,18 +106,18 @@ fn a_port_of_a_device_that_is_gone_goes_first_and_does_not_come_back() {
 #[test]
 fn the_datapath_of_the_kernel_is_no_master_to_be_set() {
     let keys = [("bridge", "br0")];
-    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
+    let mut facts = after(unplugged(), &plan(&unplugged(), &keys));
     let mut datapath = link(4, "ovs-system");
     datapath.kind = Some("openvswitch".to_owned());
-    seen.link.as_mut().unwrap().master = Some(4);
-    seen.master = Some(datapath);
-    assert!(plan(&seen, &keys).is_empty());
-    let gone = port_target().offline(&config(&keys), &seen);
+    facts.link.as_mut().unwrap().master = Some(4);
+    facts.master = Some(datapath);
+    assert!(plan(&facts, &keys).is_empty());
+    let gone = port_target().offline(&config(&keys), &facts);
     assert_eq!(lines(&gone), ["link set dev vif3.0 down", "ovs-vsctl del-port vif3.0"]);
     // For a Linux bridge it is left, and what takes that back says nothing of the datapath either.
     let mut to_linux = port_target();
     to_linux.mode = Mode::Bridge;
-    let mut leaving = VifSnapshot { bridges: vec![bridge(5, "xenbr0")], ..seen.clone() };
+    let mut leaving = VifSnapshot { bridges: vec![bridge(5, "xenbr0")], ..facts.clone() };
     leaving.switch.as_mut().unwrap().bridge = None;
     let keys = config(&[("bridge", "xenbr0")]);
     let moved = to_linux.online(&keys, &leaving).unwrap();
@@ -137,32 +137,32 @@ fn the_datapath_of_the_kernel_is_no_master_to_be_set() {
     assert!(matches!(foreign, PlanError::InDatapath { .. }), "{foreign}");
     let keys = [("bridge", "br0")];
     // And a Linux bridge is left.
-    seen.link.as_mut().unwrap().master = Some(5);
-    seen.master = Some(bridge(5, "xenbr0"));
-    assert!(lines(&plan(&seen, &keys)).contains(&"link set dev vif3.0 nomaster".to_owned()));
+    facts.link.as_mut().unwrap().master = Some(5);
+    facts.master = Some(bridge(5, "xenbr0"));
+    assert!(lines(&plan(&facts, &keys)).contains(&"link set dev vif3.0 nomaster".to_owned()));
 }
 
 #[test]
 fn waiting_for_ovn_comes_last_and_once() {
     let keys = [("bridge", "br0")];
-    let mut seen = unplugged();
-    seen.switch.as_mut().unwrap().wait_ovn = Some(5);
+    let mut facts = unplugged();
+    facts.switch.as_mut().unwrap().wait_ovn = Some(5);
     let waits = "ovs-vsctl wait-until Interface vif3.0 external_ids:ovn-installed=true";
-    let kernel: Vec<String> = plan(&seen, &keys).kernel().map(ToString::to_string).collect();
+    let kernel: Vec<String> = plan(&facts, &keys).observable().map(ToString::to_string).collect();
     assert_eq!(kernel.last().map(String::as_str), Some(waits));
-    let mut seen = after(unplugged(), &plan(&unplugged(), &keys));
-    seen.switch.as_mut().unwrap().wait_ovn = Some(5);
-    assert_eq!(lines(&plan(&seen, &keys)), [waits]);
-    let ids = &mut seen.switch.as_mut().unwrap().ports[0].port.external_ids;
+    let mut facts = after(unplugged(), &plan(&unplugged(), &keys));
+    facts.switch.as_mut().unwrap().wait_ovn = Some(5);
+    assert_eq!(lines(&plan(&facts, &keys)), [waits]);
+    let ids = &mut facts.switch.as_mut().unwrap().ports[0].port.external_ids;
     ids.insert("ovn-installed".to_owned(), "true".to_owned());
-    assert!(plan(&seen, &keys).is_empty());
+    assert!(plan(&facts, &keys).is_empty());
 }
 
 #[test]
 fn what_cannot_be_kept_is_refused_or_said() {
     let with = |policy: PortPolicy, ip: &str| {
-        let seen = VifSnapshot { policy, ..unplugged() };
-        let plan = port_target().online(&config(&[("bridge", "br0"), ("ip", ip)]), &seen);
+        let facts = VifSnapshot { policy, ..unplugged() };
+        let plan = port_target().online(&config(&[("bridge", "br0"), ("ip", ip)]), &facts);
         plan.map(|plan| plan.warnings().len()).map_err(|error| error.to_string())
     };
     let guard = |level| PortPolicy { guard: Some(level), ..PortPolicy::default() };
@@ -180,8 +180,8 @@ fn what_cannot_be_kept_is_refused_or_said() {
 
 #[test]
 fn somebody_elses_port_is_left_alone() {
-    let mut seen = unplugged();
-    let switch = seen.switch.as_mut().unwrap();
+    let mut facts = unplugged();
+    let switch = facts.switch.as_mut().unwrap();
     let mut patch = working(OvsPort {
         bridge: "br0".parse().unwrap(),
         name: "web".parse().unwrap(),
@@ -194,41 +194,41 @@ fn somebody_elses_port_is_left_alone() {
     patch.kind = "patch".to_owned();
     switch.ports.push(patch);
     let keys = config(&[("bridge", "br0"), ("vifname", "web")]);
-    let error = port_target().online(&keys, &seen).unwrap_err();
+    let error = port_target().online(&keys, &facts).unwrap_err();
     assert!(matches!(error, PlanError::PortTaken { .. }), "{error}");
     assert!(
         port_target()
-            .offline(&keys, &seen)
-            .kernel()
+            .offline(&keys, &facts)
+            .observable()
             .all(|c| !matches!(c, Change::OvsPortDelete { .. }))
     );
 }
 
 #[test]
 fn a_fake_bridge_is_one_vlan_of_another_bridge() {
-    let mut seen = unplugged();
-    seen.switch.as_mut().unwrap().bridge = Some(OvsBridge {
+    let mut facts = unplugged();
+    facts.switch.as_mut().unwrap().bridge = Some(OvsBridge {
         name: "br0v77".parse().unwrap(),
         fake: Some(("br0".parse().unwrap(), VlanId::new(77).unwrap())),
     });
     for keys in [&[("bridge", "br0v77")][..], &[("bridge", "br0v77"), ("vlan", "77")]] {
-        let plan = plan(&seen, keys);
+        let plan = plan(&facts, keys);
         assert!(lines(&plan)[1].starts_with("ovs-vsctl add-port br0 vif3.0 tag=77 -- set"));
     }
     for (bridge, vlan) in
         [("br0v77.10", ""), ("br0v77", "10"), ("br0v77:20", ""), ("br0v77", "77p/20")]
     {
-        let refused = port_target().online(&config(&[("bridge", bridge), ("vlan", vlan)]), &seen);
+        let refused = port_target().online(&config(&[("bridge", bridge), ("vlan", vlan)]), &facts);
         assert!(matches!(refused, Err(PlanError::FakeBridge { .. })), "{refused:?}");
     }
 }
 
 #[test]
 fn with_the_datapath_in_the_kernel_the_guard_comes_before_the_port_and_goes_after_it() {
-    let mut seen = unplugged();
-    seen.switch.as_mut().unwrap().passes_ingress = true;
+    let mut facts = unplugged();
+    facts.switch.as_mut().unwrap().passes_ingress = true;
     let keys = [("bridge", "br0"), ("ip", "10.0.0.5"), ("mac", MAC)];
-    let first = plan(&seen, &keys);
+    let first = plan(&facts, &keys);
     let at = |lines: &[String], words: &str| lines.iter().position(|line| line.contains(words));
     let lines_of_first = lines(&first);
     let guard = at(&lines_of_first, "add chain netdev xennet port_vif3.0").unwrap();
@@ -237,17 +237,17 @@ fn with_the_datapath_in_the_kernel_the_guard_comes_before_the_port_and_goes_afte
     assert!(first.warnings().is_empty());
     for level in [GuardLevel::Strict, GuardLevel::Ip, GuardLevel::Mac, GuardLevel::Off] {
         let policy = PortPolicy { guard: Some(level), ..PortPolicy::default() };
-        let seen = VifSnapshot { policy, ..seen.clone() };
-        let guarded = at(&lines(&plan(&seen, &keys)), "netdev xennet").is_some();
+        let facts = VifSnapshot { policy, ..facts.clone() };
+        let guarded = at(&lines(&plan(&facts, &keys)), "netdev xennet").is_some();
         assert_eq!(guarded, level != GuardLevel::Off, "{level}");
     }
     // Without a word on the guard, who has no addresses is held to nothing.
-    assert_eq!(at(&lines(&plan(&seen, &[("bridge", "br0")])), "nft"), None);
+    assert_eq!(at(&lines(&plan(&facts, &[("bridge", "br0")])), "nft"), None);
 
-    let mut seen = after(unplugged(), &plan(&unplugged(), &[("bridge", "br0")]));
+    let mut facts = after(unplugged(), &plan(&unplugged(), &[("bridge", "br0")]));
     let entrances = vec!["vif3.0".parse().unwrap()];
-    seen.guard = Some(GuardSnapshot { entrances, ..GuardSnapshot::default() });
-    let gone = lines(&port_target().offline(&config(&keys), &seen));
+    facts.guard = Some(GuardSnapshot { entrances, ..GuardSnapshot::default() });
+    let gone = lines(&port_target().offline(&config(&keys), &facts));
     assert_eq!(
         gone,
         [
@@ -261,11 +261,11 @@ fn with_the_datapath_in_the_kernel_the_guard_comes_before_the_port_and_goes_afte
 #[test]
 fn others_may_rightly_have_the_addresses_of_a_port_in_a_network_of_its_own() {
     let claims = |bridge: &str, wait_ovn| {
-        let mut seen = unplugged();
-        let switch = seen.switch.as_mut().unwrap();
+        let mut facts = unplugged();
+        let switch = facts.switch.as_mut().unwrap();
         (switch.passes_ingress, switch.wait_ovn) = (true, wait_ovn);
         let config = config(&[("bridge", bridge), ("ip", "10.0.0.5"), ("mac", MAC)]);
-        port_target().guard(&config, &seen).unwrap().claims
+        port_target().guard(&config, &facts).unwrap().claims
     };
     assert!(claims("br0", None));
     assert!(!claims("br0.10", None));

@@ -1,0 +1,178 @@
+//! Makes the changes of a plan, and undoes them when one fails.
+
+use std::time::Instant;
+
+use super::make::Maker;
+use crate::connections::Connections;
+use crate::plan::{Change, pipeline};
+use crate::types::LinkSet;
+use crate::{Error, ovsdb};
+
+/// Whether an operation is undone when a change fails, or goes on with the other changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// All changes, or none.
+    AllOrNothing,
+    /// As many changes as possible: for what must go, whatever is wrong with it.
+    BestEffort,
+}
+
+/// The changes of one operation, remembered until they are kept or undone.
+#[derive(Debug)]
+pub(crate) struct Apply {
+    strictness: Strictness,
+    maker: Maker,
+    /// What was made or may have been made, in order.
+    done: Vec<Change>,
+    /// The first failure of a best-effort operation.
+    pub(crate) first_error: Option<Error>,
+    /// The change that failed last.
+    pub(crate) refused: Option<Change>,
+}
+
+impl Apply {
+    pub(crate) fn new(strictness: Strictness, deadline: Instant) -> Self {
+        let maker = Maker::new(deadline);
+        Self { strictness, maker, done: Vec::new(), first_error: None, refused: None }
+    }
+
+    /// Makes changes in order. A failure ends it, or is noted where the operation is best effort; what calls for a
+    /// [retry](is_transient) always ends it.
+    pub(crate) fn run(
+        &mut self,
+        connections: &mut Connections,
+        changes: &[Change],
+    ) -> Result<(), Error> {
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let (group, later) = rest.split_at(pipeline(rest));
+            let outcomes = match group {
+                [one] => vec![self.maker.make(connections, one)],
+                several => self.maker.make_pipelined(connections, several),
+            };
+            let mut failure = None;
+            for (change, outcome) in group.iter().zip(outcomes) {
+                if outcome.as_ref().map_or_else(|error| leaves_traces(change, error), |()| true) {
+                    self.done.push(change.clone());
+                }
+                if let (Err(error), None) = (outcome, &failure) {
+                    self.refused = Some(change.clone());
+                    failure = Some(error);
+                }
+            }
+            match failure {
+                None => {}
+                Some(error)
+                    if self.strictness == Strictness::AllOrNothing || is_transient(&error) =>
+                {
+                    return Err(error);
+                }
+                // What is gone needs no removal.
+                Some(error) if is_gone(&error) => {}
+                Some(error) => {
+                    self.first_error.get_or_insert(error);
+                }
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Undoes everything, last change first. `first` stays the error that is reported.
+    pub(crate) fn undo(mut self, connections: &mut Connections, first: Error) -> Error {
+        let undos: Vec<Change> =
+            std::mem::take(&mut self.done).iter().rev().filter_map(Change::undo).collect();
+        let mut failure = None;
+        let mut unguarded = false;
+        for change in &undos {
+            // A port whose guard could not be restored stays down.
+            if unguarded && matches!(change, Change::LinkSet { set: LinkSet::Up(true), .. }) {
+                continue;
+            }
+            match self.maker.restore(connections, change) {
+                Err(error) if !is_gone(&error) => {
+                    unguarded |= matches!(change, Change::Nft { .. });
+                    failure.get_or_insert(error);
+                }
+                _ => {}
+            }
+        }
+        if let Err(error) = self.keep_down(connections, &undos) {
+            failure.get_or_insert(error);
+        }
+        match failure {
+            None => first,
+            Some(undo) => Error::HalfUndone { first: Box::new(first), undo: Box::new(undo) },
+        }
+    }
+
+    /// Open vSwitch gives a device that it releases the flags that it last knew of it, and UP may be one of them.
+    fn keep_down(&mut self, connections: &mut Connections, undos: &[Change]) -> Result<(), Error> {
+        if !undos.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
+            return Ok(());
+        }
+        let sets_up =
+            |change: &&Change| matches!(change, Change::LinkSet { set: LinkSet::Up(_), .. });
+        match undos.iter().rfind(sets_up) {
+            Some(down @ Change::LinkSet { set: LinkSet::Up(false), .. }) => {
+                match self.maker.make(connections, down) {
+                    Err(error) if !is_gone(&error) => Err(error),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the operation should observe again and go on from there: another writer came first, or the answer to a
+/// request was lost.
+pub(crate) fn is_transient(error: &Error) -> bool {
+    match error {
+        Error::Overtaken(_) => true,
+        error => is_uncertain(error),
+    }
+}
+
+/// Whether nobody knows if the change was made.
+pub(crate) fn is_uncertain(error: &Error) -> bool {
+    match error {
+        Error::Kernel(error) => error.is_uncertain(),
+        Error::Ovsdb(error) => error.is_uncertain(),
+        _ => false,
+    }
+}
+
+/// Whether a change that failed may have had an effect that is to be undone.
+///
+/// A refused setting may: a port that cannot join a bridge has left its old one. Undoing a refused `link add` would
+/// delete what was in its way.
+fn leaves_traces(change: &Change, error: &Error) -> bool {
+    is_uncertain(error)
+        || matches!(
+            change,
+            Change::LinkSet { .. }
+                | Change::AddressChange { .. }
+                | Change::AddressDelete { .. }
+                | Change::NeighbourDelete { .. }
+                | Change::RouteDelete { .. }
+                | Change::RouteReplace { .. }
+                | Change::Sysctl { .. }
+                | Change::VlanAdd { .. }
+                | Change::VlanDelete { .. }
+                | Change::PortSet { .. }
+                | Change::OvsPortSet { .. }
+                | Change::OvsPortDelete { .. }
+        )
+}
+
+/// Whether there is nothing left to remove: it does not exist, or will not when Open vSwitch carries out the change.
+fn is_gone(error: &Error) -> bool {
+    match error {
+        Error::Ovsdb(error) => {
+            let kind = error.kind();
+            matches!(kind, ovsdb::ErrorKind::NotApplied { .. } | ovsdb::ErrorKind::Absent { .. })
+        }
+        error => [libc::ENODEV, libc::ENOENT].contains(&error.errno()),
+    }
+}

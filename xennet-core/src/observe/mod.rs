@@ -1,0 +1,103 @@
+//! Reads facts from the kernel, XenStore, Open vSwitch and files.
+//!
+//! Nothing here locks, waits for a condition, changes anything or plans.
+
+mod backend;
+mod dhcp;
+mod filters;
+mod guard;
+mod guest;
+mod link;
+mod managers;
+mod network;
+mod port;
+mod routed;
+mod switch;
+mod uplink;
+mod vifs;
+
+pub(crate) use backend::{Backend, CONFIG_KEYS};
+pub(crate) use dhcp::{dhcp_text, other_dhcp_texts};
+pub(crate) use guard::{Tables, look, whole_table};
+pub(crate) use link::{VifLinks, port_names};
+pub(crate) use network::own_mac;
+pub(crate) use port::iptables;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::config::NetworkConfig;
+use crate::connections::Connections;
+use crate::kernel::BaseChain;
+use crate::paths::Paths;
+use crate::plan::FilterSnapshot;
+use crate::types::{Address, IfName, Link, LinkRef};
+
+/// Answers questions about this host, for one operation.
+///
+/// An answer that was read ahead of its question, together with others in one request, is kept until it is asked for.
+#[derive(Debug)]
+pub(crate) struct Facts<'n> {
+    pub(crate) connections: &'n mut Connections,
+    /// What the administrator wants.
+    pub(crate) config: &'n NetworkConfig,
+    pub(crate) paths: &'n Paths,
+    /// Whether the operation is going to write to XenStore.
+    pub(crate) publishes: bool,
+    /// The interface of the vif with this original name when it was observed last.
+    vif: Option<(IfName, LinkRef)>,
+    wanted: WantedFacts,
+    state: StateFacts,
+}
+
+/// Answers about what is wanted, and about what the operation does not change: they hold for a whole attempt.
+#[derive(Debug, Default)]
+struct WantedFacts {
+    /// By the backend's directory.
+    backends: BTreeMap<String, Backend>,
+    filters: Option<FilterSnapshot>,
+    base_chains: Option<Vec<BaseChain>>,
+    hooks: Option<Vec<PathBuf>>,
+}
+
+/// Answers about what the operation changes: verification asks for them again.
+#[derive(Debug, Default)]
+struct StateFacts {
+    links: Vec<(IfName, Option<Link>)>,
+    addresses: Vec<(u32, Vec<Address>)>,
+    guard_tables: Option<Tables>,
+}
+
+impl<'n> Facts<'n> {
+    pub(crate) fn new(
+        connections: &'n mut Connections,
+        config: &'n NetworkConfig,
+        paths: &'n Paths,
+    ) -> Self {
+        Self {
+            connections,
+            config,
+            paths,
+            publishes: false,
+            vif: None,
+            wanted: WantedFacts::default(),
+            state: StateFacts::default(),
+        }
+    }
+
+    /// Forgets all answers: the operation starts again.
+    pub(crate) fn start_over(&mut self) {
+        self.wanted = WantedFacts::default();
+        self.state = StateFacts::default();
+    }
+
+    /// Forgets the answers about what the operation has changed.
+    pub(crate) fn observe_again(&mut self) {
+        self.state = StateFacts::default();
+    }
+
+    /// The guard's tables, where they were read ahead.
+    pub(crate) fn take_guard_tables(&mut self) -> Option<Tables> {
+        self.state.guard_tables.take()
+    }
+}

@@ -1,0 +1,48 @@
+//! The uplink of a bridge whose VLANs xennet manages, because `xennet.toml` says so.
+
+use super::Facts;
+use crate::Error;
+use crate::kernel::LinkFilter;
+use crate::plan::{PlanError, UplinkSnapshot};
+use crate::types::{IfName, Link};
+
+impl Facts<'_> {
+    /// The uplink of a bridge, where the configuration asks for its VLANs to be managed.
+    pub(crate) fn managed_uplink(&self, bridge: &Link) -> Option<IfName> {
+        let policy =
+            self.config.bridge(&bridge.name).filter(|policy| policy.manage_uplink_vlans)?;
+        policy.uplink.clone()
+    }
+
+    /// The VLANs of the uplink, of `vif`, and of the bridge and its other ports.
+    pub(crate) fn uplink_vlans(
+        &mut self,
+        bridge: &Link,
+        uplink: &IfName,
+        vif: Option<u32>,
+    ) -> Result<UplinkSnapshot, Error> {
+        let ports = self.links(LinkFilter::Master(bridge.index))?;
+        let uplink = ports.iter().find(|port| port.name == *uplink).ok_or_else(|| {
+            PlanError::NoUplink { bridge: bridge.name.clone(), uplink: uplink.clone() }
+        })?;
+        let belongs = |index| index == bridge.index || ports.iter().any(|port| port.index == index);
+        let mut facts = UplinkSnapshot {
+            link: uplink.reference(),
+            vlans: Vec::new(),
+            others: Vec::new(),
+            vif: Vec::new(),
+        };
+        let all = self.connections.kernel()?.all_vlans()?;
+        for (index, ranges) in all.into_iter().filter(|(index, _)| belongs(*index)) {
+            let vlans = if index == uplink.index {
+                &mut facts.vlans
+            } else if Some(index) == vif {
+                &mut facts.vif
+            } else {
+                &mut facts.others
+            };
+            vlans.extend(ranges);
+        }
+        Ok(facts)
+    }
+}

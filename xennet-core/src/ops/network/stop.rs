@@ -1,0 +1,41 @@
+//! Gives back what a start took.
+
+use super::records::{pending, record, rolled_back};
+use crate::Error;
+use crate::engine::{Held, LockName, Operation, Step};
+use crate::observe::Facts;
+use crate::plan::Plan;
+
+/// A stop.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    /// Whether guests on a bridge that goes, and a missing record, are no obstacle.
+    pub(crate) force: bool,
+    /// The watchdog of a start that waited to be confirmed: it has nothing left to do.
+    pub(crate) watchdog: Option<u32>,
+}
+
+impl Operation for Stop {
+    fn locks(&self) -> Vec<LockName> {
+        vec![LockName::Network]
+    }
+
+    fn plan(&mut self, facts: &mut Facts<'_>, _: Held<'_>) -> Result<Step, Error> {
+        let before = record(&facts.paths.run).read()?;
+        Ok(Step::Plan(facts.network(before)?.stop(facts.config, self.force)?))
+    }
+
+    fn finish(
+        &mut self,
+        facts: &mut Facts<'_>,
+        outcome: Result<Plan, Error>,
+    ) -> Result<Plan, Error> {
+        let plan = outcome?;
+        let run_dir = &facts.paths.run;
+        record(run_dir).restore(None)?;
+        rolled_back(run_dir).restore(None)?;
+        self.watchdog = pending(run_dir).read()?.map(|pending| pending.watchdog);
+        pending(run_dir).restore(None)?;
+        Ok(plan)
+    }
+}
