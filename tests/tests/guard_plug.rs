@@ -131,6 +131,7 @@ fn address_of_two_guests_is_owned_until_the_last_one_is_unplugged() {
     for later_leaves_first in [false, true] {
         let mut guests = Guests::new("");
         let ids = [1, 2].map(|domid| guests.guest(domid, &[("ip", "10.0.0.5")]));
+        guests.guest(3, &[]);
         let owners = |guests: &Guests| guests.table().owners().get("owned4_32 10.0.0.5").cloned();
         assert_eq!(owners(&guests).as_deref(), Some("vif1.0 vif2.0"));
         // While a guest migrates within the host, both of its domains have it.
@@ -151,12 +152,12 @@ fn address_of_two_guests_is_owned_until_the_last_one_is_unplugged() {
 
 /// What `guard show` says that a port sent, and that was dropped of it.
 fn counted(guests: &Guests, port: &str) -> [u64; 2] {
-    let shown = guests.dom0.xennet("--json guard show").succeeded().stdout;
+    let shown = guests.dom0.xennet("--json guard show").stdout;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let tables = shown.as_array().expect("tables");
     let mut ports = tables.iter().flat_map(|table| table["ports"].as_array().expect("ports"));
     let port = ports.find(|found| found["port"] == port).expect("it is guarded");
-    ["sent", "dropped"].map(|key| port[key]["packets"].as_u64().expect("a number"))
+    [&port["sent"], &port["dropped"]].map(|counter| counter["packets"].as_u64().expect("a number"))
 }
 
 #[test]
@@ -164,18 +165,18 @@ fn counters_of_a_plugged_vif_never_go_backwards() {
     let mut guests = Guests::new("");
     let id = guests.guest(1, &[("ip", "10.0.0.5")]);
     let mut sent = 0;
-    let mut send = |guests: &Guests| {
+    let mut send_spoofed = |guests: &Guests| {
         for _ in 0..3 {
             assert!(!guests.passes(&from(1, "10.0.0.99")));
             sent += 1;
         }
         assert_eq!(counted(guests, "vif1.0"), [sent; 2]);
     };
-    send(&guests);
+    send_spoofed(&guests);
     for ip in ["10.0.0.6", "10.0.0.6 10.1.0.0/16", "10.0.0.5"] {
         guests.tell(id, &[("ip", ip), ("hotplug-status", "connected")]);
         guests.dom0.online(Script::Ours, id).succeeded();
-        send(&guests);
+        send_spoofed(&guests);
     }
     // A table of version 2: no set of records, and the record with the port.
     let record = "strict vif1.0 00:16:3e:00:00:01 bridge xenbr0 10.0.0.5";
@@ -189,10 +190,10 @@ fn counters_of_a_plugged_vif_never_go_backwards() {
         ));
     };
     as_before(&guests);
-    send(&guests);
+    send_spoofed(&guests);
     guests.tell(id, &[("ip", "10.0.0.7"), ("hotplug-status", "connected")]);
     guests.dom0.online(Script::Ours, id).succeeded();
-    send(&guests);
+    send_spoofed(&guests);
     assert_eq!(guests.verdict(&from(1, "10.0.0.5")), SOURCE);
     guests.dom0.offline(Script::Ours, id).succeeded();
     assert_eq!(guests.table().texts(), BTreeSet::new());

@@ -262,7 +262,6 @@ fn rate_of_a_running_vif_is_changed_for_netback() {
     assert_eq!(dom0.key(VIF, "rate").as_deref(), Some("25000,20000"));
 }
 
-/// As in xl's configuration: so many bits or bytes per second, here in intervals of 50 ms.
 #[test]
 fn rate_without_xenstore_is_refused_and_nothing_is_changed() {
     for (arguments, config) in [("rate=62500,50000", ""), ("", "[vif]\nrate = \"62500,50000\"\n")] {

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::make::Maker;
 use crate::connections::Connections;
+use crate::observe::LinksAhead;
 use crate::plan::{Change, pipeline};
-use crate::types::LinkSet;
+use crate::types::{Address, Link, LinkSet};
 use crate::{Error, ovsdb};
 
 /// Whether an operation is undone when a change fails, or goes on with the other changes.
@@ -28,27 +29,48 @@ pub(crate) struct Apply {
     pub(crate) first_error: Option<Error>,
     /// The change that failed last.
     pub(crate) refused: Option<Change>,
+    /// The answers that were read along with the last change of an interface.
+    pub(crate) answers: Option<(Vec<Option<Link>>, Vec<Address>)>,
 }
 
 impl Apply {
     pub(crate) fn new(strictness: Strictness, deadline: Instant) -> Self {
         let maker = Maker::new(deadline);
-        Self { strictness, maker, done: Vec::new(), first_error: None, refused: None }
+        Self {
+            strictness,
+            maker,
+            done: Vec::new(),
+            first_error: None,
+            refused: None,
+            answers: None,
+        }
     }
 
     /// Makes changes in order. A failure ends it, or is noted where the operation is best effort; what calls for a
     /// [retry](is_transient) always ends it.
+    ///
+    /// What verification is going to ask about interfaces is read `ahead`, along with the last change of one.
     pub(crate) fn run(
         &mut self,
         connections: &mut Connections,
         changes: &[Change],
+        ahead: Option<&LinksAhead>,
     ) -> Result<(), Error> {
         let mut rest = changes;
         while !rest.is_empty() {
             let (group, later) = rest.split_at(pipeline(rest));
-            let outcomes = match group {
-                [one] => vec![self.maker.make(connections, one)],
-                several => self.maker.make_pipelined(connections, several),
+            // Other batches do not change interfaces.
+            let last = later.iter().all(|change| matches!(change, Change::Nft { .. }));
+            let outcomes = match (group, ahead.filter(|_| last)) {
+                ([one], None) => vec![self.maker.make(connections, one)],
+                ([one], _) if !matches!(one, Change::LinkSet { .. }) => {
+                    vec![self.maker.make(connections, one)]
+                }
+                (sets, ahead) => {
+                    let (outcomes, answers) = self.maker.make_pipelined(connections, sets, ahead);
+                    self.answers = answers;
+                    outcomes
+                }
             };
             let mut failure = None;
             for (change, outcome) in group.iter().zip(outcomes) {

@@ -8,11 +8,15 @@ use super::dhcp;
 use crate::Error;
 use crate::connections::Connections;
 use crate::kernel::{self, Kernel};
+use crate::observe::LinksAhead;
 use crate::plan::{Change, HostRoute};
-use crate::types::{LinkRef, LinkSet, Route};
+use crate::types::{Address, IfName, Link, LinkRef, LinkSet, Route};
 
 /// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then no reason is reported.
 const HOOK_TIME: Duration = Duration::from_secs(20);
+
+/// Interfaces, and the addresses of one.
+type LinkAnswers = (Vec<Option<Link>>, Vec<Address>);
 
 /// Makes changes until a deadline.
 #[derive(Debug)]
@@ -76,30 +80,32 @@ impl Maker {
         }
     }
 
-    /// Makes several settings of one link in one `sendmsg`: the kernel goes on after an error in the middle.
+    /// Makes settings of links in one `sendmsg`, and reads what is asked for `ahead` after them: the kernel goes on after an
+    /// error in the middle.
     pub(crate) fn make_pipelined(
         &mut self,
         connections: &mut Connections,
         changes: &[Change],
-    ) -> Vec<Result<(), Error>> {
+        ahead: Option<&LinksAhead>,
+    ) -> (Vec<Result<(), Error>>, Option<LinkAnswers>) {
         let sets = changes.iter().filter_map(|change| match change {
             Change::LinkSet { link, set, .. } => Some((link, set)),
             _ => None,
         });
         let sets: Vec<(&LinkRef, &LinkSet)> = sets.collect();
-        let outcomes = connections.kernel().and_then(|kernel| kernel.link_set_several(&sets));
-        match outcomes {
-            Ok(outcomes) if outcomes.len() == changes.len() => {
-                let one = |(outcome, change): (Result<(), kernel::Error>, &Change)| match outcome {
-                    Err(error) if error.errno() == libc::EAGAIN => self.make(connections, change),
-                    outcome => accept(change, outcome)
-                        .map_err(|error| error.doing(change.to_string()).into()),
-                };
-                outcomes.into_iter().zip(changes).map(one).collect()
-            }
+        let names: Vec<&IfName> = ahead.iter().flat_map(|ahead| &ahead.names).collect();
+        let owner = ahead.map(|ahead| &ahead.owner);
+        let made =
+            connections.kernel().and_then(|kernel| kernel.set_and_read(&sets, &names, owner));
+        let Ok((outcomes, answers)) = made else {
             // The group as a whole failed: one by one each has its own outcome.
-            _ => changes.iter().map(|change| self.make(connections, change)).collect(),
-        }
+            return (changes.iter().map(|change| self.make(connections, change)).collect(), None);
+        };
+        let one = |(outcome, change): (Result<(), kernel::Error>, &Change)| {
+            accept(change, outcome).map_err(|error| error.doing(change.to_string()).into())
+        };
+        let outcomes = outcomes.into_iter().zip(changes).map(one).collect();
+        (outcomes, answers.filter(|_| ahead.is_some()))
     }
 
     /// Makes a change that undoes another one.

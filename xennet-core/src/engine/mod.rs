@@ -195,7 +195,8 @@ fn converge(
         };
         operation.prepare(facts, &plan)?;
         let observable: Vec<Change> = plan.observable().cloned().collect();
-        match apply.run(facts.connections, &observable) {
+        let ahead = facts.links_ahead();
+        match apply.run(facts.connections, &observable, ahead.as_ref()) {
             Ok(()) => {}
             Err(error) if is_transient(&error) && attempts.may_retry(&error) => continue,
             Err(error) => {
@@ -210,7 +211,10 @@ fn converge(
         }
         made.extend(observable);
 
-        facts.observe_again();
+        facts.observe_again(&plan);
+        if let Some(answers) = apply.answers.take() {
+            facts.keep_links(answers);
+        }
         let Step::Plan(rest) = operation.plan(facts, Held(Some(locks)))? else { continue };
         if let Some(change) = pending(&rest) {
             let ignored = Error::Ignored { change: change.to_string() };
@@ -252,12 +256,12 @@ fn publish(
     let (announcements, hooks): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|change| change.is_announcement());
     for hook in hooks {
-        apply.run(facts.connections, std::slice::from_ref(hook))?;
+        apply.run(facts.connections, std::slice::from_ref(hook), None)?;
     }
     let store: Vec<Change> = store.into_iter().cloned().collect();
     publish::write(facts.connections.store.as_mut(), operation.backend(), &store)?;
     for change in announcements {
-        match apply.run(facts.connections, std::slice::from_ref(change)) {
+        match apply.run(facts.connections, std::slice::from_ref(change), None) {
             // The network learns where the guest is from its first frame as well.
             Err(error) if operation.announces_in_passing() => {
                 warnings.push(Warning::NotAnnounced { why: error.to_string() });

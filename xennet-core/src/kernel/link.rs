@@ -11,6 +11,9 @@ use super::request::encode;
 use super::{Kernel, address, link_decode};
 use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
 
+/// The outcomes of settings; and interfaces, with the addresses of one, after them, unless they cannot be read.
+pub(crate) type SetAndRead = (Vec<Result<(), Error>>, Option<(Vec<Option<Link>>, Vec<Address>)>);
+
 impl Kernel {
     /// The interface of this name, or none. `ip -d link show dev NAME`
     ///
@@ -33,21 +36,41 @@ impl Kernel {
         names: &[&IfName],
         owner: Option<&LinkRef>,
     ) -> Result<(Vec<Option<Link>>, Vec<Address>), Error> {
+        if let Ok((_, Some(answers))) = self.set_and_read(&[], names, owner) {
+            return Ok(answers);
+        }
+        // Each question by itself has an error that names what it asks for.
+        let links = names.iter().map(|name| self.link(name)).collect::<Result<_, _>>()?;
+        Ok((links, owner.map_or(Ok(Vec::new()), |link| self.addresses(link))?))
+    }
+
+    /// Changes settings of interfaces, the outcome of each in their order, and reads what they are then: one `sendmsg`.
+    ///
+    /// An error as a whole when it was not sent, or when nothing is known of the outcomes.
+    pub(crate) fn set_and_read(
+        &mut self,
+        sets: &[(&LinkRef, &LinkSet)],
+        names: &[&IfName],
+        owner: Option<&LinkRef>,
+    ) -> Result<SetAndRead, Error> {
         enum Fact {
             Link(Link),
             Address(Address),
         }
-        let mut questions = Vec::new();
+        let mut requests = Vec::new();
+        for (link, set) in sets {
+            requests.extend(encode(self.set_request(link, set)?, NLM_F_REQUEST | NLM_F_ACK));
+        }
         for name in names {
             let wanted = sparing(link_message(0, vec![name_attribute(name)]));
-            questions.extend(encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST));
+            requests.extend(encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST));
         }
         let owner = match owner {
             Some(link) => Some((link, self.link_index(link)?)),
             None => None,
         };
         if let Some((_, index)) = owner {
-            questions.extend(address::list(index));
+            requests.extend(address::list(index));
         }
         let mut decode = |_, kind, body: &[u8]| match (kind, owner) {
             (libc::RTM_NEWLINK, _) => link_decode::link(body).map(Fact::Link),
@@ -56,12 +79,19 @@ impl Kernel {
             }
             _ => None,
         };
-        let found = self.connection.exchange_several(&mut questions, libc::ENODEV, &mut decode);
-        let Ok((links, addresses)) = found else {
-            // Each question by itself has an error that names what it asks for.
-            let links = names.iter().map(|name| self.link(name)).collect::<Result<_, _>>()?;
-            return Ok((links, owner.map_or(Ok(Vec::new()), |(link, _)| self.addresses(link))?));
+        let ((links, addresses), refusals) =
+            self.connection.exchange_each(&mut requests, &mut decode)?;
+        let outcome = |(position, (_, set)): (usize, &(&LinkRef, &LinkSet))| {
+            let refusal = refusals.iter().find(|(refused, _)| *refused == position);
+            refusal.map_or(Ok(()), |(_, error)| Err(explain(error.clone(), set)))
         };
+        let outcomes = sets.iter().enumerate().map(outcome).collect();
+        let unread = |(position, error): &&(usize, Error)| {
+            *position >= sets.len() && error.errno() != libc::ENODEV
+        };
+        if refusals.iter().any(|refusal| unread(&refusal)) {
+            return Ok((outcomes, None));
+        }
         let link = |fact: Option<Fact>| match fact {
             Some(Fact::Link(link)) => Some(link),
             _ => None,
@@ -70,8 +100,8 @@ impl Kernel {
             Fact::Address(address) => Some(address),
             Fact::Link(_) => None,
         };
-        let links = links.into_iter().take(names.len()).map(link).collect();
-        Ok((links, addresses.into_iter().filter_map(address).collect()))
+        let links = links.into_iter().skip(sets.len()).take(names.len()).map(link).collect();
+        Ok((outcomes, Some((links, addresses.into_iter().filter_map(address).collect()))))
     }
 
     /// All interfaces that the filter lets through. `ip -d link show type KIND`, `ip -d link show master BRIDGE`
@@ -153,24 +183,6 @@ impl Kernel {
         self.set_request(link, set)
             .and_then(|message| self.change(message, 0))
             .map_err(|error| explain(error, set).doing(format!("link set {} {set}", link.name)))
-    }
-
-    /// Changes settings of interfaces in one `sendmsg`: the outcome of each, in their order.
-    ///
-    /// An error as a whole when nothing was sent.
-    pub(crate) fn link_set_several(
-        &mut self,
-        sets: &[(&LinkRef, &LinkSet)],
-    ) -> Result<Vec<Result<(), Error>>, Error> {
-        let mut requests = Vec::new();
-        for (link, set) in sets {
-            requests.extend(encode(self.set_request(link, set)?, NLM_F_REQUEST | NLM_F_ACK));
-        }
-        let outcomes = self.connection.acknowledge_several(&mut requests)?;
-        let explained = |(outcome, (_, set)): (Result<(), Error>, &(&LinkRef, &LinkSet))| {
-            outcome.map_err(|error| explain(error, set))
-        };
-        Ok(outcomes.into_iter().zip(sets).map(explained).collect())
     }
 
     /// The index of an interface: the one in its reference, or one request where it is not known yet.

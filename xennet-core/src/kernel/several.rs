@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLMSG_DONE, NLMSG_ERROR};
 
-use super::answer::{Message, changing, extended_ack, kernel_words, malformed, messages};
+use super::answer::{changing, extended_ack, kernel_words, malformed, messages};
 use super::attributes;
 use super::error::Error;
 use super::request::Connection;
@@ -16,6 +16,9 @@ pub(super) type Decode<'a, T> = dyn FnMut(usize, u16, &[u8]) -> Option<T> + 'a;
 /// The answers to some requests, in their order, and what the last one lists, if it asks for a list: among the answers it
 /// has none then.
 pub(super) type Found<T> = (Vec<Option<T>>, Vec<T>);
+
+/// The requests that were refused, by their positions.
+pub(super) type Refusals = Vec<(usize, Error)>;
 
 impl Connection {
     /// Sends requests that stand one behind the other: one answer per request, in their order; none for one that is
@@ -30,6 +33,26 @@ impl Connection {
         missing: i32,
         decode: &mut Decode<'_, T>,
     ) -> Result<Found<T>, Error> {
+        Ok(self.exchange_all(requests, missing, None, decode)?.0)
+    }
+
+    /// The same, but a refusal is no error: the kernel goes on with the next request.
+    pub(super) fn exchange_each<T>(
+        &mut self,
+        requests: &mut [u8],
+        decode: &mut Decode<'_, T>,
+    ) -> Result<(Found<T>, Refusals), Error> {
+        let (found, refusals) = self.exchange_all(requests, 0, Some(Vec::new()), decode)?;
+        Ok((found, refusals.unwrap_or_default()))
+    }
+
+    fn exchange_all<T>(
+        &mut self,
+        requests: &mut [u8],
+        missing: i32,
+        refusals: Option<Refusals>,
+        decode: &mut Decode<'_, T>,
+    ) -> Result<(Found<T>, Option<Refusals>), Error> {
         let flags = messages(requests).flatten().map(|request| request.flags);
         let count = messages(requests).count();
         let lists = flags.last().is_some_and(|flags| flags & NLM_F_DUMP == NLM_F_DUMP);
@@ -47,6 +70,7 @@ impl Connection {
             answered,
             left: count,
             interrupted: false,
+            refusals,
         };
         while answers.left > 0 {
             let room = match answers.left {
@@ -66,54 +90,8 @@ impl Connection {
         if answers.interrupted {
             return Err(changing());
         }
-        Ok(answers.found)
+        Ok((answers.found, answers.refusals))
     }
-
-    /// Sends requests that stand one behind the other and are acknowledged one by one: the outcome of each, in their
-    /// order. The kernel goes on after one that it refuses.
-    pub(super) fn acknowledge_several(
-        &mut self,
-        requests: &mut [u8],
-    ) -> Result<Vec<Result<(), Error>>, Error> {
-        let count = messages(requests).count();
-        let first = self.numbers(u32::try_from(count).unwrap_or(u32::MAX));
-        number(requests, first);
-        self.socket.send(requests)?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut outcomes: Vec<Option<Result<(), Error>>> = vec![None; count];
-        while outcomes.contains(&None) {
-            let received = self.socket.receive(Room::Several, deadline, |datagram| {
-                for message in messages(datagram) {
-                    let message = message.ok_or_else(malformed)?;
-                    let position = message.sequence.checked_sub(first);
-                    let position = position.and_then(|position| usize::try_from(position).ok());
-                    let outcome = position.and_then(|position| outcomes.get_mut(position));
-                    if let (NLMSG_ERROR, Some(outcome)) = (message.kind, outcome) {
-                        *outcome = Some(acknowledgement(&message)?);
-                    }
-                }
-                Ok(())
-            });
-            if let Err(error) = received {
-                self.socket.drain(deadline);
-                // Of those without an answer nobody knows whether they were carried out.
-                return Ok(outcomes
-                    .into_iter()
-                    .map(|one| one.unwrap_or(Err(error.clone())))
-                    .collect());
-            }
-        }
-        Ok(outcomes.into_iter().flatten().collect())
-    }
-}
-
-/// What an `NLMSG_ERROR` says of its request; an error when it cannot be read.
-fn acknowledgement(message: &Message<'_>) -> Result<Result<(), Error>, Error> {
-    let errno = attributes::u32(message.body).ok_or_else(malformed)?;
-    Ok(match errno.cast_signed().wrapping_neg() {
-        0 => Ok(()),
-        errno => Err(Error::refused(errno, extended_ack(message).and_then(kernel_words))),
-    })
 }
 
 /// Numbers requests that stand one behind the other, from here.
@@ -140,6 +118,8 @@ struct Answers<T> {
     left: usize,
     /// Whether what is listed changed while it was.
     interrupted: bool,
+    /// None ends the exchange with the first refusal.
+    refusals: Option<Refusals>,
 }
 
 impl<T> Answers<T> {
@@ -164,10 +144,12 @@ impl<T> Answers<T> {
                         (None, _) => return Err(malformed()),
                     };
                     let is_missing = message.kind == NLMSG_ERROR && errno == self.missing;
-                    // Who may not ask is told so once, and the other requests have no answer.
                     if errno != 0 && !is_missing {
                         let words = extended_ack(&message).and_then(kernel_words);
-                        return Err(Error::refused(errno, words));
+                        let refusal = Error::refused(errno, words);
+                        // Who may not ask is told so once, and the other requests have no answer.
+                        let Some(refusals) = &mut self.refusals else { return Err(refusal) };
+                        refusals.push((position, refusal));
                     }
                 }
                 kind if message.flags & NLM_F_MULTIPART != 0 => {

@@ -28,13 +28,13 @@ pub(super) enum Room {
     List,
     /// Eight, of 1 KiB: several short answers, side by side.
     Several,
-    /// So many answers, of 4 KiB and at most three at once, and the pieces of a list after them.
+    /// So many answers, of 4 KiB and at most six at once, and the pieces of a list after them.
     Before(usize),
 }
 
 /// What a piece of a list has at most.
 const PIECE: usize = 32 * 1024;
-const BUFFER: usize = 2 * PIECE + 3 * ANSWER;
+const BUFFER: usize = 2 * PIECE + 6 * ANSWER;
 /// What a single answer has at most, where it is one of several.
 const ANSWER: usize = 4 * 1024;
 
@@ -124,8 +124,8 @@ impl Socket {
             Room::One => ((0, 1), (1, PIECE)),
             Room::List => ((0, 1), (2, PIECE)),
             Room::Several => ((0, 1), (AT_ONCE, 1024)),
-            Room::Before(answers @ ..=3) => ((answers, ANSWER), (2, PIECE)),
-            Room::Before(_) => ((3, ANSWER), (0, PIECE)),
+            Room::Before(answers @ ..=6) => ((answers, ANSWER), (2, PIECE)),
+            Room::Before(_) => ((6, ANSWER), (0, PIECE)),
         };
         self.buffer.reserve(BUFFER);
         let mut taken = false;

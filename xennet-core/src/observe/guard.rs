@@ -35,6 +35,13 @@ impl Tables {
         Ok((Self { families: families.to_vec(), generation, found }, chains))
     }
 
+    /// The same tables after this many batches of our own. If other programs changed the ruleset in between, what is read
+    /// next does not fit the generation, and the tables are read again.
+    pub(crate) fn after(mut self, batches: u32) -> Self {
+        self.generation = self.generation.wrapping_add(batches);
+        self
+    }
+
     pub(crate) fn read_again(&mut self, nft: &mut Nftables) -> Result<(), Error> {
         (self.generation, self.found) =
             nft.generation_and_tables(&self.families, GuardLayout::TABLE)?;
@@ -80,7 +87,6 @@ pub(crate) fn look(
     let mut begun = tables.begin(family);
     for _ in 1..ATTEMPTS {
         let (mut snapshot, consistent) = look_once(nft, begun, family, entry, ports, owner)?;
-        remove_ending(&mut snapshot);
         if entry.is_none() {
             snapshot.ending = None;
             return Ok(snapshot);
@@ -91,9 +97,7 @@ pub(crate) fn look(
         tables.read_again(nft)?;
         begun = tables.begin(family);
     }
-    let mut snapshot = look_once(nft, begun, family, entry, ports, owner)?.0;
-    remove_ending(&mut snapshot);
-    Ok(snapshot)
+    Ok(look_once(nft, begun, family, entry, ports, owner)?.0)
 }
 
 /// All of a family's table, of one generation of the ruleset. The number of requests depends on the number of sets only.
@@ -138,7 +142,8 @@ fn ending(element: &NftElement) -> Option<Duration> {
 
 /// Leaves out the elements that are about to end, and notes how long they need.
 fn remove_ending(snapshot: &mut GuardSnapshot) {
-    snapshot.ending = snapshot.present.iter().filter_map(|(_, element)| ending(element)).max();
+    let ending_now = snapshot.present.iter().filter_map(|(_, element)| ending(element)).max();
+    snapshot.ending = snapshot.ending.max(ending_now);
     snapshot.present.retain(|(_, element)| ending(element).is_none());
 }
 
@@ -172,6 +177,7 @@ fn look_once(
         found => found?,
     };
     seen.present = found;
+    remove_ending(&mut seen);
     // A verification does not cover whether the table is dormant: a batch without effect shows a dormant table as awake.
     let awake = seen.table.as_ref().is_some_and(|table| !table.dormant);
     let verified = verification.filter(|_| awake);
@@ -204,6 +210,7 @@ fn look_once(
     let at_once = seen.verified.is_some() && old.is_empty();
     if !old.is_empty() {
         seen.present.extend(find(nft, family, old)?);
+        remove_ending(&mut seen);
     }
     Ok((seen, at_once))
 }

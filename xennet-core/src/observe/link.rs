@@ -16,6 +16,13 @@ pub(crate) struct VifLinks {
     pub(crate) named: Option<Link>,
 }
 
+/// Interfaces that are going to be asked for, and the one whose addresses are.
+#[derive(Debug, Clone)]
+pub(crate) struct LinksAhead {
+    pub(crate) names: Vec<IfName>,
+    pub(crate) owner: LinkRef,
+}
+
 impl VifLinks {
     /// Whether another interface has the name that the vif shall have.
     pub(crate) fn name_is_taken(&self) -> bool {
@@ -90,12 +97,29 @@ impl Facts<'_> {
         // Once its interface is known, all is read in one request.
         self.read_ahead(&wanted, owner)?;
         let original = self.link(&target.name)?;
-        let named = renamed.map_or(Ok(None), |name| self.link(&name))?;
+        let named = renamed.as_ref().map_or(Ok(None), |name| self.link(name))?;
         let own = target.identify(original, named.clone());
         if let Some(link) = &own {
             self.vif = Some((target.name.clone(), link.reference()));
+            self.links_ahead = Some(LinksAhead {
+                names: wanted.into_iter().cloned().collect(),
+                owner: link.reference(),
+            });
         }
         Ok(VifLinks { own, named })
+    }
+
+    /// What verification is going to ask about the vif, its bridge and its addresses: the answers can be read along with
+    /// the last change.
+    pub(crate) fn links_ahead(&self) -> Option<LinksAhead> {
+        self.links_ahead.clone()
+    }
+
+    /// Keeps answers that were read along with a change.
+    pub(crate) fn keep_links(&mut self, (links, addresses): (Vec<Option<Link>>, Vec<Address>)) {
+        let Some(LinksAhead { names, owner }) = &self.links_ahead else { return };
+        self.state.links.extend(names.iter().cloned().zip(links));
+        self.state.addresses.extend(owner.index.map(|index| (index, addresses)));
     }
 
     /// A vif's interface when it was observed last, whether it still exists or not: an interface with another index is

@@ -19,19 +19,20 @@ mod vifs;
 pub(crate) use backend::{Backend, CONFIG_KEYS};
 pub(crate) use dhcp::{dhcp_text, other_dhcp_texts};
 pub(crate) use guard::{Tables, look, whole_table};
-pub(crate) use link::{VifLinks, port_names};
+pub(crate) use link::{LinksAhead, VifLinks, port_names};
 pub(crate) use network::own_mac;
 pub(crate) use port::iptables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::Error;
 use crate::config::NetworkConfig;
 use crate::connections::Connections;
 use crate::kernel::BaseChain;
 use crate::paths::Paths;
-use crate::plan::FilterSnapshot;
-use crate::types::{Address, IfName, Link, LinkRef};
+use crate::plan::{Change, FilterSnapshot, Plan};
+use crate::types::{Address, IfName, Link, LinkRef, NftFamily};
 
 /// Answers questions about this host, for one operation.
 ///
@@ -46,6 +47,8 @@ pub(crate) struct Facts<'n> {
     pub(crate) publishes: bool,
     /// The interface of the vif with this original name when it was observed last.
     vif: Option<(IfName, LinkRef)>,
+    /// What is asked about it.
+    links_ahead: Option<LinksAhead>,
     wanted: WantedFacts,
     state: StateFacts,
 }
@@ -66,6 +69,7 @@ struct StateFacts {
     links: Vec<(IfName, Option<Link>)>,
     addresses: Vec<(u32, Vec<Address>)>,
     guard_tables: Option<Tables>,
+    known_guard_tables: Option<Tables>,
 }
 
 impl<'n> Facts<'n> {
@@ -80,6 +84,7 @@ impl<'n> Facts<'n> {
             paths,
             publishes: false,
             vif: None,
+            links_ahead: None,
             wanted: WantedFacts::default(),
             state: StateFacts::default(),
         }
@@ -91,13 +96,26 @@ impl<'n> Facts<'n> {
         self.state = StateFacts::default();
     }
 
-    /// Forgets the answers about what the operation has changed.
-    pub(crate) fn observe_again(&mut self) {
+    /// Forgets the answers about what the operation has changed, which this plan was.
+    pub(crate) fn observe_again(&mut self, plan: &Plan) {
+        let batches = plan.observable().filter(|change| matches!(change, Change::Nft { .. }));
+        let batches = u32::try_from(batches.count()).unwrap_or(u32::MAX);
+        let tables = self.state.known_guard_tables.take();
         self.state = StateFacts::default();
+        self.state.guard_tables = tables.map(|tables| tables.after(batches));
     }
 
-    /// The guard's tables, where they were read ahead.
-    pub(crate) fn take_guard_tables(&mut self) -> Option<Tables> {
-        self.state.guard_tables.take()
+    /// The ruleset's generation and the guard's tables in these families, as they were read ahead or are now.
+    pub(crate) fn guard_tables(&mut self, families: &[NftFamily]) -> Result<Tables, Error> {
+        let ahead = self.state.guard_tables.take().filter(|tables| tables.are_of(families));
+        match ahead {
+            Some(tables) => Ok(tables),
+            None => Tables::read(self.connections.nft()?, families),
+        }
+    }
+
+    /// Keeps tables that exist: this operation's own batches leave them as they are.
+    pub(crate) fn keep_guard_tables(&mut self, tables: Tables, family: NftFamily) {
+        self.state.known_guard_tables = Some(tables).filter(|tables| tables.have(family));
     }
 }

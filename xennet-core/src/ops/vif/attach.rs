@@ -106,7 +106,7 @@ impl Operation for Attach<'_> {
                 if matches!(link, Some(Ok(None))) { self.vanished() } else { error }
             })
             .inspect_err(|error| {
-                report(facts.connections.store.as_mut(), self.backend(), error);
+                report(facts.connections.store.as_mut(), &self.request.target.backend, error);
             })
     }
 

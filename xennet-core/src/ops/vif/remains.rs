@@ -3,7 +3,7 @@
 use super::resolve::Resolved;
 use crate::Error;
 use crate::kernel::Nftables;
-use crate::observe::{Facts, Tables, dhcp_text, iptables, look, port_names};
+use crate::observe::{Facts, dhcp_text, iptables, look, port_names};
 use crate::plan::guard::GuardLayout;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::Mode;
@@ -40,7 +40,9 @@ pub(super) fn observe(
         vif.iptables = iptables(&port, &config.ip, &vif.policy).unwrap_or_default();
     }
     let (link, master) = (vif.link.clone(), vif.master.clone());
-    vif.switch = facts.remaining_switch(target, config, link.as_ref(), master.as_ref());
+    if !was_port || master.is_some() {
+        vif.switch = facts.remaining_switch(target, config, link.as_ref(), master.as_ref());
+    }
     // A kernel without nftables has no guard to remove.
     let _ = guard(resolved, facts, &mut vif);
     let path = facts.dhcp_file(target.id);
@@ -75,9 +77,9 @@ fn attachment(resolved: &Resolved, facts: &mut Facts<'_>, was_port: bool, vif: &
 fn guard(resolved: &Resolved, facts: &mut Facts<'_>, vif: &mut VifSnapshot) -> Result<(), Error> {
     let Resolved { target, config, .. } = resolved;
     let ports = port_names(target, config, vif.link.as_ref());
-    let nft = facts.connections.nft()?;
-    let mut tables = Tables::read(nft, &GuardLayout::FAMILIES)?;
+    let mut tables = facts.guard_tables(&GuardLayout::FAMILIES)?;
     for family in GuardLayout::FAMILIES {
+        let nft = facts.connections.nft()?;
         let Ok(mut guard) = look(nft, &mut tables, family, None, &ports, target.owner()) else {
             continue;
         };
@@ -90,5 +92,6 @@ fn guard(resolved: &Resolved, facts: &mut Facts<'_>, vif: &mut VifSnapshot) -> R
             vif.other_guards.push((family, guard));
         }
     }
+    facts.keep_guard_tables(tables, target.family());
     Ok(())
 }

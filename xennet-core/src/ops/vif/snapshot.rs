@@ -4,7 +4,7 @@ use super::address;
 use super::resolve::Resolved;
 use crate::Error;
 use crate::engine::{Held, LockName, Step};
-use crate::observe::{Facts, Tables, dhcp_text, iptables, look, port_names};
+use crate::observe::{Facts, dhcp_text, iptables, look, port_names};
 use crate::plan::guard::GuardEntry;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::{Mode, NftFamily};
@@ -154,6 +154,7 @@ fn guard(
             Err(_) => {}
         }
     }
+    facts.keep_guard_tables(tables, own);
     Ok(None)
 }
 
@@ -166,14 +167,4 @@ fn dhcp(resolved: &Resolved, facts: &Facts<'_>) -> Result<Option<DhcpSnapshot>, 
     let text = dhcp_text(&path)?;
     let nat = resolved.nat.clone().filter(|nat| nat.dhcp);
     Ok(Some(DhcpSnapshot { path, text, nat }))
-}
-
-impl Facts<'_> {
-    /// The ruleset's generation and the guard's tables in these families, as they were read ahead or are now.
-    pub(super) fn guard_tables(&mut self, families: &[NftFamily]) -> Result<Tables, Error> {
-        match self.take_guard_tables().filter(|tables| tables.are_of(families)) {
-            Some(tables) => Ok(tables),
-            None => Tables::read(self.connections.nft()?, families),
-        }
-    }
 }
