@@ -43,7 +43,7 @@ fn show(net: &mut Dom0Network, id: VifId) -> Result<(), Box<dyn Error>> {
         Some(link) if link.up => "up",
         Some(_) => "down",
     };
-    let master = status.master.as_ref().map_or("none", |master| master.name.as_str());
+    let master = status.master.as_ref().map_or("none", |master| master.as_str());
     println!("vif {id}: {state}, bridge {master}");
     Ok(())
 }

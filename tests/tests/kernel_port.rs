@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use xennet_core::kernel::{ErrorKind, Kernel};
-use xennet_core::types::{FdbFlags, FdbKind, LinkRef, MacAddr, PortFlags, PortSet, PortState};
+use xennet_core::types::{LinkRef, PortFlags, PortSet, PortState};
 use xennet_tests::netns::Netns;
 
 fn by_name(text: &str) -> LinkRef {
@@ -140,62 +140,4 @@ fn failures_say_what_and_why() {
     assert_eq!(kernel.port(9999).unwrap(), None, "not a link");
     let gone = LinkRef { index: Some(9999), ..by_name("vif9.0") };
     assert_eq!(kernel.port_set(&gone, &isolated).unwrap_err().errno(), libc::ENODEV);
-}
-
-#[test]
-fn the_forwarding_table() {
-    let netns = Netns::new();
-    netns.make_bridge("xenbr0");
-    for (vif, guest) in [("vif1.0", "guest1"), ("vif2.0", "guest2")] {
-        netns.veth(vif, guest);
-        netns.ip(&format!("link set {vif} master xenbr0"));
-        // Else it learns from what the guest's end says of its own accord.
-        netns.ip(&format!("link set {vif} type bridge_slave learning off"));
-        netns.ip(&format!("link set {vif} up"));
-        netns.ip(&format!("link set {guest} up"));
-    }
-    let mut kernel = Kernel::open().unwrap();
-    let (one, two) = (index(&mut kernel, "vif1.0"), index(&mut kernel, "vif2.0"));
-    let mac = |last| MacAddr::from_octets([2, 0, 0, 0, 0, last]).unwrap();
-    kernel.fdb_add(&by_name("vif1.0"), mac(1), FdbKind::Static, true).unwrap();
-    kernel.fdb_add(&by_name("vif1.0"), mac(2), FdbKind::Dynamic, false).unwrap();
-    kernel.fdb_add(&by_name("vif2.0"), mac(3), FdbKind::Permanent, false).unwrap();
-
-    let told = netns.bridge_json("fdb show br xenbr0");
-    let find = |mac: MacAddr| {
-        let all = told.as_array().unwrap();
-        all.iter().find(|entry| entry["mac"] == mac.to_string()).unwrap()
-    };
-    assert_eq!(
-        (&find(mac(1))["ifname"], &find(mac(1))["state"]),
-        (&"vif1.0".into(), &"static".into())
-    );
-    assert_eq!(find(mac(1))["flags"], serde_json::json!(["sticky"]));
-    assert_eq!(find(mac(2))["state"], "");
-    assert_eq!(find(mac(3))["state"], "permanent");
-
-    let all = kernel.fdb_of_bridge(&by_name("xenbr0")).unwrap();
-    assert_eq!(all.len(), told.as_array().unwrap().len(), "{all:#?} {told:#}");
-    let ours = kernel.fdb(&by_name("vif1.0")).unwrap();
-    assert!(ours.iter().all(|entry| entry.port == one));
-    let sticky: Vec<_> = ours.iter().filter(|entry| entry.flags == FdbFlags::STICKY).collect();
-    assert_eq!(sticky.len(), 1);
-    assert_eq!((sticky[0].mac, sticky[0].kind), (mac(1).octets(), FdbKind::Static));
-    let theirs = kernel.fdb(&by_name("vif2.0")).unwrap();
-    assert!(theirs.iter().all(|entry| entry.port == two));
-    assert!(
-        theirs.iter().any(|entry| entry.mac == mac(3).octets() && entry.kind == FdbKind::Permanent)
-    );
-
-    let error = kernel.fdb_add(&by_name("vif2.0"), mac(1), FdbKind::Static, false).unwrap_err();
-    assert_eq!(error.errno(), libc::EEXIST);
-    assert!(error.to_string().starts_with("fdb add 02:00:00:00:00:01 dev vif2.0 master static: "));
-
-    kernel.fdb_flush(&by_name("vif1.0")).unwrap();
-    let left = kernel.fdb(&by_name("vif1.0")).unwrap();
-    assert!(left.iter().any(|entry| entry.mac == mac(1).octets()), "what was entered stays");
-    assert!(!left.iter().any(|entry| entry.mac == mac(2).octets()), "what was learnt goes");
-
-    kernel.fdb_delete(&by_name("vif1.0"), mac(1)).unwrap();
-    assert_eq!(kernel.fdb_delete(&by_name("vif1.0"), mac(1)).unwrap_err().errno(), libc::ENOENT);
 }

@@ -140,8 +140,6 @@ fn lists(kernel: &mut Kernel) {
     let [port] = ports.as_slice() else { panic!("{ports:?}") };
     kernel.addresses(&port.reference()).unwrap();
     kernel.neighbours(&port.reference()).unwrap();
-    kernel.proxies(&port.reference()).unwrap();
-    kernel.fdb(&port.reference()).unwrap();
     kernel.port(port.index).unwrap();
 }
 

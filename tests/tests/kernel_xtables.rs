@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use xennet_core::kernel::legacy_forward_drops;
+use xennet_core::kernel::LegacyTables;
 use xennet_core::types::Family;
 use xennet_tests::netns::Netns;
 
@@ -20,15 +20,15 @@ fn iptables(family: Family, words: &str) {
 fn a_policy_is_read_whatever_rules_there_are() {
     let _netns = Netns::new();
     for family in [Family::V4, Family::V6] {
-        assert!(!legacy_forward_drops(family).unwrap(), "nobody uses it");
+        assert!(!LegacyTables::default().forward_drops(family).unwrap(), "nobody uses it");
         iptables(family, "-P FORWARD DROP");
-        assert!(legacy_forward_drops(family).unwrap());
+        assert!(LegacyTables::default().forward_drops(family).unwrap());
         for port in 0..30 {
             iptables(family, &format!("-A FORWARD -p tcp --dport {port} -j ACCEPT"));
             iptables(family, &format!("-A INPUT -p tcp --dport {port} -j DROP"));
         }
-        assert!(legacy_forward_drops(family).unwrap());
+        assert!(LegacyTables::default().forward_drops(family).unwrap());
         iptables(family, "-P FORWARD ACCEPT");
-        assert!(!legacy_forward_drops(family).unwrap());
+        assert!(!LegacyTables::default().forward_drops(family).unwrap());
     }
 }

@@ -4,11 +4,10 @@ use std::io::{Write, stdout};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use xennet_core::Dom0Network;
-use xennet_core::plan::{BridgeConfig, BridgeSnapshot};
 use xennet_core::types::{IfName, MacAddr, Mtu};
+use xennet_core::{BridgeConfig, BridgeStatus, Dom0Network};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::options::Options;
 
 #[derive(Subcommand, Debug)]
@@ -57,8 +56,9 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let mut config = BridgeConfig::new(create.name.clone());
             config.mac = create.mac;
             config.mtu = create.mtu;
-            config.settings.stp = create.stp;
-            config.settings.vlan_filtering = create.vlan_filtering;
+            for (key, on) in [("stp", create.stp), ("vlan_filtering", create.vlan_filtering)] {
+                config.set(key, if on { b"1" } else { b"0" }).map_err(usage)?;
+            }
             let mut bridge = net.bridge(create.name);
             options.planned(&if options.dry_run {
                 bridge.plan_create(&config)?
@@ -74,34 +74,34 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
                 bridge.delete(force)?
             })
         }
-        Command::Show { name } => show(&net.bridge(name.clone()).show()?, &name, options),
+        Command::Show { name } => show(net.bridge(name.clone()).show()?.as_ref(), &name, options),
         Command::List => list(net, options),
     }
 }
 
-fn show(bridge: &BridgeSnapshot, name: &IfName, options: &Options) -> Result<(), Failure> {
-    let Some(value) = as_json(bridge) else {
+fn show(bridge: Option<&BridgeStatus>, name: &IfName, options: &Options) -> Result<(), Failure> {
+    let Some(bridge) = bridge else {
         return Err(Failure::Failed(format!(
             "bridge {name}: no such bridge; create it with `xennet bridge create {name}`"
         )));
     };
-    if options.json { Options::print_json(&value) } else { text(bridge) }
+    if options.json { Options::print_json(&as_json(bridge)) } else { text(bridge) }
 }
 
 fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
     let mut all = Vec::new();
     for link in net.bridges()? {
-        all.push(net.bridge(link.name).show()?);
+        all.extend(net.bridge(link.name).show()?);
     }
     if options.json {
-        return Options::print_json(&all.iter().filter_map(as_json).collect());
+        return Options::print_json(&all.iter().map(as_json).collect());
     }
     all.iter().try_for_each(text)
 }
 
-fn text(bridge: &BridgeSnapshot) -> Result<(), Failure> {
+fn text(bridge: &BridgeStatus) -> Result<(), Failure> {
     let mut out = stdout().lock();
-    let Some(link) = &bridge.link else { return Ok(()) };
+    let link = &bridge.link;
     let mac = link.mac.map_or("none".to_owned(), |mac| mac.to_string());
     writeln!(
         out,
@@ -121,12 +121,11 @@ fn up(up: bool) -> &'static str {
     if up { "up" } else { "down" }
 }
 
-fn as_json(bridge: &BridgeSnapshot) -> Option<Value> {
-    let link = bridge.link.as_ref()?;
-    let settings = link.bridge.as_ref()?;
-    Some(json!({
+fn as_json(bridge: &BridgeStatus) -> Value {
+    let link = &bridge.link;
+    json!({
         "name": link.name.as_str(), "up": link.up, "mtu": link.mtu, "mac": link.mac.map(|mac| mac.to_string()),
-        "stp": settings.stp, "forward_delay": settings.forward_delay, "vlan_filtering": settings.vlan_filtering,
+        "stp": bridge.stp, "forward_delay": bridge.forward_delay, "vlan_filtering": bridge.vlan_filtering,
         "ports": bridge.ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(),
-    }))
+    })
 }

@@ -41,7 +41,7 @@ impl ConfigFile {
             opened => return opened,
         };
         let mut net = Options::network(true)?;
-        if net.host().look()?.before.is_none() {
+        if !net.host().is_started()? {
             return Err(Failure::Failed(failed));
         }
         complain("xennet: warning", format!("{failed}; going by what start recorded"));

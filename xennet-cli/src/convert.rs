@@ -39,9 +39,8 @@ enum Target {
 
 pub(crate) fn import(from: &Inward) -> Result<(), Failure> {
     // Whoever may not look at this host's routes, or imports another's files, gets a remark for it.
-    let gateway = Options::network(true).and_then(|mut net| net.host().look());
-    let gateway = gateway.ok().and_then(|seen| seen.gateway().cloned());
-    let mut import = Import::new(gateway);
+    let gateway = Options::network(true).and_then(|mut net| net.host().gateway());
+    let mut import = Import::new(gateway.ok().flatten());
     for file in &from.files {
         let failed =
             |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", file.display()));
@@ -57,12 +56,12 @@ pub(crate) fn import(from: &Inward) -> Result<(), Failure> {
 
 pub(crate) fn export(to: &Outward, options: &Options) -> Result<(), Failure> {
     let mut net = to.config.open()?;
-    let now = net.host().look()?.hosts_now(net.config());
+    let now = net.host().hosts_now()?;
     let target = match to.target {
         Target::Ifupdown => ExportTarget::Ifupdown,
         Target::Networkd => ExportTarget::Networkd,
     };
-    let export = net.config().export(target, &now).map_err(xennet_core::Error::Value)?;
+    let export = net.config().export(target, &now).map_err(xennet_core::Error::from)?;
     export.remarks.iter().for_each(|remark| complain("xennet", remark));
     match &to.dir {
         Some(dir) => install(dir, &export, options),

@@ -90,10 +90,9 @@ fn check(options: &Options) -> Result<(), Failure> {
         for fault in faults {
             match &fault.repair {
                 Err(error) => writeln!(out, "{}: {error}", fault.port)?,
-                Ok(plan) => plan
-                    .changes()
-                    .iter()
-                    .try_for_each(|change| writeln!(out, "{}: {change}", fault.port))?,
+                Ok(plan) => {
+                    plan.lines().try_for_each(|line| writeln!(out, "{}: {line}", fault.port))?;
+                }
             }
         }
     }
@@ -109,7 +108,7 @@ fn fault(fault: &GuardFault) -> Value {
     let plan = fault.repair.as_ref();
     json!({
         "port": fault.port.as_str(),
-        "changes": plan.ok().map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "changes": plan.ok().map(|plan| plan.lines().collect::<Vec<_>>()),
         "error": plan.err().map(ToString::to_string),
     })
 }

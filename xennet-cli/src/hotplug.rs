@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use xennet_core::hotplug::{Action, Call};
-use xennet_core::plan::Plan;
 use xennet_core::types::Mode;
-use xennet_core::{Dom0Network, Error};
+use xennet_core::{Dom0Network, Error, Plan};
 
 use crate::log::{Severity, complain, syslog};
 
@@ -42,8 +41,8 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
                 complain(name, warning);
             }
             if std::env::var_os("XENNET_VERBOSE").is_some() {
-                for change in plan.changes() {
-                    complain(name, format_args!("done: {change}"));
+                for line in plan.lines() {
+                    complain(name, format_args!("done: {line}"));
                 }
             }
             syslog(Severity::Info, name, summary(&call, &plan, began));
@@ -120,10 +119,5 @@ fn summary(call: &Call, plan: &Plan, began: Instant) -> String {
         Action::Offline => "offline",
     };
     let milliseconds = began.elapsed().as_secs_f64() * 1e3;
-    format!(
-        "{} {} {action}: {} changes in {milliseconds:.1} ms",
-        call.device,
-        call.id,
-        plan.changes().len()
-    )
+    format!("{} {} {action}: {} changes in {milliseconds:.1} ms", call.device, call.id, plan.len())
 }

@@ -63,26 +63,24 @@ fn asked_for(
     net: &mut Dom0Network,
     command: &str,
 ) -> Result<Option<NetworkConfig>, Failure> {
-    let seen = net.host().look()?;
-    let gateway = seen.gateway().filter(|_| script.asks_for_gateway());
+    let gateway = net.host().gateway()?.filter(|_| script.asks_for_gateway());
     if script.kind == ScriptKind::Dummy || script.bridge == Some(ScriptBridge::None) {
         return Ok(None);
     }
-    let (config, remarks) = match script.config(gateway) {
+    let (config, remarks) = match script.config(gateway.as_ref()) {
         // What was taken is given back, wherever the default route leads by now.
         Err(_) if command == "stop" => (NetworkConfig::default(), Vec::new()),
         asked => asked.map_err(usage)?,
     };
     if script.kind == ScriptKind::Bridge
-        && let Some(link) =
-            gateway.and_then(|name| seen.link(name)).filter(|link| link.bridge.is_some())
+        && let Some(name) = gateway
+        && net.bridge(name.clone()).show()?.is_some()
     {
         complain(
             script.kind.name(),
             format_args!(
-                "the default route leaves by {0}, which is a bridge already, and not one of ours: nothing to do; \
-                 guests want bridge={0}",
-                link.name
+                "the default route leaves by {name}, which is a bridge already, and not one of ours: nothing to do; \
+                 guests want bridge={name}"
             ),
         );
         return Ok(None);

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
-use xennet_core::plan::Plan;
-use xennet_core::{Dom0Network, Error, HostStatus};
+use xennet_core::{Dom0Network, Error, HostStatus, Plan};
 
 use crate::config_file::ConfigFile;
 use crate::convert;
@@ -142,7 +141,7 @@ fn drift(status: &HostStatus) -> Result<(), Failure> {
         Ok(plan) if plan.is_empty() => Ok(()),
         Ok(plan) => Err(Failure::Failed(format!(
             "the network differs in {} places; `xennet network start` makes it as the configuration says",
-            plan.changes().len()
+            plan.len()
         ))),
         Err(error) => Err(Failure::Failed(error.to_string())),
     }
@@ -151,7 +150,7 @@ fn drift(status: &HostStatus) -> Result<(), Failure> {
 fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
     let mut out = stdout().lock();
     for policy in &net.config().bridges {
-        let Some(link) = status.seen.link(&policy.name) else {
+        let Some(link) = status.link(&policy.name) else {
             writeln!(out, "{}: no such interface", policy.name)?;
             continue;
         };
@@ -163,7 +162,7 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
             write!(out, ", VXLAN port {} from {}", vxlan.vni.port_name(), vxlan.local)?;
         }
         writeln!(out)?;
-        for address in status.seen.addresses.get(&link.index).into_iter().flatten() {
+        for address in status.addresses(&link.name) {
             writeln!(out, "  {address}")?;
         }
     }
@@ -180,8 +179,8 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
         writeln!(out, "{last}")?;
     }
     if let Ok(plan) = &status.drift {
-        for change in plan.changes() {
-            writeln!(out, "drift: {change}")?;
+        for line in plan.lines() {
+            writeln!(out, "drift: {line}")?;
         }
     }
     Ok(())

@@ -4,8 +4,7 @@ use std::io::{Write, stderr, stdout};
 
 use clap::Args;
 use serde_json::{Value, json};
-use xennet_core::plan::Plan;
-use xennet_core::{Dom0Network, Error};
+use xennet_core::{Dom0Network, Error, Plan};
 
 use crate::failure::Failure;
 use crate::hotplug;
@@ -35,8 +34,7 @@ impl Options {
     /// Prints a plan as the options ask: always with `--json` or `--dry-run`, on standard error with `--verbose`.
     pub(crate) fn planned(&self, plan: &Plan) -> Result<(), Failure> {
         if self.json {
-            let changes: Vec<Value> =
-                plan.changes().iter().map(|change| json!(change.to_string())).collect();
+            let changes: Vec<Value> = plan.lines().map(Value::from).collect();
             let warnings: Vec<Value> =
                 plan.warnings().iter().map(|warning| json!(warning.to_string())).collect();
             return Self::print_json(

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::config::VifConfig;
-use xennet_core::types::{Device, Link, Mode, VifId};
+use xennet_core::types::{Device, IfName, Interface, Mode, VifId};
 use xennet_core::{Dom0Network, Error, Vif, VifStatus};
 
 use crate::failure::{Failure, usage};
@@ -97,17 +97,21 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let mut net = Options::network(which.no_store)?;
             hotplug::load_config(&mut net)?;
             let status = which.open(&mut net)?.status()?;
-            if options.json { Options::print_json(&as_json(&status)) } else { show(&status) }
+            if options.json {
+                Options::print_json(&as_json(&status))
+            } else {
+                show(&status, which.no_store)
+            }
         }
         Command::List { no_store } => {
             let mut net = Options::network(no_store)?;
             hotplug::load_config(&mut net)?;
-            list(&mut net, options)
+            list(&mut net, no_store, options)
         }
     }
 }
 
-fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
+fn list(net: &mut Dom0Network, no_store: bool, options: &Options) -> Result<(), Failure> {
     let mut all = Vec::new();
     for id in net.vifs()? {
         // One vif that cannot be looked at, or that goes meanwhile, hides no other.
@@ -137,18 +141,17 @@ fn list(net: &mut Dom0Network, options: &Options) -> Result<(), Failure> {
             .link
             .as_ref()
             .map_or(("-", "-".to_owned()), |link| (link.name.as_str(), link.mtu.to_string()));
-        let master = master(status).unwrap_or("-");
-        let (hotplug, state) = (hotplug_status(status), state(status));
+        let master = master(status, "-");
+        let (hotplug, state) = (hotplug_status(status, no_store), state(status));
         writeln!(out, "{id:<12} {name:<15} {master:<15} {mtu:>5}  {hotplug:<11} {state}")?;
     }
     Ok(())
 }
 
-fn show(status: &VifStatus) -> Result<(), Failure> {
+fn show(status: &VifStatus, no_store: bool) -> Result<(), Failure> {
     let mut out = stdout().lock();
-    let target = &status.target;
     match &status.link {
-        None => writeln!(out, "{}: no such interface", target.name)?,
+        None => writeln!(out, "{}: no such interface", status.name)?,
         Some(link) => {
             let state = [
                 if link.up { "up" } else { "down" },
@@ -160,18 +163,18 @@ fn show(status: &VifStatus) -> Result<(), Failure> {
                 link.name,
                 state.concat(),
                 link.mtu,
-                master(status).unwrap_or("none")
+                master(status, "none")
             )?;
         }
     }
-    writeln!(out, "  backend  {} ({})", target.backend, hotplug_status(status))?;
+    writeln!(out, "  backend  {} ({})", status.backend, hotplug_status(status, no_store))?;
     match &status.config {
         Err(error) => writeln!(out, "  wanted   unknown: {error}")?,
         Ok(config) => writeln!(out, "  wanted   {}", wanted(config).join(", "))?,
     }
     writeln!(out, "  drift    {}", drift(status))?;
     if let Some(Ok(plan)) = &status.drift {
-        plan.changes().iter().try_for_each(|change| writeln!(out, "           {change}"))?;
+        plan.lines().try_for_each(|line| writeln!(out, "           {line}"))?;
         for warning in plan.warnings() {
             writeln!(out, "  warning  {warning}")?;
         }
@@ -185,19 +188,17 @@ fn wanted(config: &VifConfig) -> Vec<String> {
     shown.filter_map(|key| Some(format!("{key}={}", config.get(key)?))).collect()
 }
 
-/// What it is a port of. A bridge of Open vSwitch is no master that the kernel knows.
-fn master(status: &VifStatus) -> Option<&str> {
-    let switch = status.switch.as_ref().map(|now| now.port.bridge.as_str());
-    switch.or_else(|| Some(status.master.as_ref()?.name.as_str()))
+/// What it is a port of.
+fn master<'s>(status: &'s VifStatus, none: &'s str) -> &'s str {
+    status.master.as_ref().map_or(none, IfName::as_str)
 }
 
-fn hotplug_status(status: &VifStatus) -> String {
-    match &status.store {
-        None => "-".to_owned(),
-        Some(store) => match store.hotplug_status.as_deref() {
-            None | Some(b"") => "no status".to_owned(),
-            Some(text) => text.escape_ascii().to_string(),
-        },
+fn hotplug_status(status: &VifStatus, no_store: bool) -> String {
+    let no_backend = no_store || matches!(status.config, Err(Error::NoBackend { .. }));
+    match status.hotplug_status.as_deref() {
+        None if no_backend => "-".to_owned(),
+        None | Some(b"") => "no status".to_owned(),
+        Some(text) => text.escape_ascii().to_string(),
     }
 }
 
@@ -219,12 +220,12 @@ fn drift(status: &VifStatus) -> String {
         None => "-".to_owned(),
         Some(Err(error)) => error.to_string(),
         Some(Ok(plan)) if plan.is_empty() => "none".to_owned(),
-        Some(Ok(plan)) => format!("{} changes", plan.changes().len()),
+        Some(Ok(plan)) => format!("{} changes", plan.len()),
     }
 }
 
 fn as_json(status: &VifStatus) -> Value {
-    let link = |link: &Link| {
+    let link = |link: &Interface| {
         json!({
             "name": link.name.as_str(), "index": link.index, "up": link.up, "carrier": link.carrier,
             "mtu": link.mtu, "mac": link.mac.map(|mac| mac.to_string()),
@@ -233,22 +234,20 @@ fn as_json(status: &VifStatus) -> Value {
     let bytes = |bytes: &Option<Vec<u8>>| {
         bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     };
-    fn texts(lines: &[impl ToString]) -> Vec<String> {
-        lines.iter().map(ToString::to_string).collect()
-    }
     let plan = status.drift.as_ref().and_then(|drift| drift.as_ref().ok());
     json!({
-        "vif": status.target.id.to_string(),
-        "device": match status.target.device { Device::Vif => "vif", Device::Tap => "tap" },
-        "backend": status.target.backend,
+        "vif": status.id.to_string(),
+        "device": match status.device { Device::Vif => "vif", Device::Tap => "tap" },
+        "backend": status.backend,
         "link": status.link.as_ref().map(link),
-        "master": master(status),
-        "ofport": status.switch.as_ref().and_then(|now| now.ofport),
-        "hotplug_status": status.store.as_ref().and_then(|store| bytes(&store.hotplug_status)),
-        "hotplug_error": status.store.as_ref().and_then(|store| bytes(&store.hotplug_error)),
+        "master": status.master.as_ref().map(IfName::as_str),
+        "ofport": status.ofport,
+        "hotplug_status": bytes(&status.hotplug_status),
+        "hotplug_error": bytes(&status.hotplug_error),
         "error": status.config.as_ref().err().map(ToString::to_string)
             .or_else(|| status.drift.as_ref()?.as_ref().err().map(ToString::to_string)),
-        "drift": plan.map(|plan| texts(plan.changes())),
-        "warnings": plan.map(|plan| texts(plan.warnings())),
+        "drift": plan.map(|plan| plan.lines().collect::<Vec<_>>()),
+        "warnings": plan
+            .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
     })
 }

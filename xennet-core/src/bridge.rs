@@ -1,7 +1,7 @@
 use crate::engine;
 use crate::ops::bridge::{CreateBridge, DeleteBridge};
-use crate::plan::{BridgeConfig, BridgeSnapshot, Plan};
-use crate::types::{IfName, Link};
+use crate::plan::{BridgeConfig, BridgeSnapshot, BridgeStatus, Plan};
+use crate::types::{IfName, Interface};
 use crate::{Dom0Network, Error};
 
 /// One Linux bridge.
@@ -16,18 +16,23 @@ impl<'n> Bridge<'n> {
         Self { net, name }
     }
 
-    /// The bridge and its ports. `ip -d link show NAME`, `ip link show master NAME`
+    /// The bridge and its ports; none when there is no bridge of that name.
+    /// `ip -d link show NAME`, `ip link show master NAME`
     ///
     /// An error when the kernel does not answer.
-    pub fn show(&mut self) -> Result<BridgeSnapshot, Error> {
-        self.net.facts().bridge(&self.name)
+    pub fn show(&mut self) -> Result<Option<BridgeStatus>, Error> {
+        Ok(self.snapshot()?.status())
     }
 
     /// Its ports; none when it does not exist. `ip link show master NAME`
     ///
     /// An error when the kernel does not answer.
-    pub fn ports(&mut self) -> Result<Vec<Link>, Error> {
-        Ok(self.show()?.ports)
+    pub fn ports(&mut self) -> Result<Vec<Interface>, Error> {
+        Ok(self.snapshot()?.ports.iter().map(Interface::from).collect())
+    }
+
+    fn snapshot(&mut self) -> Result<BridgeSnapshot, Error> {
+        self.net.facts().bridge(&self.name)
     }
 
     /// What [`create`](Self::create) would do now. Changes nothing.

@@ -210,13 +210,12 @@ impl Error {
             Self::Value(error) => error.errno(),
             Self::Plan(error) => error.errno(),
             Self::Kernel(error) => error.errno(),
-            Self::Overtaken(_) => libc::EAGAIN,
+            Self::Overtaken(_) | Self::Unsettled { .. } => libc::EAGAIN,
             Self::XenStore(error) => error.errno(),
             Self::Ovsdb(error) => error.errno(),
             Self::NoBackend { .. }
             | Self::BackendRemoved { .. }
             | Self::NothingToConfirm { .. } => libc::ENOENT,
-            Self::Unsettled { .. } => libc::EAGAIN,
             Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
             Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,

@@ -62,32 +62,26 @@ impl<'n> Guard<'n> {
         engine::run(&mut self.net.facts(), &mut RemoveGuard { force })
     }
 
-    /// What the kernel's own rules make of a frame: whether it passes, and by which rule.
+    /// The verdict of the kernel's rules on a frame that arrives on the interface `port`: whether it passes, and which rule
+    /// decides. `bytes` is the frame from the Ethernet header on, without its checksum.
     ///
-    /// An error when the kernel does not answer.
-    pub fn explain(&mut self, frame: &Frame) -> Result<Explanation, Error> {
-        let family = match &frame.bridge {
-            None => NftFamily::Inet,
-            Some(name) if self.net.facts().link(name)?.as_ref().is_some_and(is_datapath) => {
-                NftFamily::Netdev
-            }
-            Some(_) => NftFamily::Bridge,
-        };
-        let tables = self.tables()?;
-        let table = tables.iter().find(|table| table.family == family);
-        Ok(match table {
-            Some(table) => explain(&table.chains, &table.rules, &table.elements, frame),
-            None => explain(&[], &[], &[], frame),
-        })
-    }
-
-    /// The same of a frame as it is on the wire, from the Ethernet header on and without a checksum, that comes in by
-    /// `port`, whatever that is plugged into. An error (`ENODEV`) when there is no such interface.
-    pub fn explain_bytes(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
+    /// An error (`ENODEV`) when there is no such interface, or the kernel's.
+    pub fn explain(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
         let Some(link) = self.net.facts().link(&port)? else {
             return Err(Error::NoInterface { name: port });
         };
         let master = link.master.map_or(Ok(None), |index| self.net.facts().link_at(index))?;
-        self.explain(&Frame { port, bridge: master.map(|master| master.name), bytes })
+        let family = match &master {
+            None => NftFamily::Inet,
+            Some(master) if is_datapath(master) => NftFamily::Netdev,
+            Some(_) => NftFamily::Bridge,
+        };
+        let frame = Frame { port, bridge: master.map(|master| master.name), bytes };
+        let tables = self.tables()?;
+        let table = tables.iter().find(|table| table.family == family);
+        Ok(match table {
+            Some(table) => explain(&table.chains, &table.rules, &table.elements, &frame),
+            None => explain(&[], &[], &[], &frame),
+        })
     }
 }

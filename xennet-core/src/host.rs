@@ -1,13 +1,17 @@
 mod json;
 mod watchdog;
 
+use std::collections::BTreeMap;
+
+use crate::config::HostNow;
 use crate::engine::{self, LockName, TIME_LIMIT};
 use crate::ops::network::{
     Confirm, RollBack, Start, Stop, TrialRun, record, rolled_back, unconfirmed, watch,
 };
 pub use crate::ops::network::{Trial, Watch};
-use crate::plan::{NetworkBefore, NetworkSnapshot, Plan};
+use crate::plan::{NetworkSnapshot, Plan};
 use crate::trial::{RolledBack, Unconfirmed};
+use crate::types::{IfName, Interface};
 use crate::{Dom0Network, Error};
 
 /// The host's side of the network: bridges, the host's own addresses, forwarding, as the configuration says.
@@ -20,8 +24,7 @@ pub struct Host<'n> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HostStatus {
-    /// The host's network as it is.
-    pub seen: NetworkSnapshot,
+    pub(crate) seen: NetworkSnapshot,
     /// What a `start` would do now: nothing when all is well.
     pub drift: Result<Plan, Error>,
     /// A start that is yet to be confirmed.
@@ -35,10 +38,30 @@ impl<'n> Host<'n> {
         Self { net }
     }
 
-    /// The host's network, as far as it concerns the configuration. Changes nothing.
+    /// The interface of the default route; for a bridge that xennet made, its uplink.
     ///
     /// An error when the kernel does not answer, or the record of an earlier start cannot be read.
-    pub fn look(&mut self) -> Result<NetworkSnapshot, Error> {
+    pub fn gateway(&mut self) -> Result<Option<IfName>, Error> {
+        Ok(self.look()?.gateway().cloned())
+    }
+
+    /// The addresses and gateways that the host has on each bridge of the configuration, for
+    /// [`NetworkConfig::export`](crate::config::NetworkConfig::export).
+    ///
+    /// An error as [`gateway`](Self::gateway)'s.
+    pub fn hosts_now(&mut self) -> Result<BTreeMap<IfName, HostNow>, Error> {
+        Ok(self.look()?.hosts_now(self.net.config()))
+    }
+
+    /// Whether xennet has a record of a start that no stop gave back.
+    ///
+    /// An error when the record cannot be read.
+    pub fn is_started(&self) -> Result<bool, Error> {
+        Ok(record(self.net.run_dir()).read()?.is_some())
+    }
+
+    /// The host's network, as far as it concerns the configuration.
+    pub(crate) fn look(&mut self) -> Result<NetworkSnapshot, Error> {
         let before = record(self.net.run_dir()).read()?;
         self.net.facts().network(before)
     }
@@ -160,8 +183,20 @@ impl<'n> Host<'n> {
 }
 
 impl HostStatus {
-    /// What was before xennet changed it; none when it has not.
-    pub fn before(&self) -> Option<&NetworkBefore> {
-        self.seen.before.as_ref()
+    /// Whether xennet has a record of a start that no stop gave back.
+    pub fn is_started(&self) -> bool {
+        self.seen.before.is_some()
+    }
+
+    /// An interface of the host.
+    pub fn link(&self, name: &IfName) -> Option<Interface> {
+        self.seen.link(name).map(Interface::from)
+    }
+
+    /// The addresses of a bridge or uplink of the configuration, each in the words of `ip address show`.
+    pub fn addresses(&self, name: &IfName) -> Vec<String> {
+        let link = self.seen.link(name);
+        let addresses = link.and_then(|link| self.seen.addresses.get(&link.index));
+        addresses.into_iter().flatten().map(ToString::to_string).collect()
     }
 }

@@ -18,24 +18,41 @@
 //! plan, verifies it, and publishes the result. What is already as wanted plans no change; when a change fails, those
 //! before it are undone. A dry run is the same run, stopped after planning.
 
+// Internal modules use `pub` for what they offer to each other. The feature `internals` makes them public, and then this lint applies.
+#![cfg_attr(
+    not(feature = "internals"),
+    expect(unreachable_pub, reason = "reachable with the feature `internals`")
+)]
+
 mod bridge;
 mod command;
 pub mod config;
 mod connections;
+#[cfg(feature = "demo")]
+pub mod demo;
 mod engine;
 mod errno;
 mod error;
 mod guard;
 mod host;
 pub mod hotplug;
+#[cfg(not(feature = "internals"))]
+mod kernel;
+#[cfg(feature = "internals")]
 pub mod kernel;
 mod monitor;
 mod network;
 mod observe;
 mod ops;
 mod ovs;
+#[cfg(not(feature = "internals"))]
+mod ovsdb;
+#[cfg(feature = "internals")]
 pub mod ovsdb;
 mod paths;
+#[cfg(not(feature = "internals"))]
+mod plan;
+#[cfg(feature = "internals")]
 pub mod plan;
 mod trial;
 pub mod types;
@@ -50,8 +67,11 @@ pub use monitor::{Event, Monitor};
 pub use network::Dom0Network;
 pub use ops::guard::{GuardFault, GuardReport};
 pub use ops::vif::VifStatus;
-
 pub use ovs::Ovs;
-pub use plan::guard::{GuardTable, GuardedPort};
+pub use plan::guard::{Ethernet, Explanation, GuardTable, GuardedPort, Packet, Payload};
+pub use plan::{
+    BridgeConfig, BridgeStatus, ForeignFilter, ForwardingStop, Managed, Manager, NotForwarding,
+    Plan, VifFault, Warning,
+};
 pub use trial::{RolledBack, Unconfirmed};
 pub use vif::Vif;

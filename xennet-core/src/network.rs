@@ -9,7 +9,7 @@ use crate::kernel::LinkFilter;
 use crate::observe::Facts;
 use crate::ovsdb::Ovsdb;
 use crate::paths::Paths;
-use crate::types::{Device, IfName, Link, ParseError, VifId};
+use crate::types::{Device, IfName, Interface, ParseError, VifId};
 use crate::xenstore::XenStore;
 use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 
@@ -164,8 +164,9 @@ impl Dom0Network {
     /// Every bridge here. `ip link show type bridge`
     ///
     /// An error when the kernel does not answer.
-    pub fn bridges(&mut self) -> Result<Vec<Link>, Error> {
-        self.facts().links(LinkFilter::Kind("bridge"))
+    pub fn bridges(&mut self) -> Result<Vec<Interface>, Error> {
+        let bridges = self.facts().links(LinkFilter::Kind("bridge"))?;
+        Ok(bridges.iter().map(Interface::from).collect())
     }
 
     /// Every vif that has a backend in XenStore or, without XenStore, an interface of netback's name, in order.

@@ -1,7 +1,7 @@
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 
-use xennet_core::plan::BridgeConfig;
+use xennet_core::BridgeConfig;
 use xennet_core::types::IfName;
 
 use crate::boundary::{bytes, call, given, hand_over, text};
@@ -128,8 +128,8 @@ pub extern "C" fn xennet_bridge_exists(
 ) -> c_int {
     call(err_r, || {
         let exists_r = given(exists_r, "exists_r")?;
-        let link = given(bridge, "bridge")?.of(net)?.show()?.link;
-        exists_r.write(link.is_some_and(|link| link.bridge.is_some()).into());
+        let status = given(bridge, "bridge")?.of(net)?.show()?;
+        exists_r.write(status.is_some().into());
         Ok(())
     })
 }

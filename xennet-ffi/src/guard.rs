@@ -2,9 +2,8 @@ use std::ffi::{CString, c_char, c_int};
 use std::mem::MaybeUninit;
 
 use serde_json::json;
-use xennet_core::plan::guard::Explanation;
 use xennet_core::types::{IfName, NftCounter};
-use xennet_core::{GuardFault, GuardTable, GuardedPort};
+use xennet_core::{Explanation, GuardFault, GuardTable, GuardedPort};
 
 use crate::boundary::{bytes, call, given, hand_over, octets};
 use crate::c_text::{c_line, c_text, pointer};
@@ -200,7 +199,7 @@ pub unsafe extern "C" fn xennet_guard_explain(
         // SAFETY: C passes NULL or a text, and NULL or so many bytes.
         let (port, frame) = unsafe { (bytes(port, "port")?, octets(frame, length, "frame")?) };
         let port = IfName::from_bytes(port)?;
-        hand_over(Some(verdict_r), net.network.guard().explain_bytes(port, frame.to_vec())?);
+        hand_over(Some(verdict_r), net.network.guard().explain(port, frame.to_vec())?);
         Ok(())
     })
 }

@@ -25,12 +25,9 @@ pub struct NetworkState {
 impl From<HostStatus> for NetworkState {
     fn from(status: HostStatus) -> Self {
         Self {
-            started: status.before().is_some(),
+            started: status.is_started(),
             json: c_text(json!(status).to_string()),
-            drift: status
-                .drift
-                .map(Plan::from)
-                .map_err(|error| Error::from(xennet_core::Error::from(error))),
+            drift: status.drift.map(Plan::from).map_err(Error::from),
             unconfirmed: status.unconfirmed,
             rolled_back: status.rolled_back.map(|last| c_line(&last.why)),
         }

@@ -13,10 +13,9 @@ pub struct Plan {
     json: CString,
 }
 
-impl From<xennet_core::plan::Plan> for Plan {
-    fn from(plan: xennet_core::plan::Plan) -> Self {
-        let lines: Vec<CString> =
-            plan.changes().iter().map(|change| c_line(&change.to_string())).collect();
+impl From<xennet_core::Plan> for Plan {
+    fn from(plan: xennet_core::Plan) -> Self {
+        let lines: Vec<CString> = plan.lines().map(|line| c_line(&line)).collect();
         let warnings = plan.warnings().iter().map(|warning| c_line(&warning.to_string()));
         Self {
             text: c_text(

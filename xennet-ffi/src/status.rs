@@ -2,7 +2,7 @@ use std::ffi::{CString, c_char, c_int, c_uint};
 
 use xennet_core::VifStatus;
 use xennet_core::config::VifConfig;
-use xennet_core::types::Link;
+use xennet_core::types::Interface;
 
 use crate::boundary::text;
 use crate::c_text::{c_text, pointer};
@@ -13,7 +13,7 @@ use crate::plan::Plan;
 #[derive(Debug)]
 pub struct Status {
     mode: CString,
-    link: Option<Link>,
+    link: Option<Interface>,
     ifname: Option<CString>,
     mac: Option<CString>,
     master: Option<CString>,
@@ -27,25 +27,25 @@ pub struct Status {
 
 impl From<VifStatus> for Status {
     fn from(status: VifStatus) -> Self {
-        let stored = |bytes: Option<&Vec<u8>>| {
-            bytes.map(|bytes| c_text(String::from_utf8_lossy(bytes).into_owned()))
+        let stored = |bytes: Option<Vec<u8>>| {
+            bytes.map(|bytes| c_text(String::from_utf8_lossy(&bytes).into_owned()))
         };
-        let (link, store) = (status.link, status.store.as_ref());
+        let link = status.link;
         let wanted = |config: &VifConfig| {
             let keys = VifConfig::KEYS.into_iter();
             keys.filter_map(|key| Some((key, c_text(config.get(key)?)))).collect()
         };
         let (drift, contradiction) = match status.drift.transpose() {
             Ok(drift) => (drift, None),
-            Err(error) => (None, Some(xennet_core::Error::from(error).into())),
+            Err(error) => (None, Some(error.into())),
         };
         Self {
-            mode: c_text(status.target.mode.to_string()),
+            mode: c_text(status.mode.to_string()),
             ifname: link.as_ref().map(|link| c_text(link.name.as_str())),
             mac: link.as_ref().and_then(|link| Some(c_text(link.mac?.to_string()))),
-            master: status.master.map(|master| c_text(master.name.as_str())),
-            hotplug_status: stored(store.and_then(|store| store.hotplug_status.as_ref())),
-            hotplug_error: stored(store.and_then(|store| store.hotplug_error.as_ref())),
+            master: status.master.map(|master| c_text(master.as_str())),
+            hotplug_status: stored(status.hotplug_status),
+            hotplug_error: stored(status.hotplug_error),
             wanted: status.config.as_ref().map(wanted).unwrap_or_default(),
             drift: drift.map(Plan::from),
             error: status.config.as_ref().err().map(Error::from).or(contradiction),
@@ -150,6 +150,6 @@ pub extern "C" fn xennet_status_free(status: Option<Box<Status>>) {
     drop(status);
 }
 
-fn link(status: Option<&Status>) -> Option<&Link> {
+fn link(status: Option<&Status>) -> Option<&Interface> {
     status?.link.as_ref()
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use nix::sched::{CloneFlags, setns, unshare};
-use xennet_core::kernel::Kernel;
-use xennet_core::types::{Address, AddressFlags, IfName, LinkRef, LinkSet, VifId};
+use xennet_core::demo::configure_link;
+use xennet_core::types::{IfName, VifId};
 
 use super::ping::ping;
 
@@ -41,18 +41,11 @@ impl Guest {
     pub(super) fn configure(&self) -> io::Result<()> {
         let addresses = [(self.v4, 24), (self.v6, 64)];
         self.ask(move || {
-            let mut kernel = Kernel::open().map_err(io::Error::other)?;
             let eth0: IfName = "eth0".parse().map_err(io::Error::other)?;
-            let link = LinkRef { index: None, name: eth0 };
-            kernel.link_set(&link, &LinkSet::Up(true)).map_err(io::Error::other)?;
-            for (address, prefix) in addresses {
-                let mut address =
-                    Address::new(IpNet::new(address, prefix).map_err(io::Error::other)?);
-                // Nobody else is here, and a guest that waits for that to be proven cannot answer yet.
-                address.flags = AddressFlags::NODAD;
-                kernel.address_add(&link, &address).map_err(io::Error::other)?;
-            }
-            Ok(())
+            let nets = addresses.map(|(address, prefix)| IpNet::new(address, prefix));
+            let nets: Vec<IpNet> =
+                nets.into_iter().collect::<Result<_, _>>().map_err(io::Error::other)?;
+            configure_link(eth0, &nets).map_err(io::Error::other)
         })
     }
 

@@ -13,11 +13,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use xennet_core::Dom0Network;
-use xennet_core::kernel::Kernel;
-use xennet_core::plan::BridgeConfig;
 use xennet_core::types::{Device, IfName, VifId};
 use xennet_core::xenstore::{Server, XenStore};
+use xennet_core::{BridgeConfig, Dom0Network};
 
 use crate::failure::Failure;
 use guest::Guest;
@@ -113,8 +111,7 @@ fn boot(store: &mut XenStore, who: &'static str, domid: u16) -> Result<Guest, Fa
     let vif = id.if_name(Device::Vif).map_err(xennet_core::Error::from)?;
     let guest = Guest::start(id).map_err(|error| failed("start a guest", error))?;
 
-    let mut kernel = Kernel::open().map_err(xennet_core::Error::from)?;
-    kernel.veth_add(&vif, &name("eth0"), guest.network()).map_err(xennet_core::Error::from)?;
+    xennet_core::demo::create_vif(&vif, &name("eth0"), guest.network())?;
     guest.configure().map_err(|error| failed("configure a guest's eth0", error))?;
 
     let (backend, frontend) = (id.xenbus_path(), format!("/local/domain/{domid}/device/vif/0"));

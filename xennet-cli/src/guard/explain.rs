@@ -5,10 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use xennet_core::Dom0Network;
-use xennet_core::kernel::Kernel;
-use xennet_core::plan::guard::{Ethernet, Frame, Packet, Payload};
-use xennet_core::types::{IfName, MacAddr, NftValue};
+use xennet_core::types::{IfName, MacAddr};
+use xennet_core::{Dom0Network, Ethernet, Packet, Payload};
 
 use crate::failure::{Failure, usage};
 use crate::options::Options;
@@ -67,7 +65,7 @@ enum Arp {
 pub(super) fn run(question: &Question, options: &Options) -> Result<(), Failure> {
     let mut net = Options::network(true)?;
     let frame = question.frame(&mut net)?;
-    let answer = net.guard().explain(&frame)?;
+    let answer = net.guard().explain(question.port.clone(), frame)?;
     let verdict = if answer.passes { "passes" } else { "is dropped" };
     if options.json {
         return Options::print_json(&json!({
@@ -84,28 +82,20 @@ pub(super) fn run(question: &Question, options: &Options) -> Result<(), Failure>
 }
 
 impl Question {
-    fn frame(&self, net: &mut Dom0Network) -> Result<Frame, Failure> {
-        let bridge = bridge(&self.port)?;
+    fn frame(&self, net: &mut Dom0Network) -> Result<Vec<u8>, Failure> {
         let source = match self.src_mac {
             Some(mac) => mac,
             None => self.own_mac(net)?,
         };
         let header = Ethernet { source, destination: self.dst_mac, tags: self.vlan.clone() };
-        Ok(Frame::new(self.port.clone(), bridge, &header, &self.packet(source)?))
+        Ok(header.frame(&self.packet(source)?))
     }
 
     /// The Ethernet address that the guard lets the port use.
     fn own_mac(&self, net: &mut Dom0Network) -> Result<[u8; 6], Failure> {
         let tables = net.guard().tables()?;
         let ports = tables.iter().flat_map(xennet_core::GuardTable::ports);
-        let own = ports.filter(|port| port.port == self.port).find_map(|port| {
-            port.allowed.iter().flat_map(|(_, element)| &element.key).find_map(
-                |value| match value {
-                    NftValue::EtherAddr(mac) => Some(*mac),
-                    _ => None,
-                },
-            )
-        });
+        let own = ports.filter(|port| port.port == self.port).find_map(|port| port.mac());
         own.ok_or_else(|| {
             usage(format!(
                 "{}: it is not guarded, so its address is not known: give --src-mac",
@@ -184,16 +174,6 @@ impl Question {
         let source = self.na.unwrap_or(Ipv6Addr::UNSPECIFIED);
         Ok((v6(self.src_ip, source)?, v6(self.dst_ip, ALL_NODES)?))
     }
-}
-
-/// The bridge that an interface is a port of.
-fn bridge(port: &IfName) -> Result<Option<IfName>, Failure> {
-    let failed = |error| Failure::from(xennet_core::Error::Kernel(error));
-    let mut kernel = Kernel::open().map_err(failed)?;
-    let link = kernel.link(port).map_err(failed)?;
-    let link = link.ok_or_else(|| Failure::Failed(format!("{port}: no such interface")))?;
-    let master = link.master.map_or(Ok(None), |index| kernel.link_at(index)).map_err(failed)?;
-    Ok(master.map(|master| master.name))
 }
 
 fn mac(text: &str) -> Result<[u8; 6], String> {

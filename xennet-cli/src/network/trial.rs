@@ -5,8 +5,7 @@ use std::io::{IsTerminal, stdin};
 use std::path::Path;
 use std::time::Duration;
 
-use xennet_core::Host;
-use xennet_core::plan::Plan;
+use xennet_core::{Host, Plan};
 
 use crate::failure::Failure;
 use crate::log::complain;

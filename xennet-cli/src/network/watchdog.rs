@@ -186,7 +186,7 @@ impl Watching {
             match self.net.host().roll_back(us, why) {
                 Ok(None) => return,
                 Ok(Some(plan)) => {
-                    let count = plan.changes().len();
+                    let count = plan.len();
                     let text =
                         format!("the network's start was taken back ({count} changes): {why}");
                     return syslog(Severity::Error, "xennet", text);

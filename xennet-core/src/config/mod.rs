@@ -21,7 +21,11 @@ mod write;
 pub use bridge::{BridgePolicy, HostAddresses};
 pub use error::ConfigError;
 pub use export::{Export, ExportFile, ExportTarget, HostNow};
-pub use guard::{GuardLevel, GuardPolicy};
+pub use guard::GuardLevel;
+#[cfg(not(feature = "internals"))]
+pub(crate) use guard::GuardPolicy;
+#[cfg(feature = "internals")]
+pub use guard::GuardPolicy;
 pub use import::{Import, Remark};
 pub use nat::{NatPolicy, PortForward, Transport};
 pub use network::{Forwarding, NetworkConfig};

@@ -113,17 +113,17 @@ impl NetworkConfig {
     }
 
     /// What holds for a bridge.
-    pub fn bridge(&self, name: &IfName) -> Option<&BridgePolicy> {
+    pub(crate) fn bridge(&self, name: &IfName) -> Option<&BridgePolicy> {
         self.bridges.iter().find(|bridge| bridge.name == *name)
     }
 
     /// What holds for a bridge of Open vSwitch.
-    pub fn switch(&self, name: &IfName) -> Option<&SwitchPolicy> {
+    pub(crate) fn switch(&self, name: &IfName) -> Option<&SwitchPolicy> {
         self.switches.iter().find(|switch| switch.name == *name)
     }
 
     /// What holds for a guest of that name or UUID.
-    pub fn guest(&self, guest: &GuestName) -> Option<&GuestPolicy> {
+    pub(crate) fn guest(&self, guest: &GuestName) -> Option<&GuestPolicy> {
         self.guests.iter().find(|policy| policy.guest == *guest)
     }
 
@@ -134,7 +134,7 @@ impl NetworkConfig {
     }
 
     /// Whether guests need the host to forward packets: IPv4, and IPv6.
-    pub fn forwards(&self) -> (bool, bool) {
+    pub(crate) fn forwards(&self) -> (bool, bool) {
         let routed = self.routed.iter().flat_map(|routed| &routed.prefixes);
         let nets: Vec<_> = self.nat.iter().flat_map(|nat| &nat.subnets).chain(routed).collect();
         let any = self.routed.iter().any(|routed| routed.prefixes.is_empty());

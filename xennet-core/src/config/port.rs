@@ -57,7 +57,7 @@ pub enum GuestName {
 impl PortPolicy {
     /// This, and where it says nothing, the other.
     #[must_use]
-    pub fn or(&self, other: &Self) -> Self {
+    pub(crate) fn or(&self, other: &Self) -> Self {
         Self {
             guard: self.guard.or(other.guard),
             isolated: self.isolated.or(other.isolated),
@@ -86,7 +86,7 @@ impl PortPolicy {
     }
 
     /// What it comes to for a vif that has addresses of its own, or has none.
-    pub fn guard(&self, has_addresses: bool) -> GuardPolicy {
+    pub(crate) fn guard(&self, has_addresses: bool) -> GuardPolicy {
         let unsaid = if has_addresses { GuardLevel::Strict } else { GuardLevel::Off };
         GuardPolicy {
             level: self.guard.unwrap_or(unsaid),

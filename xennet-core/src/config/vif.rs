@@ -65,7 +65,7 @@ impl VifConfig {
 
     /// The VLANs that the port of a bridge shall be in, by `vlan` or behind the name in `bridge`; none leaves them as the
     /// bridge has them. An error when the two say different things.
-    pub fn vlans_on(&self, bridge: &IfName) -> Result<Option<Vec<VlanRange>>, ParseError> {
+    pub(crate) fn vlans_on(&self, bridge: &IfName) -> Result<Option<Vec<VlanRange>>, ParseError> {
         let spec = self.bridge.as_ref().filter(|spec| !spec.vlans_on(bridge).is_empty());
         match (&self.vlan, spec) {
             (None, None) => Ok(None),

@@ -31,7 +31,7 @@ impl VxlanPolicy {
     }
 
     /// The port to make; `dev` with its index, where that is known.
-    pub fn spec(&self, dev: Option<LinkRef>) -> VxlanSpec {
+    pub(crate) fn spec(&self, dev: Option<LinkRef>) -> VxlanSpec {
         VxlanSpec {
             vni: self.vni,
             local: self.local,

@@ -170,6 +170,7 @@ fn is_linked(file: &File) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -213,7 +214,7 @@ mod tests {
             |locks: &Locks<'_>| locks.held.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         assert!(locks.take(&[LockName::GuardTable, vif.clone()]).unwrap());
         assert_eq!(order(&locks), [vif.clone(), LockName::GuardTable]);
-        assert!(!locks.take(&[vif.clone()]).unwrap(), "it is held already");
+        assert!(!locks.take(slice::from_ref(&vif)).unwrap(), "it is held already");
         assert!(locks.take(&[LockName::Addresses]).unwrap());
         assert_eq!(order(&locks), [vif.clone(), LockName::Addresses, LockName::GuardTable]);
         assert!(Lock::is_held(&dir, &vif).unwrap());

@@ -50,8 +50,8 @@ pub(crate) trait Operation {
     }
 
     /// The backend's directory in XenStore, without which nothing is published.
-    fn backend(&self) -> &str {
-        ""
+    fn backend(&self) -> Option<&str> {
+        None
     }
 
     /// Whether a refused change is to be planned anew without it.
@@ -140,7 +140,7 @@ pub(crate) fn run(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Resul
     let deadline = Instant::now() + TIME_LIMIT;
     let run_dir = facts.paths.run.clone();
     let mut locks = Locks::new(&run_dir, deadline);
-    facts.publishes = !operation.backend().is_empty();
+    facts.publishes = operation.backend().is_some();
     let best_effort = operation.strictness() == Strictness::BestEffort;
     let outcome = match locks.take(&operation.locks()) {
         // Where no lock file can be created, no other process holds one.

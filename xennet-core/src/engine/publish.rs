@@ -10,7 +10,7 @@ use crate::xenstore::{self, XenStore};
 /// directory that is gone is left alone.
 pub(super) fn write(
     store: Option<&mut XenStore>,
-    backend: &str,
+    backend: Option<&str>,
     changes: &[Change],
 ) -> Result<(), Error> {
     // Plans that were made without XenStore hold no such change.
@@ -28,7 +28,7 @@ pub(super) fn write(
         });
         match missing {
             Ok(()) => return Ok(()),
-            Err(Refusal::Missing(path)) if path == backend => {
+            Err(Refusal::Missing(path)) if Some(path.as_str()) == backend => {
                 return Err(Error::BackendRemoved { path });
             }
             Err(Refusal::Missing(path)) => changes.retain(|one| directory(one.0) != path),

@@ -7,10 +7,10 @@ use crate::types::IfName;
 impl Serialize for HostStatus {
     /// What `xennet network status --json` prints.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let before = self.before().into_iter().flat_map(|before| &before.bridges);
+        let before = self.seen.before.iter().flat_map(|before| &before.bridges);
         let drift = self.drift.as_ref();
         let status = json!({
-            "started": self.before().is_some(),
+            "started": self.is_started(),
             "bridges": before.map(|bridge| json!({
                 "name": bridge.name.as_str(), "made": bridge.made,
                 "uplink": bridge.uplink.as_ref().map(IfName::as_str),
@@ -23,7 +23,7 @@ impl Serialize for HostStatus {
             "rolled_back": self.rolled_back.as_ref().map(|last| last.why.as_str()),
             "error": drift.err().map(ToString::to_string),
             "drift": drift.ok()
-                .map(|plan| plan.changes().iter().map(ToString::to_string).collect::<Vec<_>>()),
+                .map(|plan| plan.lines().collect::<Vec<_>>()),
             "warnings": drift.ok()
                 .map(|plan| plan.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()),
         });

@@ -62,20 +62,6 @@ impl Kernel {
             })
             .map_err(|error| error.doing(format!("address del {address} dev {}", link.name)))
     }
-
-    /// Takes all addresses from an interface, IPv4 and IPv6. `ip address flush dev NAME`
-    ///
-    /// One request, and one more for each address that there is.
-    pub fn addresses_flush(&mut self, link: &LinkRef) -> Result<(), Error> {
-        for address in self.addresses(link)? {
-            match self.address_delete(link, &address) {
-                // It went with the first of its network.
-                Err(error) if error.errno() == libc::EADDRNOTAVAIL => {}
-                outcome => outcome?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The question for the addresses of an interface.

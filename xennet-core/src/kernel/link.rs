@@ -1,12 +1,10 @@
-use std::os::fd::{AsRawFd, BorrowedFd};
-
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::LinkMessage;
 
 use super::error::Error;
 use super::link_encode::{
-    filter_message, link_message, name_attribute, new_message, set_message, sparing, veth_message,
+    filter_message, link_message, name_attribute, new_message, set_message, sparing,
 };
 use super::link_filter::LinkFilter;
 use super::request::encode;
@@ -38,14 +36,12 @@ impl Kernel {
         names: &[&IfName],
         owner: Option<&LinkRef>,
     ) -> Result<(Vec<Option<Link>>, Vec<Address>), Error> {
-        match self.set_and_read(&[], names, owner) {
-            Ok((_, Some(answers))) => Ok(answers),
-            // Each question by itself has an error that names what it asks for.
-            _ => {
-                let links = names.iter().map(|name| self.link(name)).collect::<Result<_, _>>()?;
-                Ok((links, owner.map_or(Ok(Vec::new()), |link| self.addresses(link))?))
-            }
+        if let Ok((_, Some(answers))) = self.set_and_read(&[], names, owner) {
+            return Ok(answers);
         }
+        // Each question by itself has an error that names what it asks for.
+        let links = names.iter().map(|name| self.link(name)).collect::<Result<_, _>>()?;
+        Ok((links, owner.map_or(Ok(Vec::new()), |link| self.addresses(link))?))
     }
 
     /// Changes settings of interfaces, the outcome of each in their order, and reads what they are then: one `sendmsg`.
@@ -158,15 +154,16 @@ impl Kernel {
         })
     }
 
-    /// Makes a pair of Ethernet interfaces, the other end of which lies in another network namespace.
+    /// Creates a pair of Ethernet interfaces. The peer is in another network namespace.
     /// `ip link add name NAME type veth peer name PEER netns NETNS`
+    #[cfg(feature = "demo")]
     pub fn veth_add(
         &mut self,
         name: &IfName,
         peer: &IfName,
-        peer_netns: BorrowedFd<'_>,
+        peer_netns: std::os::fd::BorrowedFd<'_>,
     ) -> Result<(), Error> {
-        self.link_new(veth_message(name, peer, peer_netns))
+        self.link_new(super::link_encode::veth_message(name, peer, peer_netns))
             .map_err(|error| error.doing(format!("link add {name} type veth peer name {peer}")))
     }
 
@@ -186,18 +183,6 @@ impl Kernel {
         self.set_request(link, set)
             .and_then(|message| self.change(message, 0))
             .map_err(|error| explain(error, set).doing(format!("link set {} {set}", link.name)))
-    }
-
-    /// Moves an interface into another network namespace. `ip link set dev NAME netns NETNS`
-    ///
-    /// It arrives there down, without addresses and without master, and may have another index.
-    pub fn link_set_netns(&mut self, link: &LinkRef, netns: BorrowedFd<'_>) -> Result<(), Error> {
-        let netns = LinkAttribute::NetNsFd(netns.as_raw_fd());
-        self.link_index(link)
-            .and_then(|index| {
-                self.change(RouteNetlinkMessage::SetLink(link_message(index, vec![netns])), 0)
-            })
-            .map_err(|error| error.doing(format!("link set {} netns", link.name)))
     }
 
     /// The index of an interface: the one in its reference, or one request where it is not known yet.

@@ -57,6 +57,7 @@ pub(super) fn new_message(
     link_message(0, attributes)
 }
 
+#[cfg(any(test, feature = "demo"))]
 pub(super) fn veth_message(name: &IfName, peer: &IfName, netns: BorrowedFd<'_>) -> LinkMessage {
     let info = LinkAttribute::LinkInfo(veth_info(peer, Some(netns)));
     link_message(0, vec![name_attribute(name), info])

@@ -35,8 +35,7 @@ pub use nftables::Nftables;
 pub use route::RouteFilter;
 pub(crate) use sysctl::has_bridge_nf;
 pub use sysctl::{bridge_nf, sysctl, sysctl_set};
-pub(crate) use xtables::LegacyTables;
-pub use xtables::legacy_forward_drops;
+pub use xtables::LegacyTables;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use request::Connection;

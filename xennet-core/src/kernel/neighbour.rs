@@ -15,7 +15,11 @@ use crate::types::{LinkRef, MacAddr, Neighbour, Reachability};
 impl Kernel {
     /// The neighbours on a link, IPv4 and IPv6. `ip neighbour show dev NAME nud all`
     pub fn neighbours(&mut self, link: &LinkRef) -> Result<Vec<Neighbour>, Error> {
-        self.neighbour_dump(link, NeighbourFlags::empty())
+        self.link_index(link)
+            .and_then(|index| {
+                let message = filter_message(index, NeighbourFlags::empty());
+                self.dump(RouteNetlinkMessage::GetNeighbour(message), |body| decode(body, index))
+            })
             .map_err(|error| error.doing(format!("neighbour show dev {}", link.name)))
     }
 
@@ -94,13 +98,6 @@ impl Kernel {
         .map_err(|error| error.doing("neighbour show proxy"))
     }
 
-    /// The addresses that the host answers for on a link. `ip neighbour show proxy dev NAME`
-    pub fn proxies(&mut self, link: &LinkRef) -> Result<Vec<IpAddr>, Error> {
-        self.neighbour_dump(link, NeighbourFlags::Proxy)
-            .map(|all| all.into_iter().map(|proxy| proxy.address).collect())
-            .map_err(|error| error.doing(format!("neighbour show proxy dev {}", link.name)))
-    }
-
     /// Whether the host answers for an address on a link. `ip neighbour get proxy ADDRESS dev NAME`
     ///
     /// One look-up, however many of them there are.
@@ -139,16 +136,6 @@ impl Kernel {
         self.neighbour_remove(link, address, NeighbourFlags::Proxy).map_err(|error| {
             error.doing(format!("neighbour del proxy {address} dev {}", link.name))
         })
-    }
-
-    fn neighbour_dump(
-        &mut self,
-        link: &LinkRef,
-        flags: NeighbourFlags,
-    ) -> Result<Vec<Neighbour>, Error> {
-        let index = self.link_index(link)?;
-        let message = RouteNetlinkMessage::GetNeighbour(filter_message(index, flags));
-        self.dump(message, |body| decode(body, index))
     }
 
     fn neighbour_remove(

@@ -41,18 +41,6 @@ impl Kernel {
             .map_err(|error| error.doing(format!("link set {} type bridge_slave {set}", link.name)))
     }
 
-    /// Forgets the addresses that were learnt behind a port; those that somebody entered stay.
-    /// `ip link set dev NAME type bridge_slave fdb_flush`
-    ///
-    /// A locked port lets through whom it learnt before it was locked, until this.
-    pub fn fdb_flush(&mut self, link: &LinkRef) -> Result<(), Error> {
-        self.link_index(link)
-            .and_then(|index| self.port_change(index, vec![InfoBridgePort::Flush]))
-            .map_err(|error| {
-                error.doing(format!("link set {} type bridge_slave fdb_flush", link.name))
-            })
-    }
-
     // RTM_SETLINK would take this and do nothing.
     fn port_change(&mut self, index: u32, settings: Vec<InfoBridgePort>) -> Result<(), Error> {
         self.change(RouteNetlinkMessage::NewLink(message(index, settings)), 0)
@@ -182,17 +170,6 @@ mod tests {
              00000000 09000000 00000000 00000000 34001200 0b000400 62726964 67650000 \
              24000500 05000800 00000000 05002100 01000000 05000100 04000000 08000300 \
              04000000"
-        );
-    }
-
-    #[test]
-    fn flushes() {
-        let message = message(9, vec![InfoBridgePort::Flush]);
-        assert_eq!(
-            sent(RouteNetlinkMessage::NewLink(message), 0),
-            "38000000 10000100 00000000 00000000 \
-             00000000 09000000 00000000 00000000 18001200 0b000400 62726964 67650000 \
-             08000500 04001800"
         );
     }
 

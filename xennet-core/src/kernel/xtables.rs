@@ -9,24 +9,18 @@ use super::syscall::socket_option;
 use super::sysctl::read_whole;
 use crate::types::Family;
 
-/// Whether the legacy iptables drops whatever none of its FORWARD rules accepts.
-/// `iptables-legacy -S FORWARD` says `-P FORWARD DROP`
-///
-/// False where nobody uses it: asking makes no table. In the network namespace that the calling thread is in now.
-pub fn legacy_forward_drops(family: Family) -> Result<bool, Error> {
-    LegacyTables::default().forward_drops(family)
-}
-
 /// The lists of the legacy iptables' tables, of IPv4 and of IPv6. They stay open for whoever asks again.
 #[derive(Debug, Default)]
-pub(crate) struct LegacyTables {
+pub struct LegacyTables {
     v4: Option<File>,
     v6: Option<File>,
 }
 
 impl LegacyTables {
-    /// As [`legacy_forward_drops`]; nothing more is asked where the list that was opened first names no such table.
-    pub(crate) fn forward_drops(&mut self, family: Family) -> Result<bool, Error> {
+    /// Whether the legacy iptables drops what no FORWARD rule accepts: `iptables-legacy -S FORWARD` says `-P FORWARD DROP`.
+    ///
+    /// False where no program uses it: the question creates no table. It is about the calling thread's network namespace.
+    pub fn forward_drops(&mut self, family: Family) -> Result<bool, Error> {
         let doing = match family {
             Family::V4 => "iptables-legacy -S FORWARD",
             Family::V6 => "ip6tables-legacy -S FORWARD",

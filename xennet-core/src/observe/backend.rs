@@ -7,10 +7,13 @@ use crate::plan::VifTarget;
 use crate::types::{Mode, NftFamily};
 use crate::xenstore::{self, Values, XenStore};
 
+/// The keys that are set, with their values.
+type KeyValues = Vec<(&'static str, Vec<u8>)>;
+
 /// What XenStore has of one vif.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backend {
-    values: Vec<(&'static str, Vec<u8>)>,
+    values: KeyValues,
     /// The guest can write around it, so it is only ever compared.
     pub(crate) frontend_mtu: Option<Vec<u8>>,
 }
@@ -111,7 +114,7 @@ fn ask(
     elsewhere: &[String],
     publishes: bool,
     meanwhile: impl FnOnce(),
-) -> Result<(Option<Vec<(&'static str, Vec<u8>)>>, Values), xenstore::Error> {
+) -> Result<(Option<KeyValues>, Values), xenstore::Error> {
     const USUAL: [&str; 6] = ["bridge", "mac", "ip", "script", "frontend", "hotplug-status"];
     let path = |key: &&str| format!("{backend}/{key}");
     let (usual, mut rare): (Vec<_>, Vec<_>) =

@@ -14,33 +14,33 @@ impl Facts<'_> {
     pub(crate) fn dhcp_file(&self, vif: VifId) -> PathBuf {
         self.paths.run.join(HOSTS).join(format!("vif{vif}"))
     }
+}
 
-    /// The text of a file; none when there is no such file.
-    pub(crate) fn dhcp_text(&self, path: &Path) -> Result<Option<String>, Error> {
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(path, error)),
+/// The text of a file; none when there is no such file.
+pub(crate) fn dhcp_text(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, error)),
+    }
+}
+
+/// The texts of all files but this one.
+pub(crate) fn other_dhcp_texts(path: &Path) -> Result<Vec<String>, Error> {
+    let Some(dir) = path.parent() else { return Ok(Vec::new()) };
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| failed(dir, error))?,
+    };
+    let mut texts = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(dir, error))?;
+        let other = entry.path();
+        if other != path && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            texts.extend(dhcp_text(&other)?);
         }
     }
-
-    /// The texts of all files but this one.
-    pub(crate) fn other_dhcp_texts(&self, path: &Path) -> Result<Vec<String>, Error> {
-        let Some(dir) = path.parent() else { return Ok(Vec::new()) };
-        let entries = match fs::read_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|error| failed(dir, error))?,
-        };
-        let mut texts = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| failed(dir, error))?;
-            let other = entry.path();
-            if other != path && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                texts.extend(self.dhcp_text(&other)?);
-            }
-        }
-        Ok(texts)
-    }
+    Ok(texts)
 }
 
 fn failed(path: &Path, source: io::Error) -> Error {

@@ -35,7 +35,7 @@ impl Facts<'_> {
     /// The interface of this name. `ip link show dev NAME`
     pub(crate) fn link(&mut self, name: &IfName) -> Result<Option<Link>, Error> {
         match self.known(name) {
-            Some(link) => Ok(link),
+            Some(link) => Ok(link.clone()),
             None => Ok(self.connections.kernel()?.link(name)?),
         }
     }
@@ -87,22 +87,24 @@ impl Facts<'_> {
         bridge: Option<&IfName>,
     ) -> Result<VifLinks, Error> {
         let renamed = Some(target.final_name(config)?).filter(|name| *name != target.name);
-        let names = [Some(&target.name), renamed.as_ref(), bridge];
-        let names: Vec<&IfName> = names.into_iter().flatten().collect();
-        let known = self.known(&target.name).flatten().filter(|_| renamed.is_none());
-        let owner = known.map(|link| link.reference()).or_else(|| self.last_vif(target).cloned());
+        let wanted = [Some(&target.name), renamed.as_ref(), bridge];
+        let wanted: Vec<&IfName> = wanted.into_iter().flatten().collect();
+        let known = self.known(&target.name).filter(|_| renamed.is_none()).and_then(Option::as_ref);
+        let owner = known.map(Link::reference).or_else(|| self.last_vif(target).cloned());
         if let Some(link) = &owner {
             self.vif = Some((target.name.clone(), link.clone()));
         }
         // Once its interface is known, all is read in one request.
-        self.read_ahead(&names, owner)?;
+        self.read_ahead(&wanted, owner)?;
         let original = self.link(&target.name)?;
         let named = renamed.as_ref().map_or(Ok(None), |name| self.link(name))?;
         let own = target.identify(original, named.clone());
         if let Some(link) = &own {
             self.vif = Some((target.name.clone(), link.reference()));
-            let names = names.into_iter().cloned().collect();
-            self.links_ahead = Some(LinksAhead { names, owner: link.reference() });
+            self.links_ahead = Some(LinksAhead {
+                names: wanted.into_iter().cloned().collect(),
+                owner: link.reference(),
+            });
         }
         Ok(VifLinks { own, named })
     }
@@ -150,8 +152,8 @@ impl Facts<'_> {
     }
 
     /// The answer that was read ahead; none when the question was not asked yet.
-    fn known(&self, name: &IfName) -> Option<Option<Link>> {
-        self.state.links.iter().find(|(of, _)| of == name).map(|(_, link)| link.clone())
+    fn known(&self, name: &IfName) -> Option<&Option<Link>> {
+        self.state.links.iter().find(|(of, _)| of == name).map(|(_, link)| link)
     }
 }
 

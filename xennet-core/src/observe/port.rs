@@ -89,24 +89,6 @@ impl Facts<'_> {
         Ok(outlets)
     }
 
-    /// Those of a vif's rules for `iptables` that exist, where the configuration asks for them. `iptables -C`
-    pub(crate) fn iptables(
-        &mut self,
-        port: &IfName,
-        ip: &IpList,
-        policy: &PortPolicy,
-    ) -> Result<Vec<IptablesRule>, Error> {
-        let mut existing = Vec::new();
-        if policy.iptables == Some(true) {
-            for rule in IptablesRule::of(port, ip) {
-                if command::run(&rule.command("-C"))?.status.success() {
-                    existing.push(rule);
-                }
-            }
-        }
-        Ok(existing)
-    }
-
     /// The administrator's hooks: executables `*.hook`, by name.
     pub(crate) fn hooks(&mut self) -> Result<Vec<PathBuf>, Error> {
         if self.wanted.hooks.is_none() {
@@ -117,6 +99,23 @@ impl Facts<'_> {
         }
         Ok(self.wanted.hooks.clone().unwrap_or_default())
     }
+}
+
+/// Those of a vif's rules for `iptables` that exist, where the configuration asks for them. `iptables -C`
+pub(crate) fn iptables(
+    port: &IfName,
+    ip: &IpList,
+    policy: &PortPolicy,
+) -> Result<Vec<IptablesRule>, Error> {
+    let mut existing = Vec::new();
+    if policy.iptables == Some(true) {
+        for rule in IptablesRule::of(port, ip) {
+            if command::run(&rule.command("-C"))?.status.success() {
+                existing.push(rule);
+            }
+        }
+    }
+    Ok(existing)
 }
 
 fn hooks(dir: &Path) -> io::Result<Vec<PathBuf>> {

@@ -1,6 +1,7 @@
 use super::{Change, Plan, PlanError};
 use crate::types::{
-    BridgeInfo, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, ParseError, parse_bytes,
+    BridgeInfo, IfName, Interface, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, ParseError,
+    parse_bytes,
 };
 
 /// A bridge to make.
@@ -10,7 +11,7 @@ pub struct BridgeConfig {
     /// Its name.
     pub name: IfName,
     /// Its settings; by default no spanning tree and no forward delay, so that a guest speaks at once.
-    pub settings: BridgeInfo,
+    pub(crate) settings: BridgeInfo,
     /// Its hardware address, pinned so that it does not change with its ports; none lets the kernel follow them.
     pub mac: Option<MacAddr>,
     /// Its MTU; none means the kernel's default, the smallest of its ports'.
@@ -25,6 +26,37 @@ pub struct BridgeSnapshot {
     pub link: Option<Link>,
     /// Its ports.
     pub ports: Vec<Link>,
+}
+
+/// A bridge as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BridgeStatus {
+    /// Its interface.
+    pub link: Interface,
+    /// Whether it runs the spanning tree protocol.
+    pub stp: bool,
+    /// How long a port listens and learns before it forwards, in hundredths of a second.
+    pub forward_delay: u32,
+    /// Whether it keeps frames to their VLAN.
+    pub vlan_filtering: bool,
+    /// Its ports.
+    pub ports: Vec<Interface>,
+}
+
+impl BridgeSnapshot {
+    /// The same for users of this library; none when the interface is no bridge.
+    pub(crate) fn status(&self) -> Option<BridgeStatus> {
+        let link = self.link.as_ref()?;
+        let settings = link.bridge.as_ref()?;
+        Some(BridgeStatus {
+            link: link.into(),
+            stp: settings.stp,
+            forward_delay: settings.forward_delay,
+            vlan_filtering: settings.vlan_filtering,
+            ports: self.ports.iter().map(Interface::from).collect(),
+        })
+    }
 }
 
 impl BridgeConfig {
@@ -58,7 +90,7 @@ impl BridgeConfig {
 
     /// What makes the bridge, or takes up the one that is there: an administrator's bridge keeps its settings, and it is
     /// an error when they contradict what is asked for here.
-    pub fn create(&self, seen: &BridgeSnapshot) -> Result<Plan, PlanError> {
+    pub(crate) fn create(&self, seen: &BridgeSnapshot) -> Result<Plan, PlanError> {
         let up =
             |link, was| Change::LinkSet { link, set: LinkSet::Up(true), was: LinkSet::Up(was) };
         let Some(link) = &seen.link else {

@@ -11,6 +11,7 @@ mod filters;
 mod foreign_filter;
 pub mod guard;
 mod iptables;
+mod managed;
 mod network;
 mod pipeline;
 mod route;
@@ -22,16 +23,14 @@ mod vxlan_error;
 mod warning;
 
 pub use address_error::AddressError;
-pub use bridge::{BridgeConfig, BridgeSnapshot};
+pub use bridge::{BridgeConfig, BridgeSnapshot, BridgeStatus};
 pub use change::{Change, Hook};
 pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForwardChain};
 pub use foreign_filter::ForeignFilter;
 pub use iptables::IptablesRule;
-pub use network::{
-    BridgeBefore, Gateway, HostBefore, Moved, NatRules, NatSnapshot, NetworkBefore,
-    NetworkSnapshot, VxlanBefore,
-};
+pub use managed::{Managed, Manager};
+pub use network::{Gateway, NatSnapshot, NetworkBefore, NetworkSnapshot};
 pub(crate) use pipeline::pipeline;
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
@@ -40,7 +39,7 @@ pub use vif::{
     SwitchSnapshot, VifFault, VifSnapshot, VifStore, VifTarget,
 };
 pub use vxlan_error::VxlanError;
-pub use warning::{Managed, Manager, Warning};
+pub use warning::Warning;
 
 use std::fmt;
 
@@ -55,8 +54,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The changes, first one first.
-    pub fn changes(&self) -> &[Change] {
+    /// Each change in order, as one line in the words of `ip`, `nft` and `xenstore-write`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.changes.iter().map(ToString::to_string)
+    }
+
+    /// The number of changes.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    pub(crate) fn changes(&self) -> &[Change] {
         &self.changes
     }
 
@@ -75,12 +83,12 @@ impl Plan {
     }
 
     /// The part that the kernel or Open vSwitch carries out, and that can be observed again to verify it.
-    pub fn observable(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn observable(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.is_kernel())
     }
 
     /// The part that informs others, once the observable part is verified.
-    pub fn announcements(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn announcements(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| !change.is_kernel())
     }
 
@@ -107,7 +115,7 @@ impl FromIterator<Change> for Plan {
 impl Serialize for Plan {
     /// `{"changes":["link set dev vif3.0 master xenbr0"],"warnings":[]}`
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let changes: Vec<_> = self.changes.iter().map(ToString::to_string).collect();
+        let changes: Vec<_> = self.lines().collect();
         let warnings: Vec<_> = self.warnings.iter().map(ToString::to_string).collect();
         json!({ "changes": changes, "warnings": warnings }).serialize(serializer)
     }

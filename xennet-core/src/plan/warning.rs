@@ -1,12 +1,11 @@
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::{ForeignFilter, NotForwarding};
+use super::{ForeignFilter, Managed, NotForwarding};
 use crate::config::Transport;
-use crate::types::{IfName, Mtu, ParseError, Sysctl, VifId};
+use crate::types::{IfName, Mtu, ParseError, VifId};
 
 /// Where administrators come in.
 const SSH: u16 = 22;
@@ -61,14 +60,14 @@ pub enum Warning {
         /// The guest's interface.
         link: IfName,
         /// The setting that would make it.
-        sysctl: Sysctl,
+        sysctl: String,
     },
     /// The host drops what comes by one of two interfaces of the same guest.
     ReversePath {
         /// The guest's interface.
         link: IfName,
         /// The setting that drops it.
-        sysctl: Sysctl,
+        sysctl: String,
     },
     /// The host answers for single addresses only, not for a whole prefix.
     NotProxied {
@@ -166,37 +165,6 @@ pub enum Warning {
     },
 }
 
-/// An interface that another program configures.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Managed {
-    /// The interface.
-    pub link: IfName,
-    /// Who it is.
-    pub by: Manager,
-    /// The file that says so.
-    pub file: PathBuf,
-}
-
-/// A program that configures interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Manager {
-    /// systemd-networkd
-    Networkd,
-    /// NetworkManager
-    NetworkManager,
-    /// ifupdown
-    Ifupdown,
-}
-
-impl Managed {
-    /// That this program configures this interface, as this file says.
-    pub fn new(link: IfName, by: Manager, file: PathBuf) -> Self {
-        Self { link, by, file }
-    }
-}
-
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -208,21 +176,7 @@ impl fmt::Display for Warning {
             ),
             Self::NotForwarding(warning) => warning.fmt(f),
             Self::AddressShared { address, link, owners } => {
-                // An address as people write it.
-                let is_single = address.prefix_len() == address.max_prefix_len();
-                let length = format!("/{}", address.prefix_len());
-                let length = if is_single { "" } else { &length };
-                write!(f, "{link}: {}{length} is also an address of ", address.addr())?;
-                match owners.as_slice() {
-                    [] => write!(f, "another vif")?,
-                    [first] => write!(f, "vif{first}")?,
-                    [first, others @ ..] => write!(f, "vif{first} and {} more", others.len())?,
-                }
-                write!(
-                    f,
-                    ", and the guard lets both send from it: unless a guest is migrating within this host, correct ip= of \
-                     one of them"
-                )
+                address_shared(f, address, link, owners)
             }
             Self::ForwardingOff { link, sysctl } => write!(
                 f,
@@ -251,22 +205,7 @@ impl fmt::Display for Warning {
             Self::NoIpv6 { link, prefix } => {
                 write!(f, "{link}: the host has no IPv6 on it, so {prefix} is not routed")
             }
-            Self::Managed(Managed { link, by, file }) => {
-                write!(f, "{link}: {by} configures it as well ({}): ", file.display())?;
-                match by {
-                    Manager::Networkd => write!(
-                        f,
-                        "give it `[Link] Unmanaged=yes` in a .network file, or make the bridge there"
-                    ),
-                    Manager::NetworkManager => write!(
-                        f,
-                        "`nmcli device set {link} managed no`, and in conf.d `unmanaged-devices=interface-name:{link}`"
-                    ),
-                    Manager::Ifupdown => {
-                        write!(f, "make it `iface {link} inet manual`, or make the bridge there")
-                    }
-                }
-            }
+            Self::Managed(managed) => managed.fmt(f),
             Self::Expires { address, from, to, seconds } => write!(
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
@@ -291,19 +230,17 @@ impl fmt::Display for Warning {
             ),
             Self::KeysStored { backend, keys } => {
                 let paths: Vec<_> = keys.iter().map(|key| format!("{backend}/{key}")).collect();
-                let paths = paths.join(", ");
                 write!(
                     f,
-                    "{paths}: written to XenStore, so that the next online uses it; `--once` does not"
+                    "{}: written to XenStore, so that the next online uses it; `--once` does not",
+                    paths.join(", ")
                 )
             }
-            Self::KeysForOnce { keys } => {
-                let keys = keys.join(", ");
-                write!(
-                    f,
-                    "{keys}: not written to XenStore, so the next online does not use it (`--once`)"
-                )
-            }
+            Self::KeysForOnce { keys } => write!(
+                f,
+                "{}: not written to XenStore, so the next online does not use it (`--once`)",
+                keys.join(", ")
+            ),
             Self::InvalidValue { vif, error } => {
                 write!(
                     f,
@@ -333,12 +270,25 @@ impl fmt::Display for Warning {
     }
 }
 
-impl fmt::Display for Manager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Networkd => "systemd-networkd",
-            Self::NetworkManager => "NetworkManager",
-            Self::Ifupdown => "ifupdown",
-        })
+fn address_shared(
+    f: &mut fmt::Formatter<'_>,
+    address: &IpNet,
+    link: &IfName,
+    owners: &[VifId],
+) -> fmt::Result {
+    // An address as people write it.
+    let is_single = address.prefix_len() == address.max_prefix_len();
+    let length = format!("/{}", address.prefix_len());
+    let length = if is_single { "" } else { &length };
+    write!(f, "{link}: {}{length} is also an address of ", address.addr())?;
+    match owners {
+        [] => write!(f, "another vif")?,
+        [first] => write!(f, "vif{first}")?,
+        [first, others @ ..] => write!(f, "vif{first} and {} more", others.len())?,
     }
+    write!(
+        f,
+        ", and the guard lets both send from it: unless a guest is migrating within this host, correct ip= of \
+         one of them"
+    )
 }

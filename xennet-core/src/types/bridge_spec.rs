@@ -41,7 +41,7 @@ impl BridgeSpec {
 
     /// The VLANs that a port of the bridge of this name is in, as ranges: untagged the one after the dot, unless it
     /// belongs to the name, and tagged those after the colons. None when the bridge's own default is meant.
-    pub fn vlans_on(&self, bridge: &IfName) -> Vec<VlanRange> {
+    pub(crate) fn vlans_on(&self, bridge: &IfName) -> Vec<VlanRange> {
         let tag = self.tag.filter(|_| self.whole_name().as_ref() != Some(bridge));
         let trunks = self.trunks.iter().filter(|id| tag != Some(**id));
         let all: BTreeMap<VlanId, bool> =

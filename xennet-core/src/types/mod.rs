@@ -6,8 +6,8 @@ mod address;
 mod announcement;
 mod bridge_spec;
 mod decimal;
-mod fdb;
 mod if_name;
+mod interface;
 mod ip_list;
 mod link;
 mod link_ref;
@@ -30,30 +30,44 @@ mod vxlan;
 
 pub(crate) use announcement::announcement;
 
-pub use address::{Address, AddressFlags, Scope};
 pub use bridge_spec::BridgeSpec;
-pub use fdb::{FdbEntry, FdbFlags, FdbKind};
 pub use if_name::IfName;
+pub use interface::Interface;
 pub use ip_list::IpList;
-pub use link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkSet};
 pub use link_ref::LinkRef;
 pub use mac_addr::MacAddr;
 pub use mode::Mode;
 pub use mtu::Mtu;
-pub use neighbour::{Neighbour, Reachability};
-pub use nft::{
-    NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCounter, NftCt, NftElement, NftExpr,
-    NftFamily, NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule,
-    NftSet, NftTable, NftValue, NftVerdict,
-};
-pub use ovs_port::{OvsBridge, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans, Policing};
-pub use parse_bytes::parse_bytes;
+pub use nft::NftCounter;
+pub use ovs_port::Policing;
 pub use parse_error::ParseError;
-pub use port::{Port, PortFlags, PortSet, PortState};
+pub use port::PortState;
 pub use rate::Rate;
-pub use route::{NextHop, Route, RouteKind};
-pub use sysctl::{Family, Sysctl};
 pub use vif_id::{Device, VifId};
 pub use vlan_id::VlanId;
-pub use vlan_spec::{VlanRange, VlanSpec};
-pub use vxlan::{Vni, VxlanInfo, VxlanSpec};
+pub use vlan_spec::VlanSpec;
+pub use vxlan::Vni;
+
+#[cfg(not(feature = "internals"))]
+pub(crate) use internals::*;
+#[cfg(feature = "internals")]
+pub use internals::*;
+
+/// Values of internal modules.
+mod internals {
+    pub use super::address::{Address, AddressFlags, Scope};
+    pub use super::link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkSet};
+    pub use super::neighbour::{Neighbour, Reachability};
+    pub use super::nft::{
+        NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCt, NftElement, NftExpr, NftFamily,
+        NftHook, NftHookPoint, NftKey, NftMeta, NftNat, NftPolicy, NftRegister, NftRule, NftSet,
+        NftTable, NftValue, NftVerdict,
+    };
+    pub use super::ovs_port::{OvsBridge, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans};
+    pub use super::parse_bytes::parse_bytes;
+    pub use super::port::{Port, PortFlags, PortSet};
+    pub use super::route::{NextHop, Route, RouteKind};
+    pub use super::sysctl::{Family, Sysctl};
+    pub use super::vlan_spec::VlanRange;
+    pub use super::vxlan::{VxlanInfo, VxlanSpec};
+}

@@ -164,6 +164,7 @@ impl OvsPort {
 
 impl OvsPortNow {
     /// A port that the database has.
+    #[cfg(any(test, feature = "internals"))]
     pub fn new(port: OvsPort) -> Self {
         Self { port, kind: String::new(), ofport: None, error: None }
     }

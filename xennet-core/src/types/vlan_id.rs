@@ -25,7 +25,7 @@ impl VlanId {
     }
 
     /// Each VLAN from this one to `last`, both included; none when `last` is lower.
-    pub fn through(self, last: Self) -> impl DoubleEndedIterator<Item = Self> + Clone {
+    pub(crate) fn through(self, last: Self) -> impl DoubleEndedIterator<Item = Self> + Clone {
         (self.0..=last.0).map(Self)
     }
 

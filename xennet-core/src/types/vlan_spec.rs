@@ -51,7 +51,7 @@ impl VlanSpec {
     }
 
     /// The same VLANs in as few ranges as can be, in ascending order. The PVID is a range of its own.
-    pub fn ranges(&self) -> &[VlanRange] {
+    pub(crate) fn ranges(&self) -> &[VlanRange] {
         &self.ranges
     }
 }

@@ -6,10 +6,17 @@ mod channel;
 mod client;
 mod connection;
 mod error;
+#[cfg(all(any(test, feature = "embedded-xenstore"), not(feature = "internals")))]
+mod memory;
+#[cfg(feature = "internals")]
 pub mod memory;
 mod permission;
+#[cfg(any(test, feature = "embedded-xenstore"))]
 mod server;
 mod transaction;
+#[cfg(not(feature = "internals"))]
+mod wire;
+#[cfg(feature = "internals")]
 pub mod wire;
 
 pub use channel::Event;
@@ -17,4 +24,5 @@ pub(crate) use client::Values;
 pub use client::XenStore;
 pub use error::{Error, ErrorKind};
 pub use permission::{Access, Permission};
+#[cfg(any(test, feature = "embedded-xenstore"))]
 pub use server::Server;

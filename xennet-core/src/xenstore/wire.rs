@@ -18,7 +18,7 @@ pub(super) const HEADER: usize = 16;
 pub struct Op(pub u32);
 
 /// Their numbers are Xen's `enum xsd_sockmsg_type`.
-#[expect(missing_docs, reason = "the names are the protocol's")]
+#[cfg_attr(feature = "internals", expect(missing_docs, reason = "the names are the protocol's"))]
 impl Op {
     pub const CONTROL: Self = Self(0);
     pub const DIRECTORY: Self = Self(1);
@@ -101,6 +101,7 @@ pub struct Packet {
     pub payload: Vec<u8>,
 }
 
+#[cfg(any(test, feature = "embedded-xenstore"))]
 impl Packet {
     /// Appends the packet's bytes, in this machine's byte order as XenStore wants them.
     ///
@@ -110,6 +111,7 @@ impl Packet {
     }
 
     /// The packet's bytes alone.
+    #[cfg(any(test, feature = "internals"))]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER + self.payload.len());
         self.encode(&mut out);
@@ -179,7 +181,8 @@ impl Decoder {
         Ok(Some(Packet { op: Op(op), req_id, tx_id, payload: payload.to_vec() }))
     }
 
-    /// Whether everything that was pushed has been taken: false when a stream ended within a packet.
+    /// Whether every pushed byte was consumed: false when a stream ended within a packet.
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.taken == self.bytes.len()
     }
@@ -229,7 +232,8 @@ pub(super) fn errno(word: &[u8]) -> Option<i32> {
     ERRORS.iter().find(|(name, _)| name.as_bytes() == word).map(|(_, errno)| *errno)
 }
 
-/// What an error packet says for this errno; xenstored, too, says EINVAL for all that it has no word for.
+/// The word of an error packet for this errno. As xenstored does, it answers EINVAL for an errno without a word.
+#[cfg(any(test, feature = "embedded-xenstore"))]
 pub(super) fn word(errno: i32) -> &'static str {
     ERRORS.iter().find(|(_, number)| *number == errno).map_or("EINVAL", |(word, _)| word)
 }

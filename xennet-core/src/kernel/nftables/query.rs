@@ -94,14 +94,6 @@ impl Nftables {
             .map_err(|error| error.doing(format!("nft list table {family} {name}")))
     }
 
-    /// All tables, of all families. `nft list tables`
-    pub fn tables(&mut self) -> Result<Vec<NftTable>, Error> {
-        let mut question = Messages::default();
-        question.begin_any(table::NFT_MSG_GETTABLE, NLM_F_DUMP);
-        self.dump(question, table::NFT_MSG_NEWTABLE, table::decode)
-            .map_err(|error| error.doing("nft list tables"))
-    }
-
     /// The sets of a table; none if there is no such table. `nft list sets table FAMILY NAME`
     pub fn sets(&mut self, family: NftFamily, table: &str) -> Result<Vec<NftSet>, Error> {
         let mut question = Messages::default();

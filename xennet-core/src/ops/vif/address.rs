@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::Error;
 use crate::config::{NatPolicy, VifConfig};
-use crate::observe::Facts;
+use crate::observe::{Facts, dhcp_text, other_dhcp_texts};
 use crate::plan::vif::{dhcp, nat};
 use crate::plan::{AddressError, PlanError, VifTarget};
 
@@ -21,11 +21,11 @@ pub(super) fn choose(
     let mut taken: Vec<IpAddr> = Vec::new();
     if policy.dhcp {
         let path = facts.dhcp_file(target.id);
-        let text = facts.dhcp_text(&path)?.unwrap_or_default();
+        let text = dhcp_text(&path)?.unwrap_or_default();
         own.extend(dhcp::addresses(&text).map(IpNet::from));
         // On a bridge no route says which guest has which address.
         if policy.bridge.is_some() {
-            let others = facts.other_dhcp_texts(&path)?;
+            let others = other_dhcp_texts(&path)?;
             taken.extend(others.iter().flat_map(|text| dhcp::addresses(text)));
         }
     }
@@ -75,7 +75,7 @@ pub(super) fn conflict(
         return Ok(None);
     }
     let own = config.mac.map(|mac| mac.to_string());
-    let others = facts.other_dhcp_texts(&facts.dhcp_file(target.id))?;
+    let others = other_dhcp_texts(&facts.dhcp_file(target.id))?;
     Ok(others.iter().find_map(|text| {
         let (mac, _) = text.split_once(',').filter(|(mac, _)| Some(*mac) != own.as_deref())?;
         let ip = dhcp::addresses(text).find(is_configured)?;

@@ -50,7 +50,7 @@ impl Operation for Announce<'_> {
             },
             _ => false,
         };
-        let changes = attached.then(|| target.arrival(config, &vif)).unwrap_or_default();
+        let changes = if attached { target.arrival(config, &vif) } else { Vec::new() };
         Ok(Step::Plan(Plan::new(changes, Vec::new())))
     }
 

@@ -76,8 +76,8 @@ impl Operation for Attach<'_> {
             .then(|| (self.request.target.name.clone(), self.link_wait))
     }
 
-    fn backend(&self) -> &str {
-        &self.request.target.backend
+    fn backend(&self) -> Option<&str> {
+        Some(&self.request.target.backend)
     }
 
     /// A device that refuses its bridge's MTU is attached with its own, as by Xen's scripts.
@@ -106,7 +106,7 @@ impl Operation for Attach<'_> {
                 if matches!(link, Some(Ok(None))) { self.vanished() } else { error }
             })
             .inspect_err(|error| {
-                report(facts.connections.store.as_mut(), self.backend(), error);
+                report(facts.connections.store.as_mut(), &self.request.target.backend, error);
             })
     }
 

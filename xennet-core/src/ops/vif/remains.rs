@@ -3,7 +3,7 @@
 use super::resolve::Resolved;
 use crate::Error;
 use crate::kernel::Nftables;
-use crate::observe::{Facts, look, port_names};
+use crate::observe::{Facts, dhcp_text, iptables, look, port_names};
 use crate::plan::guard::GuardLayout;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::Mode;
@@ -19,8 +19,9 @@ pub(super) fn observe(
     let Resolved { target, config, links, .. } = resolved;
     let mut vif = Box::<VifSnapshot>::default();
     vif.link.clone_from(&links.own);
-    let named = resolved.backend.as_ref().is_some_and(|backend| backend.values().next().is_some());
-    if vif.link.is_none() && !named {
+    let is_named =
+        resolved.backend.as_ref().is_some_and(|backend| backend.values().next().is_some());
+    if vif.link.is_none() && !is_named {
         vif.link = facts.vif_link_by_alias(target)?;
     }
     if let Some(index) = vif.link.as_ref().and_then(|link| link.master) {
@@ -36,7 +37,7 @@ pub(super) fn observe(
     attachment(resolved, facts, was_port, &mut vif);
     if !links.name_is_taken() {
         let port = target.final_name(config)?;
-        vif.iptables = facts.iptables(&port, &config.ip, &vif.policy).unwrap_or_default();
+        vif.iptables = iptables(&port, &config.ip, &vif.policy).unwrap_or_default();
     }
     let (link, master) = (vif.link.clone(), vif.master.clone());
     if !was_port || master.is_some() {
@@ -45,7 +46,7 @@ pub(super) fn observe(
     // A kernel without nftables has no guard to remove.
     let _ = guard(resolved, facts, &mut vif);
     let path = facts.dhcp_file(target.id);
-    vif.dhcp = facts.dhcp_text(&path).ok().map(|text| DhcpSnapshot { path, text, nat: None });
+    vif.dhcp = dhcp_text(&path).ok().map(|text| DhcpSnapshot { path, text, nat: None });
     if vif.link.is_none() || vif.routed.is_some() {
         let _ = facts.leaving_proxies(&mut vif);
     }

@@ -4,7 +4,7 @@ use super::address;
 use super::resolve::Resolved;
 use crate::Error;
 use crate::engine::{Held, LockName, Step};
-use crate::observe::{Facts, look, port_names};
+use crate::observe::{Facts, dhcp_text, iptables, look, port_names};
 use crate::plan::guard::GuardEntry;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::{Mode, NftFamily};
@@ -96,7 +96,7 @@ fn attachment(
                 vif.port = facts.bridge_port(&port)?;
             }
         }
-        vif.iptables = facts.iptables(&target.final_name(config)?, &config.ip, &vif.policy)?;
+        vif.iptables = iptables(&target.final_name(config)?, &config.ip, &vif.policy)?;
         if vif.policy.announce == Some(true) {
             vif.outlets = facts.outlets(&bridge, vif.link.as_ref())?;
         }
@@ -164,7 +164,7 @@ fn dhcp(resolved: &Resolved, facts: &Facts<'_>) -> Result<Option<DhcpSnapshot>, 
         return Ok(None);
     }
     let path = facts.dhcp_file(resolved.target.id);
-    let text = facts.dhcp_text(&path)?;
+    let text = dhcp_text(&path)?;
     let nat = resolved.nat.clone().filter(|nat| nat.dhcp);
     Ok(Some(DhcpSnapshot { path, text, nat }))
 }

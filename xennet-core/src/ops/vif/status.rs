@@ -8,34 +8,44 @@ use crate::config::VifConfig;
 use crate::engine::Held;
 use crate::observe::Facts;
 use crate::plan::{Plan, VifFault, VifSnapshot, VifStore, VifTarget};
-use crate::types::{Link, OvsPortNow};
+use crate::types::{Device, IfName, Interface, Mode, VifId};
 
 /// What a vif is, and how far it is from what it is to be.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct VifStatus {
-    /// Which vif, and where its backend is.
-    pub target: VifTarget,
-    /// What it is to become; an error when XenStore has no backend for it, or an invalid value.
+    /// Which vif.
+    pub id: VifId,
+    /// Whether it is the vif or its tap.
+    pub device: Device,
+    /// What it is attached to.
+    pub mode: Mode,
+    /// The backend's directory in XenStore.
+    pub backend: String,
+    /// The name that netback or the device model gives its interface.
+    pub name: IfName,
+    /// Its configuration; an error when XenStore has no backend for it, or an invalid value.
     pub config: Result<VifConfig, Error>,
     /// Its interface, if it exists.
-    pub link: Option<Link>,
-    /// What the interface is a port of.
-    pub master: Option<Link>,
-    /// Its port of an Open vSwitch bridge.
-    pub switch: Option<OvsPortNow>,
-    /// The state that XenStore has of it; none without XenStore or without a backend.
-    pub store: Option<VifStore>,
-    /// What an `online` would change now: nothing when all is well. None when its configuration is invalid.
+    pub link: Option<Interface>,
+    /// The bridge, Open vSwitch bridge or other master that the interface is a port of.
+    pub master: Option<IfName>,
+    /// Its port number in Open vSwitch.
+    pub ofport: Option<i64>,
+    /// The backend's `hotplug-status`.
+    pub hotplug_status: Option<Vec<u8>>,
+    /// The backend's `hotplug-error`.
+    pub hotplug_error: Option<Vec<u8>>,
+    /// What [`Vif::online`](crate::Vif::online) would change now: nothing when the vif is as wanted. None when its
+    /// configuration is invalid.
     pub drift: Option<Result<Plan, Error>>,
+    fault: Option<VifFault>,
 }
 
 impl VifStatus {
     /// Why a vif that is to work does not; none for one that is as wanted, and for one whose configuration is invalid.
     pub fn fault(&self) -> Option<VifFault> {
-        self.config.as_ref().ok()?;
-        let (link, switch_port) = (self.link.as_ref(), self.switch.is_some());
-        VifFault::find(self.target.mode, link, switch_port, self.drift.as_ref())
+        self.fault
     }
 }
 
@@ -69,14 +79,27 @@ pub(crate) fn status(request: &VifRequest, facts: &mut Facts<'_>) -> Result<VifS
     let name = link.as_ref().map_or(&target.name, |link| &link.name);
     let switch =
         switch.and_then(|switch| switch.ports.into_iter().find(|now| now.port.name == *name));
+    let VifTarget { id, device, mode, backend, name } = target;
+    let fault = match error {
+        Some(_) => None,
+        None => VifFault::find(mode, link.as_ref(), switch.is_some(), drift.as_ref()),
+    };
+    let port = switch.as_ref().map(|now| now.port.bridge.clone());
+    let VifStore { hotplug_status, hotplug_error, .. } = store.unwrap_or_default();
     Ok(VifStatus {
-        target,
+        id,
+        device,
+        mode,
+        backend,
+        name,
         config: error.map_or(Ok(config), Err),
-        link,
-        master,
-        switch,
-        store,
+        link: link.as_ref().map(Interface::from),
+        master: port.or_else(|| Some(master?.name)),
+        ofport: switch.and_then(|now| now.ofport),
+        hotplug_status,
+        hotplug_error,
         drift,
+        fault,
     })
 }
 

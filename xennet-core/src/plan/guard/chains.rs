@@ -5,6 +5,7 @@ use crate::types::{IfName, NftChain, NftFamily, NftHook, NftHookPoint, NftPolicy
 
 impl GuardLayout {
     /// All its chains, but for those that are a port's own.
+    #[cfg(any(test, feature = "internals"))]
     pub fn chains(&self) -> Vec<NftChain> {
         self.chains_of(&self.rules())
     }

@@ -120,18 +120,26 @@ pub enum Payload {
     },
 }
 
+#[cfg(any(test, feature = "internals"))]
 impl Frame {
     /// The frame that comes in by `port` of `bridge` with that in it, all lengths being as they should.
     pub fn new(port: IfName, bridge: Option<IfName>, header: &Ethernet, packet: &Packet) -> Self {
-        let mut bytes = [header.destination, header.source].concat();
-        for tag in &header.tags {
+        Self { port, bridge, bytes: header.frame(packet) }
+    }
+}
+
+impl Ethernet {
+    /// The bytes of a frame with this header and this packet. All lengths are correct.
+    pub fn frame(&self, packet: &Packet) -> Vec<u8> {
+        let mut bytes = [self.destination, self.source].concat();
+        for tag in &self.tags {
             bytes.extend(0x8100_u16.to_be_bytes());
             bytes.extend(tag.to_be_bytes());
         }
         let (protocol, packet) = packet.bytes();
         bytes.extend(protocol.to_be_bytes());
         bytes.extend(packet);
-        Self { port, bridge, bytes }
+        bytes
     }
 }
 

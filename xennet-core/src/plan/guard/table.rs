@@ -10,15 +10,15 @@ use crate::types::{
 #[non_exhaustive]
 pub struct GuardTable {
     /// Its family: `bridge` for vifs on a bridge, `netdev` if that is Open vSwitch's, `inet` for those that are routed.
-    pub family: NftFamily,
+    pub(crate) family: NftFamily,
     /// What it says of itself, its version among it.
-    pub comment: String,
+    pub(crate) comment: String,
     /// Its chains.
-    pub chains: Vec<NftChain>,
+    pub(crate) chains: Vec<NftChain>,
     /// Its rules, with what they have counted.
-    pub rules: Vec<NftRule>,
+    pub(crate) rules: Vec<NftRule>,
     /// All elements, each with its set.
-    pub elements: Vec<(NftSet, NftElement)>,
+    pub(crate) elements: Vec<(NftSet, NftElement)>,
 }
 
 /// What the guard holds one port to, and what came of it.
@@ -34,7 +34,17 @@ pub struct GuardedPort {
     /// What was dropped of that.
     pub dropped: NftCounter,
     /// Its elements in the other sets: what it may speak from, and what it may do.
-    pub allowed: Vec<(NftSet, NftElement)>,
+    pub(crate) allowed: Vec<(NftSet, NftElement)>,
+}
+
+impl GuardedPort {
+    /// The Ethernet address that the port may use; none when the guard does not restrict it.
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        self.allowed.iter().flat_map(|(_, element)| &element.key).find_map(|value| match value {
+            NftValue::EtherAddr(mac) => Some(*mac),
+            _ => None,
+        })
+    }
 }
 
 impl GuardTable {

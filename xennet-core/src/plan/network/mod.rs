@@ -13,8 +13,9 @@ mod tunnel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-pub use before::{BridgeBefore, HostBefore, Moved, NetworkBefore, VxlanBefore};
-pub use nat::{NatRules, NatSnapshot};
+pub use before::NetworkBefore;
+use nat::NatRules;
+pub use nat::NatSnapshot;
 pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;

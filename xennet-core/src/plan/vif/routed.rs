@@ -317,7 +317,10 @@ impl Routed<'_> {
                 .any(|route| route.route.destination.addr().is_ipv4() == (family == Family::V4));
             let sysctl = Sysctl::forwarding(family);
             if speaks && now(&sysctl) == Some("0") {
-                self.warnings.push(Warning::ForwardingOff { link: link.clone(), sysctl });
+                self.warnings.push(Warning::ForwardingOff {
+                    link: link.clone(),
+                    sysctl: sysctl.to_string(),
+                });
             }
         }
         let own = Sysctl::link(Family::V4, link, RP_FILTER);
@@ -325,7 +328,8 @@ impl Routed<'_> {
         if let (true, Ok(own), Ok(all)) = (self.facts.shared, own, all) {
             // The greater of the two counts; 2 is the lenient one.
             if now(&own).max(now(&all)) == Some("1") {
-                self.warnings.push(Warning::ReversePath { link: link.clone(), sysctl: own });
+                self.warnings
+                    .push(Warning::ReversePath { link: link.clone(), sysctl: own.to_string() });
             }
         }
     }
