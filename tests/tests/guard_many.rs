@@ -66,12 +66,12 @@ fn repair(nft: &mut Nftables, entries: &[GuardEntry], gone: BTreeSet<VifId>) -> 
     let snapshot = GuardSnapshot { gone, ..complete(nft, family) };
     let observed = began.elapsed();
     let planned = reconcile(family, entries, &snapshot).unwrap();
-    let planning = began.elapsed() - observed;
+    let planned_after = began.elapsed();
     if let Some(Change::Nft { batch, .. }) = &planned.change {
         nft.apply(batch).unwrap();
     }
     println!(
-        "{family}, {} entries: observed in {observed:?}, planned in {planning:?}, all in {:?}",
+        "{family}, {} entries: observed in {observed:?}, planned after {planned_after:?}, all in {:?}",
         entries.len(),
         began.elapsed()
     );

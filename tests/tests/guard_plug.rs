@@ -130,7 +130,7 @@ fn reserved_addresses_stay_refused_to_others_until_their_guest_comes_back() {
 fn address_of_two_guests_is_owned_until_the_last_one_is_unplugged() {
     for later_leaves_first in [false, true] {
         let mut guests = Guests::new("");
-        let ids = [1, 2].map(|domid| guests.guest(domid, &[("ip", "10.0.0.5")]));
+        let [earlier, later] = [1, 2].map(|domid| guests.guest(domid, &[("ip", "10.0.0.5")]));
         guests.guest(3, &[]);
         let owners = |guests: &Guests| guests.table().owners().get("owned4_32 10.0.0.5").cloned();
         assert_eq!(owners(&guests).as_deref(), Some("vif1.0 vif2.0"));
@@ -138,7 +138,7 @@ fn address_of_two_guests_is_owned_until_the_last_one_is_unplugged() {
         assert_eq!(guests.verdict(&from(1, "10.0.0.5")), "passes");
         assert_eq!(guests.verdict(&from(2, "10.0.0.5")), "passes");
         guests.dom0.xennet("guard check").succeeded();
-        let [first, last] = if later_leaves_first { [ids[1], ids[0]] } else { ids };
+        let [first, last] = if later_leaves_first { [later, earlier] } else { [earlier, later] };
         guests.dom0.offline(Script::Ours, first).succeeded();
         assert_eq!(owners(&guests), Some(format!("vif{last}")));
         assert_eq!(guests.verdict(&uplink(&ip4("10.0.0.5", tcp()))), THEIRS);
@@ -155,22 +155,25 @@ fn counted(guests: &Guests, port: &str) -> [u64; 2] {
     let shown = guests.dom0.xennet("--json guard show").stdout;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let tables = shown.as_array().expect("tables");
-    let mut ports = tables.iter().flat_map(|table| table["ports"].as_array().expect("ports"));
-    let port = ports.find(|found| found["port"] == port).expect("it is guarded");
-    ["sent", "dropped"].map(|key| port[key]["packets"].as_u64().expect("a number"))
+    let ports = |table: &serde_json::Value| table.get("ports")?.as_array().cloned();
+    let mut ports = tables.iter().filter_map(ports).flatten();
+    let port = ports.find(|found| found.get("port").is_some_and(|name| name == port));
+    let port = port.expect("it is guarded");
+    ["/sent/packets", "/dropped/packets"]
+        .map(|path| port.pointer(path).and_then(serde_json::Value::as_u64).expect("a number"))
 }
 
 #[test]
 fn counters_of_a_plugged_vif_never_go_backwards() {
     let mut guests = Guests::new("");
     let id = guests.guest(1, &[("ip", "10.0.0.5")]);
-    let mut sent = 0;
+    let mut total = 0;
     let mut send = |guests: &Guests| {
         for _ in 0..3 {
             assert!(!guests.passes(&from(1, "10.0.0.99")));
-            sent += 1;
+            total += 1;
         }
-        assert_eq!(counted(guests, "vif1.0"), [sent; 2]);
+        assert_eq!(counted(guests, "vif1.0"), [total; 2]);
     };
     send(&guests);
     for ip in ["10.0.0.6", "10.0.0.6 10.1.0.0/16", "10.0.0.5"] {
@@ -181,15 +184,14 @@ fn counters_of_a_plugged_vif_never_go_backwards() {
     // A table of version 2: no set of records, and the record with the port.
     let record = "strict vif1.0 00:16:3e:00:00:01 bridge xenbr0 10.0.0.5";
     assert!(guests.table().texts().contains(&format!("records \"vif1.0\" comment \"{record}\"")));
-    let as_before = |guests: &Guests| {
-        let netns = &guests.dom0.netns;
-        netns.nft(&format!(
+    let downgrade = |guests: &Guests| {
+        let [packets, _] = counted(guests, "vif1.0");
+        guests.dom0.netns.nft(&format!(
             "delete set bridge xennet records; delete element bridge xennet ports {{ vif1.0 }}; \
-             add element bridge xennet ports {{ vif1.0 counter packets {sent} bytes 900 comment \"{record}\" }}",
-            sent = counted(guests, "vif1.0")[0]
+             add element bridge xennet ports {{ vif1.0 counter packets {packets} bytes 900 comment \"{record}\" }}"
         ));
     };
-    as_before(&guests);
+    downgrade(&guests);
     send(&guests);
     guests.tell(id, &[("ip", "10.0.0.7"), ("hotplug-status", "connected")]);
     guests.dom0.online(Script::Ours, id).succeeded();

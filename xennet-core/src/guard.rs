@@ -30,7 +30,7 @@ impl<'n> Guard<'n> {
     /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is left
     /// of vifs that are gone. Changes nothing.
     ///
-    /// An element that another program adds for a vif, which allows it more, is not found.
+    /// Elements that another program added for a guarded vif are faults as well.
     ///
     /// An error without XenStore, and when it or the kernel does not answer. That one vif's guard cannot be planned is
     /// a [fault](GuardFault::repair).

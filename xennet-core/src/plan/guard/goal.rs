@@ -153,16 +153,13 @@ impl<'a> Goal<'a> {
         let closed = snapshot.entrances.iter();
         let closed = closed
             .filter(|port| !facts.ports.contains(port) && self.removes_port(port, facts, snapshot));
-        let verification = match (&snapshot.verified, self.entries.is_empty()) {
-            (Some(verified), true) => verified.verification(next(snapshot.generation)),
-            _ => layout.verification(next(snapshot.generation)),
-        };
+        let verification = verifiable.then(|| layout.verification(next(snapshot.generation)));
         TableChange {
             needs_generation: !self.entries.is_empty() && !present.is_empty(),
             closed_ports: closed.cloned().collect(),
             structure,
             elements: changes,
-            verification: verification.filter(|_| verifiable),
+            verification: verification.flatten(),
         }
     }
 
@@ -289,12 +286,16 @@ fn split_by_set<'s>(
     layout: &GuardLayout,
     snapshot: &'s GuardSnapshot,
 ) -> (ByKey<'s, &'s (NftSet, NftElement)>, ByKey<'s, NftCounter>) {
+    // To list the layout's sets takes longer than all else here.
+    if snapshot.verified.is_some() || snapshot.present.is_empty() {
+        return (snapshot.present.iter().map(|one| (key(one), one)).collect(), ByKey::new());
+    }
     let wanted = layout.sets();
     let wanted: BTreeMap<_, _> = wanted.iter().map(|set| (set.name.as_str(), set)).collect();
     let real: BTreeMap<_, _> = snapshot.sets.iter().map(|set| (set.name.as_str(), set)).collect();
     let stays = |name: &str| {
         let pair = real.get(name).zip(wanted.get(name));
-        snapshot.verified.is_some() || pair.is_some_and(|(real, wanted)| fits(real, wanted))
+        pair.is_some_and(|(real, wanted)| fits(real, wanted))
     };
     let (present, lost): (Vec<_>, Vec<_>) =
         snapshot.present.iter().partition(|(set, _)| stays(&set.name));

@@ -109,7 +109,7 @@ impl GuardLayout {
     }
 
     /// The element whose comment is a port's [`GuardEntry::record`]. Tables of older versions have the record in the comment
-    /// of the port's element in set `ports`: see [`record`](super::record).
+    /// of the port's element in set `ports`: see [`records`](super::records).
     ///
     /// [`GuardEntry::record`]: super::GuardEntry::record
     pub fn record(port: &IfName) -> (NftSet, NftElement) {
