@@ -71,7 +71,8 @@ fn plug_refused_at_any_call_is_guarded_or_out() {
             guests.dom0.online(Script::Ours, ID).succeeded();
             assert!(!guests.passes(&mine(&ip4("10.0.0.7", tcp()))), "{what}");
         });
-        assert!(refused > 3, "{refused} for {errno}");
+        // After most lost answers the plug observes again, and goes on.
+        assert!(refused > 0, "{refused} for {errno}");
         if !first {
             let other = VifId { domid: 2, devid: 0 };
             guests.dom0.offline(Script::Ours, other).succeeded();

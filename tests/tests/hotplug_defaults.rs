@@ -16,7 +16,7 @@ fn xenstore_and_the_command_line_override_the_defaults_of_the_host() {
     // XenStore names a bridge, as xl always does, and no MTU.
     assert_eq!((&*links["link vif1.0 master"], &*links["link vif1.0 mtu"]), ("xenbr0", "1400"));
 
-    dom0.xennet("vif online 1.0 mtu=1300").succeeded();
+    dom0.xennet("vif online 1.0 mtu=1300 --once").succeeded();
     assert_eq!(dom0.links()["link vif1.0 mtu"], "1300");
     dom0.xennet("vif online 1.0").succeeded();
     assert_eq!(dom0.links()["link vif1.0 mtu"], "1400");

@@ -207,7 +207,10 @@ fn state(status: &VifStatus) -> String {
         (Err(Error::Value(error)), _) => format!("invalid {}", error.key()),
         (Err(_), _) => "no backend".to_owned(),
         (Ok(_), None) => "ok".to_owned(),
-        (Ok(_), Some(fault)) => fault.to_string(),
+        (Ok(_), Some(fault)) => match &status.drift {
+            Some(Err(error)) => error.to_string(),
+            _ => fault.to_string(),
+        },
     }
 }
 

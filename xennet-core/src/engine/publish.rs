@@ -19,8 +19,8 @@ pub(super) fn write(
     while !changes.is_empty() {
         let missing = store.transaction(|store| {
             let directories: Vec<&str> = changes.iter().map(|one| directory(one.0)).collect();
-            let (values, outcome) = store.read_and_change(&directories, &changes)?;
-            let missing = directories.iter().zip(values).find(|(_, value)| value.is_none());
+            let (exist, outcome) = store.check_and_change(&directories, &changes)?;
+            let missing = directories.iter().zip(exist).find(|(_, exists)| !exists);
             match missing {
                 None => Ok(outcome?),
                 Some((missing, _)) => Err(Refusal::Missing((*missing).to_owned())),

@@ -41,24 +41,30 @@ pub(crate) struct RestoreGuard {
 }
 
 impl RestoreGuard {
-    /// What each connected port is to be held to.
-    fn entries(&mut self, facts: &mut Facts<'_>, vifs: &[VifId]) -> Result<Vec<GuardEntry>, Error> {
-        let mut entries = Vec::new();
+    /// What each connected port is to be held to, and the vifs of which that is known.
+    fn entries(
+        &mut self,
+        facts: &mut Facts<'_>,
+        vifs: &[VifId],
+    ) -> Result<(Vec<GuardEntry>, BTreeSet<VifId>), Error> {
+        let (mut entries, mut known) = (Vec::new(), BTreeSet::new());
         for id in vifs {
             for device in [Device::Vif, Device::Tap] {
                 let Some(port) = guarded(facts, *id, device)? else { continue };
+                known.insert(*id);
                 let invalid = port.invalid.into_iter();
                 let invalid = invalid.map(|error| Warning::InvalidValue { vif: *id, error });
                 self.report.warnings.extend(invalid);
                 match port.entry {
                     Ok(entry) => entries.extend(entry),
                     Err(error) => {
+                        known.remove(id);
                         self.report.faults.push(GuardFault { port: port.name, repair: Err(error) });
                     }
                 }
             }
         }
-        Ok(entries)
+        Ok((entries, known))
     }
 
     /// Notes the faults of one family, and returns what repairs them.
@@ -90,8 +96,8 @@ impl Operation for RestoreGuard {
         // The tables before the vifs: the kernel refuses the batch if a vif was attached or detached in between.
         let tables = GuardLayout::FAMILIES.map(|family| (family, facts.guard_table(family)));
         let vifs = facts.vifs()?;
-        let entries = self.entries(facts, &vifs)?;
-        let known = known(facts, vifs)?;
+        let (entries, known) = self.entries(facts, &vifs)?;
+        let existing = existing(facts, vifs)?;
         let mut changes = Vec::new();
         for (family, table) in tables {
             let wanted = entries.iter().any(|entry| entry.family() == family);
@@ -100,8 +106,14 @@ impl Operation for RestoreGuard {
                 Err(_) if !wanted => continue,
                 table => table?,
             };
+            let entries = entries.iter().filter(|entry| entry.family() == family);
+            let entries: Vec<GuardEntry> = entries.cloned().collect();
+            let has_entry = |owner: &VifId| entries.iter().any(|entry| entry.owner == *owner);
             table.gone = table.other_owners(None);
-            table.gone.retain(|owner| !known.contains(owner));
+            // A vif that is guarded in another family, or not at all, has nothing in this one.
+            table.gone.retain(|owner| {
+                !existing.contains(owner) || known.contains(owner) && !has_entry(owner)
+            });
             let change = self.add(reconcile(family, &entries, &table)?);
             if let (Some(_), Some(wait), true) = (&change, table.ending, held.may_wait()) {
                 return Ok(Step::Wait(wait));
@@ -123,7 +135,7 @@ impl Operation for RestoreGuard {
 }
 
 /// The vifs that have a backend or an interface.
-fn known(facts: &mut Facts<'_>, vifs: Vec<VifId>) -> Result<BTreeSet<VifId>, Error> {
+fn existing(facts: &mut Facts<'_>, vifs: Vec<VifId>) -> Result<BTreeSet<VifId>, Error> {
     let links = facts.links(LinkFilter::All)?;
     let with_link = links.iter().filter_map(VifTarget::of).map(|(id, _)| id);
     Ok(vifs.into_iter().chain(with_link).collect())

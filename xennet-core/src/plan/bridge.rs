@@ -65,25 +65,36 @@ impl BridgeConfig {
             return Ok(self.make().chain([up(self.reference(), false)]).collect());
         };
         let settings = link.bridge.as_ref().ok_or_else(|| not_a_bridge(link))?;
-        self.agrees(link, settings)?;
-        Ok((!link.up).then(|| up(link.reference(), false)).into_iter().collect())
+        let pin = self.pin(link.reference()).filter(|_| self.is_unfinished(link, &seen.ports));
+        if pin.is_none() {
+            self.agrees(link, settings)?;
+        }
+        let up = (!link.up).then(|| up(link.reference(), false));
+        Ok(pin.into_iter().chain(up).collect())
+    }
+
+    /// Whether a process was killed between making the bridge and pinning its MTU: only such a bridge is one byte off, down
+    /// and without ports.
+    fn is_unfinished(&self, link: &Link, ports: &[Link]) -> bool {
+        let started = self.mtu.is_some_and(|mtu| link.mtu == unpinned(mtu).bytes());
+        started && !link.up && ports.is_empty()
+    }
+
+    /// What makes a bridge keep its MTU: by itself it follows its smallest port's, until its MTU is changed.
+    fn pin(&self, link: LinkRef) -> Option<Change> {
+        let mtu = self.mtu?;
+        let (set, was) = (LinkSet::Mtu(mtu), LinkSet::Mtu(unpinned(mtu)));
+        Some(Change::LinkSet { link, set, was })
     }
 
     pub(super) fn make(&self) -> impl Iterator<Item = Change> {
-        // A bridge keeps its MTU only once it has been changed: of itself it follows its smallest port's.
-        let other = |mtu: Mtu| Mtu::new(mtu.bytes() ^ 1).unwrap_or(mtu);
         let add = Change::LinkAdd {
             name: self.name.clone(),
             kind: LinkKind::Bridge(self.settings.clone()),
             mac: self.mac,
-            mtu: self.mtu.map(other),
+            mtu: self.mtu.map(unpinned),
         };
-        let pin = self.mtu.map(|mtu| Change::LinkSet {
-            link: self.reference(),
-            set: LinkSet::Mtu(mtu),
-            was: LinkSet::Mtu(other(mtu)),
-        });
-        [add].into_iter().chain(pin)
+        [add].into_iter().chain(self.pin(self.reference()))
     }
 
     /// An error when a bridge that exists is not what is asked for: it is not ours to change.
@@ -130,6 +141,11 @@ impl BridgeSnapshot {
         }
         Ok([Change::LinkDelete { link: link.reference() }].into_iter().collect())
     }
+}
+
+/// An MTU next to the wanted one, so that setting that is a change.
+fn unpinned(mtu: Mtu) -> Mtu {
+    Mtu::new(mtu.bytes() ^ 1).unwrap_or(mtu)
 }
 
 pub(super) fn not_a_bridge(link: &Link) -> PlanError {

@@ -116,13 +116,13 @@ impl XenStore {
         Ok((self.names(list, names.map_err(|kind| list.failed(kind))), values))
     }
 
-    /// The values at several paths, and then the outcome of changes: a value to write, or a node to remove. All are sent
-    /// in one write, so make them in a [transaction](Self::transaction) that the values decide about.
-    pub(crate) fn read_and_change(
+    /// Whether nodes exist, as far as this domain may know, and then the outcome of changes: a value to write, or a node to
+    /// remove. All are sent in one write, so make them in a [transaction](Self::transaction) that is committed or not.
+    pub(crate) fn check_and_change(
         &mut self,
         paths: &[&str],
         changes: &[(&str, Option<&[u8]>)],
-    ) -> Result<(Values, Result<()>)> {
+    ) -> Result<(Vec<bool>, Result<()>)> {
         let mut requests: Vec<Request<'_>> = paths.iter().map(reading).collect();
         requests.extend(changes.iter().map(|(path, value)| match value {
             Some(value) => Request::new(Op::WRITE, path).with(*value),
@@ -130,11 +130,16 @@ impl XenStore {
         }));
         let answers = self.channel.exchange(self.tx_id, &requests)?;
         let mut answers = answers.into_iter().zip(&requests);
-        let values = answers.by_ref().take(paths.len()).map(value).collect::<Result<_>>()?;
+        let exists = |answer| match value(answer) {
+            // A driver domain may not see a node that it may write to.
+            Err(error) if error.errno() == libc::EACCES => Ok(true),
+            value => value.map(|value| value.is_some()),
+        };
+        let exist = answers.by_ref().take(paths.len()).map(exists).collect::<Result<_>>()?;
         let outcome = answers.try_for_each(|(answer, request)| {
             present(answer.map(drop).map_err(|kind| request.failed(kind))).map(drop)
         });
-        Ok((values, outcome))
+        Ok((exist, outcome))
     }
 
     /// Sets the value at a path, and makes the node and its parents where they are missing. `xenstore-write PATH VALUE`

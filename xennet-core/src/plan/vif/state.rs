@@ -43,9 +43,10 @@ impl VifFault {
             _ => true,
         };
         match plan {
+            // Why nothing can be planned is also why it is not attached.
+            Some(Err(_)) => Some(Self::NoPlan),
             _ if !attached => Some(Self::NotInBridge),
             _ if !link.up => Some(Self::Down),
-            Some(Err(_)) => Some(Self::NoPlan),
             Some(Ok(plan)) => {
                 let changes = plan.changes().len();
                 let stop = plan.warnings().iter().find_map(|warning| match warning {

@@ -437,8 +437,8 @@ fn a_guarded_vif_is_guarded_before_it_comes_up() {
     let plan = target(Device::Vif).online(&config, &facts).unwrap();
     let lines = lines(&plan);
     let at = |begin: &str| lines.iter().position(|line| line.starts_with(begin)).unwrap();
-    assert!(at("link set dev vif3.0 master") < at("nft add table bridge xennet"), "{lines:#?}");
-    assert!(at("nft add table bridge xennet") < at("link set dev vif3.0 up"), "{lines:#?}");
+    assert!(at("nft add table bridge xennet") < at("link set dev vif3.0 master"), "{lines:#?}");
+    assert!(at("link set dev vif3.0 master") < at("link set dev vif3.0 up"), "{lines:#?}");
     // What a tap shares it does not own, and no more does a vif where another VLAN may have the same address.
     assert!(lines.iter().any(|line| line.contains(" owned4_32 { 10.0.0.5")), "{lines:#?}");
     for (device, vlan_filtering) in [(Device::Tap, false), (Device::Vif, true)] {
