@@ -313,10 +313,11 @@ int xennet_vif_new(uint32_t domid, uint32_t devid, xennet_vif **vif_r, xennet_er
 int xennet_vif_new_tap(uint32_t domid, uint32_t devid, xennet_vif **vif_r, xennet_error **err_r);
 
 /**
- * Sets a key that overrides XenStore, as a person does who says so: "bridge", "vifname",
- * "mtu", "mac", "ip", "rate", "vlan", "gatewaydev". Keys and values are XenStore's own, as in
- * xl-network-configuration(5); an empty value means that the key is not set. The value is
- * checked here: an error names the key, and changes nothing.
+ * Sets a key that overrides XenStore: "bridge", "vifname", "mtu", "mac", "ip", "rate", "vlan",
+ * "gatewaydev". Keys and values are XenStore's own, as in xl-network-configuration(5); an empty
+ * value means that the key is not set. The value is checked here: an error names the key, and
+ * changes nothing. xennet_vif_online() writes the key to the backend's directory, so that the
+ * next one uses it too.
  */
 int xennet_vif_set(xennet_vif *vif, const char *key, const char *value, xennet_error **err_r);
 

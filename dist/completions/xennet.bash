@@ -1694,7 +1694,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__vif__subcmd__announce)
-            opts="-v -h --tap --mode --no-store --dry-run --json --verbose --help"
+            opts="-v -h --tap --mode --once --no-store --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1824,7 +1824,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__vif__subcmd__offline)
-            opts="-v -h --tap --mode --no-store --dry-run --json --verbose --help"
+            opts="-v -h --tap --mode --once --no-store --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1842,7 +1842,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__vif__subcmd__online)
-            opts="-v -h --tap --mode --no-store --dry-run --json --verbose --help"
+            opts="-v -h --tap --mode --once --no-store --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1860,7 +1860,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__vif__subcmd__show)
-            opts="-v -h --tap --mode --no-store --dry-run --json --verbose --help"
+            opts="-v -h --tap --mode --once --no-store --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

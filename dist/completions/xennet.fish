@@ -53,6 +53,7 @@ complete -c xennet -n "__fish_xennet_using_subcommand vif; and not __fish_seen_s
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and not __fish_seen_subcommand_from online offline announce show list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -l mode -d 'What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does' -r
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -l tap -d 'The tap of an emulated NIC instead of the vif'
+complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -l once -d 'Use the values of the command line for this call only: do not write them to XenStore'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -l no-store -d 'Do without XenStore: take the values from the command line, and tell nobody'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -l dry-run -d 'Print the plan and change nothing'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -l json -d 'Print JSON'
@@ -60,6 +61,7 @@ complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subco
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from online" -s h -l help -d 'Print help'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -l mode -d 'What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does' -r
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -l tap -d 'The tap of an emulated NIC instead of the vif'
+complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -l once -d 'Use the values of the command line for this call only: do not write them to XenStore'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -l no-store -d 'Do without XenStore: take the values from the command line, and tell nobody'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -l dry-run -d 'Print the plan and change nothing'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -l json -d 'Print JSON'
@@ -67,6 +69,7 @@ complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subco
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from offline" -s h -l help -d 'Print help'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -l mode -d 'What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does' -r
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -l tap -d 'The tap of an emulated NIC instead of the vif'
+complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -l once -d 'Use the values of the command line for this call only: do not write them to XenStore'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -l no-store -d 'Do without XenStore: take the values from the command line, and tell nobody'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -l dry-run -d 'Print the plan and change nothing'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -l json -d 'Print JSON'
@@ -74,6 +77,7 @@ complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subco
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from announce" -s h -l help -d 'Print help'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from show" -l mode -d 'What to plug it into: bridge, openvswitch, route or nat; by default what the script that XenStore names does' -r
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from show" -l tap -d 'The tap of an emulated NIC instead of the vif'
+complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from show" -l once -d 'Use the values of the command line for this call only: do not write them to XenStore'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from show" -l no-store -d 'Do without XenStore: take the values from the command line, and tell nobody'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from show" -l dry-run -d 'Print the plan and change nothing'
 complete -c xennet -n "__fish_xennet_using_subcommand vif; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'

@@ -1,19 +1,20 @@
+use crate::Error;
+use crate::context::Context;
 use crate::engine;
 use crate::ops::bridge::{CreateBridge, DeleteBridge};
 use crate::plan::{BridgeConfig, BridgeSnapshot, BridgeStatus, Plan};
 use crate::types::{IfName, Interface};
-use crate::{Dom0Network, Error};
 
 /// One Linux bridge.
 #[derive(Debug)]
 pub struct Bridge<'n> {
-    net: &'n mut Dom0Network,
+    context: &'n mut Context,
     name: IfName,
 }
 
 impl<'n> Bridge<'n> {
-    pub(crate) fn new(net: &'n mut Dom0Network, name: IfName) -> Self {
-        Self { net, name }
+    pub(crate) fn new(context: &'n mut Context, name: IfName) -> Self {
+        Self { context, name }
     }
 
     /// The bridge and its ports; none when there is no bridge of that name.
@@ -32,14 +33,14 @@ impl<'n> Bridge<'n> {
     }
 
     fn snapshot(&mut self) -> Result<BridgeSnapshot, Error> {
-        self.net.facts().bridge(&self.name)
+        self.context.facts().bridge(&self.name)
     }
 
     /// What [`create`](Self::create) would do now. Changes nothing.
     ///
     /// An error as [`create`](Self::create)'s.
     pub fn plan_create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
-        engine::plan(&mut self.net.facts(), &mut CreateBridge { config })
+        engine::plan(&mut self.context.facts(), &mut CreateBridge { config })
     }
 
     /// Makes the bridge and brings it up; one that exists is brought up and otherwise left as it is.
@@ -50,7 +51,7 @@ impl<'n> Bridge<'n> {
     /// An error (`EEXIST`) when one that exists contradicts the configuration, (`EINVAL`) when an interface of that name
     /// is no bridge; else the kernel's, and everything is undone.
     pub fn create(&mut self, config: &BridgeConfig) -> Result<Plan, Error> {
-        engine::run(&mut self.net.facts(), &mut CreateBridge { config })
+        engine::run(&mut self.context.facts(), &mut CreateBridge { config })
     }
 
     /// What [`delete`](Self::delete) would do now. Changes nothing.
@@ -58,7 +59,7 @@ impl<'n> Bridge<'n> {
     /// An error as [`delete`](Self::delete)'s.
     pub fn plan_delete(&mut self, force: bool) -> Result<Plan, Error> {
         let name = self.name.clone();
-        engine::plan(&mut self.net.facts(), &mut DeleteBridge { name, force })
+        engine::plan(&mut self.context.facts(), &mut DeleteBridge { name, force })
     }
 
     /// Deletes the bridge; one that does not exist is no error. One that has ports is left alone unless `force`.
@@ -67,6 +68,6 @@ impl<'n> Bridge<'n> {
     /// the kernel's.
     pub fn delete(&mut self, force: bool) -> Result<Plan, Error> {
         let name = self.name.clone();
-        engine::run(&mut self.net.facts(), &mut DeleteBridge { name, force })
+        engine::run(&mut self.context.facts(), &mut DeleteBridge { name, force })
     }
 }

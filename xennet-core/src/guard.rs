@@ -1,10 +1,11 @@
+use crate::Error;
+use crate::context::Context;
 use crate::engine;
 use crate::ops::guard::{GuardReport, RemoveGuard, RestoreGuard};
 use crate::plan::Plan;
 use crate::plan::guard::{Explanation, Frame, GuardTable, explain};
 use crate::plan::vif::is_datapath;
 use crate::types::{IfName, NftFamily};
-use crate::{Dom0Network, Error};
 
 /// The guard of all vifs: what no guest may do, whatever it is plugged into.
 ///
@@ -12,19 +13,19 @@ use crate::{Dom0Network, Error};
 /// The table stays when its last vif goes: empty, it costs a packet one look-up, and the next vif finds it ready.
 #[derive(Debug)]
 pub struct Guard<'n> {
-    net: &'n mut Dom0Network,
+    context: &'n mut Context,
 }
 
 impl<'n> Guard<'n> {
-    pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
-        Self { net }
+    pub(crate) fn new(context: &'n mut Context) -> Self {
+        Self { context }
     }
 
     /// The guard's tables as the kernel has them; none when nothing is guarded. `nft list table bridge xennet`
     ///
     /// An error when the kernel does not answer.
     pub fn tables(&mut self) -> Result<Vec<GuardTable>, Error> {
-        self.net.facts().all_guard_tables()
+        self.context.facts().all_guard_tables()
     }
 
     /// What is wrong with the guard: what connected vifs lack by XenStore and the host's configuration, and what is left
@@ -36,7 +37,7 @@ impl<'n> Guard<'n> {
     /// a [fault](GuardFault::repair).
     pub fn check(&mut self) -> Result<GuardReport, Error> {
         let mut restore = RestoreGuard::default();
-        engine::plan(&mut self.net.facts(), &mut restore)?;
+        engine::plan(&mut self.context.facts(), &mut restore)?;
         Ok(restore.report)
     }
 
@@ -44,14 +45,14 @@ impl<'n> Guard<'n> {
     ///
     /// A vif whose guard cannot be planned does not prevent the others; the first error is returned in the end.
     pub fn restore(&mut self) -> Result<Plan, Error> {
-        engine::run(&mut self.net.facts(), &mut RestoreGuard::default())
+        engine::run(&mut self.context.facts(), &mut RestoreGuard::default())
     }
 
     /// What [`remove`](Self::remove) would do. Changes nothing.
     ///
     /// An error as [`remove`](Self::remove)'s.
     pub fn plan_remove(&mut self, force: bool) -> Result<Plan, Error> {
-        engine::plan(&mut self.net.facts(), &mut RemoveGuard { force })
+        engine::plan(&mut self.context.facts(), &mut RemoveGuard { force })
     }
 
     /// Removes the guard, tables and all: guests are then held to nothing. With vifs that it guards, only by `force`.
@@ -59,7 +60,7 @@ impl<'n> Guard<'n> {
     ///
     /// An error (`EBUSY`) when it guards vifs and not `force`, or the kernel's.
     pub fn remove(&mut self, force: bool) -> Result<Plan, Error> {
-        engine::run(&mut self.net.facts(), &mut RemoveGuard { force })
+        engine::run(&mut self.context.facts(), &mut RemoveGuard { force })
     }
 
     /// The verdict of the kernel's rules on a frame that arrives on the interface `port`: whether it passes, and which rule
@@ -67,10 +68,10 @@ impl<'n> Guard<'n> {
     ///
     /// An error (`ENODEV`) when there is no such interface, or the kernel's.
     pub fn explain(&mut self, port: IfName, bytes: Vec<u8>) -> Result<Explanation, Error> {
-        let Some(link) = self.net.facts().link(&port)? else {
+        let Some(link) = self.context.facts().link(&port)? else {
             return Err(Error::NoInterface { name: port });
         };
-        let master = link.master.map_or(Ok(None), |index| self.net.facts().link_at(index))?;
+        let master = link.master.map_or(Ok(None), |index| self.context.facts().link_at(index))?;
         let family = match &master {
             None => NftFamily::Inet,
             Some(master) if is_datapath(master) => NftFamily::Netdev,

@@ -3,7 +3,9 @@ mod watchdog;
 
 use std::collections::BTreeMap;
 
+use crate::Error;
 use crate::config::HostNow;
+use crate::context::Context;
 use crate::engine::{self, LockName, TIME_LIMIT};
 use crate::ops::network::{
     Confirm, RollBack, Start, Stop, TrialRun, record, rolled_back, unconfirmed, watch,
@@ -12,12 +14,11 @@ pub use crate::ops::network::{Trial, Watch};
 use crate::plan::{NetworkSnapshot, Plan};
 use crate::trial::{RolledBack, Unconfirmed};
 use crate::types::{IfName, Interface};
-use crate::{Dom0Network, Error};
 
 /// The host's side of the network: bridges, the host's own addresses, forwarding, as the configuration says.
 #[derive(Debug)]
 pub struct Host<'n> {
-    net: &'n mut Dom0Network,
+    context: &'n mut Context,
 }
 
 /// How far the host's side is from what the configuration says.
@@ -34,8 +35,8 @@ pub struct HostStatus {
 }
 
 impl<'n> Host<'n> {
-    pub(crate) fn new(net: &'n mut Dom0Network) -> Self {
-        Self { net }
+    pub(crate) fn new(context: &'n mut Context) -> Self {
+        Self { context }
     }
 
     /// The interface of the default route; for a bridge that xennet made, its uplink.
@@ -50,20 +51,20 @@ impl<'n> Host<'n> {
     ///
     /// An error as [`gateway`](Self::gateway)'s.
     pub fn hosts_now(&mut self) -> Result<BTreeMap<IfName, HostNow>, Error> {
-        Ok(self.look()?.hosts_now(self.net.config()))
+        Ok(self.look()?.hosts_now(&self.context.config))
     }
 
     /// Whether xennet has a record of a start that no stop gave back.
     ///
     /// An error when the record cannot be read.
     pub fn is_started(&self) -> Result<bool, Error> {
-        Ok(record(self.net.run_dir()).read()?.is_some())
+        Ok(record(&self.context.paths.run).read()?.is_some())
     }
 
     /// The host's network, as far as it concerns the configuration.
     pub(crate) fn look(&mut self) -> Result<NetworkSnapshot, Error> {
-        let before = record(self.net.run_dir()).read()?;
-        self.net.facts().network(before)
+        let before = record(&self.context.paths.run).read()?;
+        self.context.facts().network(before)
     }
 
     /// What [`start`](Self::start) would do now. Changes nothing.
@@ -71,7 +72,7 @@ impl<'n> Host<'n> {
     /// An error when what is wanted cannot be: an uplink that does not exist (`ENODEV`), an address or route that could
     /// not be made again (`EOPNOTSUPP`), a bridge that is something else (`EINVAL`).
     pub fn plan_start(&mut self) -> Result<Plan, Error> {
-        engine::plan(&mut self.net.facts(), &mut Start::default())
+        engine::plan(&mut self.context.facts(), &mut Start::default())
     }
 
     /// What [`stop`](Self::stop) would do now. Changes nothing.
@@ -79,7 +80,7 @@ impl<'n> Host<'n> {
     /// An error (`EBUSY`) when guests are on a bridge that would go, (`ENOENT`) when there is no record of what was
     /// before; not with `force`.
     pub fn plan_stop(&mut self, force: bool) -> Result<Plan, Error> {
-        engine::plan(&mut self.net.facts(), &mut Stop { force, watchdog: None })
+        engine::plan(&mut self.context.facts(), &mut Stop { force, watchdog: None })
     }
 
     /// How far the host's side is from what the configuration says. Changes nothing.
@@ -100,7 +101,7 @@ impl<'n> Host<'n> {
     /// An error is the first that there was; (`EBUSY`) when an earlier start is yet to be confirmed.
     /// [`Error::HalfUndone`] when undoing failed as well.
     pub fn start(&mut self) -> Result<Plan, Error> {
-        engine::run(&mut self.net.facts(), &mut Start::default())
+        engine::run(&mut self.context.facts(), &mut Start::default())
     }
 
     /// Makes the host's side as the configuration says, until the watchdog rolls it back, unless it is
@@ -115,7 +116,7 @@ impl<'n> Host<'n> {
         done: impl FnOnce() -> Result<(), Error>,
     ) -> Result<Plan, Error> {
         let mut start = Start::on_trial(TrialRun::new(trial, done));
-        engine::run(&mut self.net.facts(), &mut start)
+        engine::run(&mut self.context.facts(), &mut start)
     }
 
     /// Keeps what an unconfirmed start has made, and waits until its watchdog has ended.
@@ -123,7 +124,7 @@ impl<'n> Host<'n> {
     /// An error (`ENOENT`) when there is none, (`EBUSY`) when it died before it was done.
     pub fn confirm(&mut self) -> Result<Unconfirmed, Error> {
         let mut confirm = Confirm::default();
-        engine::run(&mut self.net.facts(), &mut confirm)?;
+        engine::run(&mut self.context.facts(), &mut confirm)?;
         let Some(confirmed) = confirm.confirmed else { return Err(Error::Unfinished) };
         self.await_end(confirmed.watchdog)?;
         Ok(confirmed)
@@ -135,7 +136,7 @@ impl<'n> Host<'n> {
     /// confirmed is given back as well, and its watchdog ends.
     pub fn stop(&mut self, force: bool) -> Result<Plan, Error> {
         let mut stop = Stop { force, watchdog: None };
-        let plan = engine::run(&mut self.net.facts(), &mut stop)?;
+        let plan = engine::run(&mut self.context.facts(), &mut stop)?;
         stop.watchdog.map_or(Ok(()), |watchdog| self.await_end(watchdog))?;
         Ok(plan)
     }
@@ -144,21 +145,21 @@ impl<'n> Host<'n> {
     ///
     /// An error when the run directory's record cannot be read.
     pub fn unconfirmed(&self) -> Result<Option<Unconfirmed>, Error> {
-        unconfirmed(self.net.run_dir())
+        unconfirmed(&self.context.paths.run)
     }
 
     /// The last start, when it was rolled back. Changes nothing.
     ///
     /// An error when the run directory's record cannot be read.
     pub fn rolled_back(&self) -> Result<Option<RolledBack>, Error> {
-        rolled_back(self.net.run_dir()).read()
+        rolled_back(&self.context.paths.run).read()
     }
 
     /// Makes the calling process a watchdog, which [`Trial::watchdog`] names by its number.
     ///
     /// An error when the lock cannot be taken.
     pub fn watch(&self) -> Result<Watch, Error> {
-        watch(self.net.run_dir())
+        watch(&self.context.paths.run)
     }
 
     /// Rolls the unconfirmed start of this watchdog back, as far as it was made, and records why; none when there is no
@@ -169,14 +170,15 @@ impl<'n> Host<'n> {
     /// An error is the first that there was.
     pub fn roll_back(&mut self, watchdog: u32, why: &str) -> Result<Option<Plan>, Error> {
         let mut roll_back = RollBack { watchdog, why, pending: false };
-        let plan = engine::run(&mut self.net.facts(), &mut roll_back)?;
+        let plan = engine::run(&mut self.context.facts(), &mut roll_back)?;
         Ok(Some(plan).filter(|_| roll_back.pending))
     }
 
     /// Waits until a watchdog that has nothing left to do has ended.
     fn await_end(&self, watchdog: u32) -> Result<(), Error> {
         // At its deadline it waits for the network's lock, which is released by now.
-        let lock = engine::lock(self.net.run_dir(), &LockName::Watchdog(watchdog), TIME_LIMIT)?;
+        let lock =
+            engine::lock(&self.context.paths.run, &LockName::Watchdog(watchdog), TIME_LIMIT)?;
         lock.remove();
         Ok(())
     }

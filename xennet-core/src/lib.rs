@@ -28,6 +28,7 @@ mod bridge;
 mod command;
 pub mod config;
 mod connections;
+mod context;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod engine;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::NetworkConfig;
 use crate::connections::Connections;
+use crate::context::Context;
 use crate::kernel::LinkFilter;
-use crate::observe::Facts;
 use crate::ovsdb::Ovsdb;
 use crate::paths::Paths;
 use crate::types::{Device, IfName, Interface, ParseError, VifId};
@@ -19,11 +19,8 @@ use crate::{Bridge, Error, Guard, Host, Ovs, Vif};
 /// one thread, and open a new one after a fork.
 #[derive(Debug)]
 pub struct Dom0Network {
-    connections: Connections,
-    config: NetworkConfig,
-    paths: Paths,
+    context: Context,
     ovs_socket: PathBuf,
-    link_wait: Duration,
 }
 
 impl Dom0Network {
@@ -43,30 +40,23 @@ impl Dom0Network {
     /// The same with a connection to XenStore of the caller's own.
     pub fn with_store(store: Option<XenStore>) -> Result<Self, Error> {
         Ok(Self {
-            connections: Connections::new(store),
-            config: NetworkConfig::default(),
-            paths: Paths::default(),
+            context: Context {
+                connections: Connections::new(store),
+                config: NetworkConfig::default(),
+                paths: Paths::default(),
+                link_wait: Duration::from_secs(10),
+            },
             ovs_socket: Ovsdb::SOCKET.into(),
-            link_wait: Duration::from_secs(10),
         })
     }
 
-    /// For one operation, or one question.
-    pub(crate) fn facts(&mut self) -> Facts<'_> {
-        Facts::new(&mut self.connections, &self.config, &self.paths)
-    }
-
-    pub(crate) fn link_wait(&self) -> Duration {
-        self.link_wait
-    }
-
     pub(crate) fn store(&self) -> Option<&XenStore> {
-        self.connections.store.as_ref()
+        self.context.connections.store.as_ref()
     }
 
     /// What the administrator decided for this host: the text of `xennet.toml`, parsed.
     pub fn set_config(&mut self, config: NetworkConfig) {
-        self.config = config;
+        self.context.config = config;
         self.place_ovs_socket();
     }
 
@@ -87,27 +77,27 @@ impl Dom0Network {
 
     /// What the administrator decided for this host.
     pub fn config(&self) -> &NetworkConfig {
-        &self.config
+        &self.context.config
     }
 
     /// Where locks are kept, instead of `/run/xennet`. It is made when needed.
     pub fn set_run_dir(&mut self, dir: impl Into<PathBuf>) {
-        self.paths.run = dir.into();
+        self.context.paths.run = dir.into();
     }
 
     /// Where locks are kept.
     pub fn run_dir(&self) -> &Path {
-        &self.paths.run
+        &self.context.paths.run
     }
 
     /// Where the administrator's `*.hook` executables are, instead of `/etc/xen/scripts/vif-post.d`.
     pub fn set_hook_dir(&mut self, dir: impl Into<PathBuf>) {
-        self.paths.hooks = dir.into();
+        self.context.paths.hooks = dir.into();
     }
 
     /// Where the files of other programs that configure interfaces are, instead of `/`.
     pub fn set_root(&mut self, dir: impl Into<PathBuf>) {
-        self.paths.root = dir.into();
+        self.context.paths.root = dir.into();
     }
 
     /// Where the socket of Open vSwitch's database is, instead of `/run/openvswitch/db.sock`; `[ovs]` in `xennet.toml`
@@ -118,54 +108,54 @@ impl Dom0Network {
     }
 
     fn place_ovs_socket(&mut self) {
-        let socket = self.config.ovs_socket.as_ref().unwrap_or(&self.ovs_socket);
-        self.connections.set_ovs_socket(socket.clone());
+        let socket = self.context.config.ovs_socket.as_ref().unwrap_or(&self.ovs_socket);
+        self.context.connections.set_ovs_socket(socket.clone());
     }
 
     /// How long to wait for an interface that is yet to be made, instead of 10 seconds.
     ///
     /// Stay well below the 40 seconds after which libxl kills a hotplug script.
     pub fn set_link_wait(&mut self, wait: Duration) {
-        self.link_wait = wait;
+        self.context.link_wait = wait;
     }
 
     /// One vif of a guest; an error when the kernel could not give an interface the name of such a one.
     pub fn vif(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
-        Vif::new(self, id, Device::Vif)
+        Vif::new(&mut self.context, id, Device::Vif)
     }
 
     /// The tap of an emulated NIC of an HVM guest.
     ///
     /// An error as [`vif`](Self::vif)'s.
     pub fn tap(&mut self, id: VifId) -> Result<Vif<'_>, ParseError> {
-        Vif::new(self, id, Device::Tap)
+        Vif::new(&mut self.context, id, Device::Tap)
     }
 
     /// The guard of all vifs.
     pub fn guard(&mut self) -> Guard<'_> {
-        Guard::new(self)
+        Guard::new(&mut self.context)
     }
 
     /// One bridge, which need not exist yet.
     pub fn bridge(&mut self, name: IfName) -> Bridge<'_> {
-        Bridge::new(self, name)
+        Bridge::new(&mut self.context, name)
     }
 
     /// What Open vSwitch has of guests.
     pub fn ovs(&mut self) -> Ovs<'_> {
-        Ovs::new(self)
+        Ovs::new(&mut self.context)
     }
 
     /// The host's side: what the configuration says of its bridges, addresses and forwarding.
     pub fn host(&mut self) -> Host<'_> {
-        Host::new(self)
+        Host::new(&mut self.context)
     }
 
     /// Every bridge here. `ip link show type bridge`
     ///
     /// An error when the kernel does not answer.
     pub fn bridges(&mut self) -> Result<Vec<Interface>, Error> {
-        let bridges = self.facts().links(LinkFilter::Kind("bridge"))?;
+        let bridges = self.context.facts().links(LinkFilter::Kind("bridge"))?;
         Ok(bridges.iter().map(Interface::from).collect())
     }
 
@@ -173,6 +163,6 @@ impl Dom0Network {
     ///
     /// An error when XenStore, or else the kernel, does not answer. Nodes that are no vifs are passed over.
     pub fn vifs(&mut self) -> Result<Vec<VifId>, Error> {
-        self.facts().vifs()
+        self.context.facts().vifs()
     }
 }

@@ -1,34 +1,35 @@
 use std::time::Duration;
 
+use crate::Error;
 use crate::config::VifConfig;
+use crate::context::Context;
 use crate::engine::{self, report};
 use crate::observe::Facts;
 use crate::ops::vif::{Announce, Attach, Detach, VifRequest, VifStatus, status};
 use crate::plan::{Plan, VifTarget};
 use crate::types::{Device, Mode, ParseError, VifId};
-use crate::{Dom0Network, Error};
 
 /// One vif of a guest, or the tap of its emulated NIC.
 #[derive(Debug)]
 pub struct Vif<'n> {
-    net: &'n mut Dom0Network,
+    context: &'n mut Context,
     request: VifRequest,
 }
 
 impl<'n> Vif<'n> {
     pub(crate) fn new(
-        net: &'n mut Dom0Network,
+        context: &'n mut Context,
         id: VifId,
         device: Device,
     ) -> Result<Self, ParseError> {
         let request = VifRequest {
             target: VifTarget::new(id, device)?,
             mode: None,
-            defaults: net.config().vif.clone(),
+            defaults: context.config.vif.clone(),
             overrides: Vec::new(),
             once: false,
         };
-        Ok(Self { net, request })
+        Ok(Self { context, request })
     }
 
     /// Sets the backend's directory, where it is not `backend/vif/DOMID/DEVID` of this domain.
@@ -86,7 +87,7 @@ impl<'n> Vif<'n> {
     /// When a step fails, everything is undone, and the reason is written to XenStore (`hotplug-error`, and
     /// `hotplug-status` = `error` unless the vif was, and still is, `connected`).
     pub fn online(&mut self) -> Result<Plan, Error> {
-        let link_wait = self.net.link_wait();
+        let link_wait = self.context.link_wait;
         let (mut facts, request) = self.split();
         engine::run(&mut facts, &mut Attach::new(request, link_wait))
     }
@@ -126,10 +127,10 @@ impl<'n> Vif<'n> {
     /// Does nothing without XenStore, or without a backend.
     pub fn report(&mut self, error: &Error) {
         let (facts, request) = self.split();
-        report(facts.connections.store.as_mut(), &request.target.backend, error);
+        report(facts.connections.store.as_mut(), &request.target.backend, error, true);
     }
 
     fn split(&mut self) -> (Facts<'_>, &VifRequest) {
-        (self.net.facts(), &self.request)
+        (self.context.facts(), &self.request)
     }
 }

@@ -87,10 +87,11 @@ pub extern "C" fn xennet_vif_new_tap(
     })
 }
 
-/// Sets a key that overrides XenStore, as a person does who says so: "bridge", "vifname",
-/// "mtu", "mac", "ip", "rate", "vlan", "gatewaydev". Keys and values are XenStore's own, as in
-/// xl-network-configuration(5); an empty value means that the key is not set. The value is
-/// checked here: an error names the key, and changes nothing.
+/// Sets a key that overrides XenStore: "bridge", "vifname", "mtu", "mac", "ip", "rate", "vlan",
+/// "gatewaydev". Keys and values are XenStore's own, as in xl-network-configuration(5); an empty
+/// value means that the key is not set. The value is checked here: an error names the key, and
+/// changes nothing. xennet_vif_online() writes the key to the backend's directory, so that the
+/// next one uses it too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xennet_vif_set(
     vif: Option<&mut Vif>,

@@ -41,7 +41,9 @@ pub(crate) const CORE: &[Layer] = &[
     layer(&["observe"], &[], Effects),
     layer(&["engine"], &[], Effects),
     layer(&["ops"], &[], Effects),
-    layer(&["bridge", "guard", "host", "network", "ovs", "vif"], &[], Effects),
+    layer(&["context"], &[], Effects),
+    layer(&["bridge", "guard", "host", "ovs", "vif"], &[], Effects),
+    layer(&["network"], &[], Effects),
     layer(&["demo", "hotplug", "monitor"], &[], Effects),
 ];
 

@@ -25,7 +25,11 @@ pub(crate) const RULES: &[Rule] = &[
     rule("applying and undoing", "Apply :: new", &["xennet-core/src/engine/mod.rs"]),
     rule("undoing", ". undo (", &["xennet-core/src/engine/mod.rs"]),
     rule("planning an operation", "operation . plan (", &["xennet-core/src/engine/mod.rs"]),
-    rule("committing to XenStore", ". transaction (", &["xennet-core/src/engine/publish.rs"]),
+    rule(
+        "committing to XenStore",
+        ". transaction (",
+        &["xennet-core/src/engine/publish.rs", "xennet-cli/src/demo/"],
+    ),
     rule("netlink messages", "netlink_*", &["xennet-core/src/kernel/"]),
     rule(
         "unsafe code",

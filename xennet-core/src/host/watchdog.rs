@@ -61,7 +61,7 @@ impl Host<'_> {
                 .arg0("xennet")
                 .args(["network", "watchdog", "--probe-timeout", &probe.as_secs().to_string()])
                 // It is elsewhere, so a relative one would be another.
-                .env("XENNET_RUN_DIR", std::path::absolute(self.net.run_dir())?)
+                .env("XENNET_RUN_DIR", std::path::absolute(&self.context.paths.run)?)
                 .current_dir("/")
                 .stdin(OwnedFd::from(theirs))
                 .stdout(Stdio::null())

@@ -9,7 +9,7 @@ use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, report};
 use crate::observe::Facts;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, Warning};
-use crate::types::{Device, IfName, LinkSet, Mtu};
+use crate::types::{Device, IfName, LinkSet, Mode, Mtu};
 
 /// Waits for the vif's interface, makes it what it is to be, and tells XenStore `connected`.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Attach<'r> {
     request: &'r VifRequest,
     link_wait: Duration,
     index: Option<u32>,
+    /// Whether the vif was attached to anything before.
+    was_attached: Option<bool>,
     /// Whether an `mtu` is set for this vif, rather than inherited from its bridge.
     sets_mtu: bool,
     /// The error with which the device refused the inherited MTU.
@@ -25,7 +27,14 @@ pub(crate) struct Attach<'r> {
 
 impl<'r> Attach<'r> {
     pub(crate) fn new(request: &'r VifRequest, link_wait: Duration) -> Self {
-        Self { request, link_wait, index: None, sets_mtu: false, refused_mtu: None }
+        Self {
+            request,
+            link_wait,
+            index: None,
+            was_attached: None,
+            sets_mtu: false,
+            refused_mtu: None,
+        }
     }
 
     fn vanished(&self) -> Error {
@@ -54,6 +63,8 @@ impl Operation for Attach<'_> {
             (None, None) => return Err(resolved.target.no_link().into()),
             (Some(link), before) if before.is_none_or(|before| before == link.index) => {
                 self.index = Some(link.index);
+                let is_port = link.master.is_some() || resolved.target.mode != Mode::Bridge;
+                self.was_attached.get_or_insert(link.up && is_port);
             }
             _ => return Err(self.vanished()),
         }
@@ -106,7 +117,10 @@ impl Operation for Attach<'_> {
                 if matches!(link, Some(Ok(None))) { self.vanished() } else { error }
             })
             .inspect_err(|error| {
-                report(facts.connections.store.as_mut(), &self.request.target.backend, error);
+                let backend = &self.request.target.backend;
+                // What failed before the vif was observed has changed nothing.
+                let was_attached = self.was_attached.unwrap_or(true);
+                report(facts.connections.store.as_mut(), backend, error, was_attached);
             })
     }
 
@@ -149,8 +163,9 @@ impl Resolved {
             }
         }
         if request.once && !request.overrides.is_empty() {
-            let keys = request.overrides.iter().map(|(key, _)| key.clone()).collect();
-            plan.warnings.push(Warning::KeysForOnce { keys });
+            let keys = request.overrides.iter().map(|(key, _)| key.clone());
+            let keys: Vec<String> = keys.filter(|key| key != "rate").collect();
+            plan.warnings.extend((!keys.is_empty()).then_some(Warning::KeysForOnce { keys }));
         }
         if !keys.is_empty() {
             let backend = self.target.backend.clone();

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::plan::Warning;
 use crate::types::{IfName, Link, PortState};
 
 /// A bridge does not forward a guest's frames, or not at once. Prints as one line that says what to do.
@@ -42,10 +41,10 @@ pub(super) fn warning(
     bridge: &Link,
     port: &Link,
     restarts: bool,
-) -> Option<Warning> {
+) -> Option<NotForwarding> {
     let cause = stop(bridge, port.port_state.filter(|_| !restarts))?;
     let (link, bridge) = (name.clone(), bridge.name.clone());
-    Some(Warning::NotForwarding(NotForwarding { link, bridge, cause }))
+    Some(NotForwarding { link, bridge, cause })
 }
 
 /// `state` is none for a port that is not running yet.

@@ -5,7 +5,7 @@ use super::mtu::BridgeMtu;
 use super::target::describe;
 use super::{Desired, VifSnapshot, VifTarget, forwarding};
 use crate::config::VifConfig;
-use crate::plan::{Change, IptablesRule, Plan, PlanError, vlan};
+use crate::plan::{Change, IptablesRule, Plan, PlanError, Warning, vlan};
 use crate::types::{
     BridgeSpec, IfName, IpList, Link, LinkSet, ParseError, PortFlags, PortSet, VlanRange,
 };
@@ -147,7 +147,9 @@ impl BridgePort<'_> {
         if !self.iptables {
             plan.warnings.extend(facts.filters.warnings(&desired.name, &self.bridge.name));
         }
-        plan.warnings.extend(forwarding::warning(&desired.name, self.bridge, link, up));
+        plan.warnings.extend(
+            forwarding::warning(&desired.name, self.bridge, link, up).map(Warning::NotForwarding),
+        );
         Ok(())
     }
 
