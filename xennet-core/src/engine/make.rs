@@ -128,6 +128,11 @@ impl Maker {
                 }
                 outcome => Ok(outcome?),
             },
+            Change::PortSet { .. } => match self.make(connections, undo) {
+                // It is no port any more.
+                Err(error) if error.errno() == libc::EOPNOTSUPP => Ok(()),
+                outcome => outcome,
+            },
             undo => self.make(connections, undo),
         }
     }

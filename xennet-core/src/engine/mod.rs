@@ -170,6 +170,7 @@ fn converge(
     let mut attempts = Attempts::new(deadline);
     let mut made: Vec<Change> = Vec::new();
     let mut awaited = false;
+    let mut refused: Option<Change> = None;
     loop {
         facts.start_over();
         let plan = match operation.plan(facts, Held(Some(locks))) {
@@ -200,10 +201,16 @@ fn converge(
             Ok(()) => {}
             Err(error) if is_transient(&error) && attempts.may_retry(&error) => continue,
             Err(error) => {
-                let refused = apply.refused.take();
-                if refused.is_some_and(|change| operation.does_without(&change, &error))
-                    && attempts.may_retry(&error)
-                {
+                let again = match apply.refused.take() {
+                    Some(change) if operation.does_without(&change, &error) => true,
+                    // Another program may have changed what it was planned for. What is refused twice stays refused.
+                    Some(change) if refused.as_ref() != Some(&change) => {
+                        refused = Some(change);
+                        true
+                    }
+                    _ => false,
+                };
+                if again && attempts.may_retry(&error) {
                     continue;
                 }
                 return Err(error);

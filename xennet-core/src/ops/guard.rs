@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, Strictness};
-use crate::kernel::LinkFilter;
 use crate::observe::{Facts, whole_table};
 use crate::ops::vif::guarded;
 use crate::plan::guard::{
     GuardEntry, GuardLayout, GuardSnapshot, GuardTable, PortFault, TableRepair, in_turn, reconcile,
 };
-use crate::plan::{Change, Plan, PlanError, VifTarget, Warning};
+use crate::plan::{Change, Plan, PlanError, Warning};
 use crate::types::{Device, IfName, NftBatch, NftCommand, NftFamily, VifId};
 
 /// What the guard of one port lacks, or has left of a vif that is gone.
@@ -97,7 +96,6 @@ impl Operation for RestoreGuard {
         let tables = GuardLayout::FAMILIES.map(|family| (family, facts.guard_table(family)));
         let vifs = facts.vifs()?;
         let (entries, known) = self.entries(facts, &vifs)?;
-        let existing = existing(facts, vifs)?;
         let mut changes = Vec::new();
         for (family, table) in tables {
             let wanted = entries.iter().any(|entry| entry.family() == family);
@@ -112,7 +110,7 @@ impl Operation for RestoreGuard {
             table.gone = table.other_owners(None);
             // A vif that is guarded in another family, or not at all, has nothing in this one.
             table.gone.retain(|owner| {
-                !existing.contains(owner) || known.contains(owner) && !has_entry(owner)
+                !vifs.contains(owner) || known.contains(owner) && !has_entry(owner)
             });
             let change = self.add(reconcile(family, &entries, &table)?);
             if let (Some(_), Some(wait), true) = (&change, table.ending, held.may_wait()) {
@@ -132,13 +130,6 @@ impl Operation for RestoreGuard {
             None => Ok(plan),
         }
     }
-}
-
-/// The vifs that have a backend or an interface.
-fn existing(facts: &mut Facts<'_>, vifs: Vec<VifId>) -> Result<BTreeSet<VifId>, Error> {
-    let links = facts.links(LinkFilter::All)?;
-    let with_link = links.iter().filter_map(VifTarget::of).map(|(id, _)| id);
-    Ok(vifs.into_iter().chain(with_link).collect())
 }
 
 /// Removes the guard, tables and all.
