@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use xennet_core::config::VifConfig;
 use xennet_core::types::{Device, IfName, Interface, Mode, VifId};
-use xennet_core::{Dom0Network, Error, Vif, VifStatus};
+use xennet_core::{Dom0Network, Error, Vif, VifFault, VifStatus};
 
 use crate::failure::{Failure, usage};
 use crate::hotplug;
@@ -208,10 +208,8 @@ fn state(status: &VifStatus) -> String {
         (Err(Error::Value(error)), _) => format!("invalid {}", error.key()),
         (Err(_), _) => "no backend".to_owned(),
         (Ok(_), None) => "ok".to_owned(),
-        (Ok(_), Some(fault)) => match &status.drift {
-            Some(Err(error)) => error.to_string(),
-            _ => fault.to_string(),
-        },
+        (Ok(_), Some(VifFault::NoPlan)) => drift(status),
+        (Ok(_), Some(fault)) => fault.to_string(),
     }
 }
 

@@ -34,7 +34,7 @@ impl<'n> Guard<'n> {
     /// Elements that another program added for a guarded vif are faults as well.
     ///
     /// An error without XenStore, and when it or the kernel does not answer. That one vif's guard cannot be planned is
-    /// a [fault](GuardFault::repair).
+    /// a [fault](crate::GuardFault::repair).
     pub fn check(&mut self) -> Result<GuardReport, Error> {
         let mut restore = RestoreGuard::default();
         engine::plan(&mut self.context.facts(), &mut restore)?;

@@ -189,6 +189,7 @@ fn of_file(name: &str, source: &str) -> Vec<String> {
         ("observe/mod.rs", ""),
         ("engine/mod.rs", ""),
         ("ops/mod.rs", ""),
+        ("context.rs", ""),
         ("network.rs", ""),
         ("vif.rs", ""),
         ("hotplug.rs", ""),
@@ -294,7 +295,7 @@ fn path_within_its_layer_is_allowed() {
         ("error.rs", "use crate::{kernel, ovsdb, plan, xenstore};"),
         ("observe/link.rs", "use crate::{Error, plan::Facts, connections, config, kernel};"),
         ("ops/attach.rs", "use crate::engine::Run; use crate::{Run, observe};"),
-        ("vif.rs", "use crate::{config, kernel, network::Dom0Network, ops, plan};"),
+        ("vif.rs", "use crate::{config, kernel, context::Context, ops, plan};"),
         ("hotplug.rs", "use crate::vif::Vif;"),
         ("lib.rs", "pub mod kernel;\npub mod plan; pub use vif::Vif;"),
     ] {

@@ -2,6 +2,7 @@
 //!
 //! [`XenStore`] is a blocking client of the running xenstored, or of any other that speaks its protocol.
 
+mod answer;
 mod channel;
 mod client;
 mod connection;

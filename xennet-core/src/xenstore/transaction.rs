@@ -1,5 +1,6 @@
+use super::answer::transaction_id;
 use super::channel::{Channel, Request};
-use super::client::{Result, XenStore, transaction_id};
+use super::client::{Result, XenStore};
 use super::error::{Error, ErrorKind};
 use super::wire::Op;
 

@@ -14,9 +14,9 @@ use crate::types::{Link, LinkSet, Mtu, ParseError};
 pub struct BridgeMtu {
     /// `mtu` of its `[[bridge]]` in xennet.toml.
     pub configured: Option<Mtu>,
-    /// The MTU of its uplink in xennet.toml. Observed only where [`needs_uplink`](Self::needs_uplink) says so.
+    /// The MTU of its uplink in xennet.toml. Observed only where `needs_uplink` says so.
     pub uplink: Option<Mtu>,
-    /// The MTUs of its ports. Observed only where [`needs_ports`](Self::needs_ports) says so.
+    /// The MTUs of its ports. Observed only where `needs_ports` says so.
     pub ports: Option<PortMtus>,
 }
 
