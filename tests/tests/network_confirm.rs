@@ -54,7 +54,7 @@ fn confirmed_and_kept() {
     let confirm = lan.xennet("network confirm");
     confirm.succeeded();
     assert_eq!(confirm.stderr, "");
-    assert_eq!(files(&lan), ["network.json", "network.lock"], "the watchdog is gone");
+    assert_eq!(files(&lan), ["network.json"], "the watchdog is gone");
     assert_same(&started, &lan.state(), "after the confirmation");
     says(&lan.xennet("network confirm"), "no start waits to be confirmed");
 
@@ -62,7 +62,7 @@ fn confirmed_and_kept() {
     again.succeeded();
     assert_eq!(again.stderr, "", "there is nothing to do, and nothing to confirm");
     settled(&lan);
-    assert_eq!(files(&lan), ["network.json", "network.lock"]);
+    assert_eq!(files(&lan), ["network.json"]);
     lan.xennet("network stop").succeeded();
     assert_same(&before, &lan.state(), "after the stop");
 }
@@ -189,7 +189,7 @@ fn a_gateway_that_never_answered_is_not_held_against_it() {
     lan.xennet("network start --confirm-timeout 3600 --probe-timeout 1").succeeded();
     // Stopped while it is on trial.
     lan.xennet("network stop").succeeded();
-    assert_eq!(files(&lan), ["network.lock"], "the watchdog is gone");
+    assert_eq!(files(&lan), [""; 0], "the watchdog is gone");
     assert_same(&before, &lan.state(), "after the stop");
 }
 

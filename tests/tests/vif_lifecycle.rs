@@ -185,7 +185,12 @@ fn key_of_the_command_line_with_once_lasts_until_the_next_online() {
         // A name that nothing asks for any more stays.
         if key != "vifname" {
             dom0.online(Script::Ours, VIF).succeeded();
-            assert_eq!(dom0.state(), before, "{key}: the next plain online");
+            // The bridge that the port left keeps its alias, and has lost the address that it took from the port.
+            let ours = |mut state: State| {
+                state.retain(|fact, _| !fact.starts_with("link xenbr1 "));
+                state
+            };
+            assert_eq!(ours(dom0.state()), ours(before), "{key}: the next plain online");
         }
     }
 }

@@ -56,14 +56,14 @@ impl From<xenstore::Error> for Refusal {
 
 /// Tells XenStore that a vif could not be attached, and why. xl prints `hotplug-error`.
 ///
-/// `hotplug-status` becomes `error`, unless it is `connected` and the vif `was_attached` before and is again.
+/// `hotplug-status` becomes `error`, unless the vif `was_connected` before and is again.
 ///
 /// Best effort: where the connection is broken a new one is opened, and a further failure is ignored.
 pub(crate) fn report(
     store: Option<&mut XenStore>,
     backend: &str,
     error: &Error,
-    was_attached: bool,
+    was_connected: bool,
 ) {
     // Writing would create the directory of a device that is gone.
     if matches!(error, Error::NoBackend { .. } | Error::BackendRemoved { .. }) {
@@ -85,7 +85,7 @@ pub(crate) fn report(
         let values = store.read_many(&[backend, &status])?;
         let [Some(_), before] = values.as_slice() else { return Ok(()) };
         let mut writes = vec![(reason.as_str(), shortened(&text).as_bytes())];
-        if !(undone && was_attached && before.as_deref() == Some(b"connected")) {
+        if !(undone && was_connected && before.as_deref() == Some(b"connected")) {
             // After the reason, which whoever waits for the status reads next.
             writes.push((status.as_str(), b"error"));
         }

@@ -17,8 +17,8 @@ pub(crate) struct Attach<'r> {
     request: &'r VifRequest,
     link_wait: Duration,
     index: Option<u32>,
-    /// Whether the vif was attached to anything before.
-    was_attached: Option<bool>,
+    /// Whether the vif was attached to anything, and XenStore said so, before.
+    was_connected: Option<bool>,
     /// Whether an `mtu` is set for this vif, rather than inherited from its bridge.
     sets_mtu: bool,
     /// The error with which the device refused the inherited MTU.
@@ -31,7 +31,7 @@ impl<'r> Attach<'r> {
             request,
             link_wait,
             index: None,
-            was_attached: None,
+            was_connected: None,
             sets_mtu: false,
             refused_mtu: None,
         }
@@ -64,7 +64,10 @@ impl Operation for Attach<'_> {
             (Some(link), before) if before.is_none_or(|before| before == link.index) => {
                 self.index = Some(link.index);
                 let is_port = link.master.is_some() || resolved.target.mode != Mode::Bridge;
-                self.was_attached.get_or_insert(link.up && is_port);
+                let status =
+                    resolved.store.as_ref().and_then(|store| store.hotplug_status.as_deref());
+                let connected = status == Some(b"connected");
+                self.was_connected.get_or_insert(link.up && is_port && connected);
             }
             _ => return Err(self.vanished()),
         }
@@ -119,8 +122,8 @@ impl Operation for Attach<'_> {
             .inspect_err(|error| {
                 let backend = &self.request.target.backend;
                 // What failed before the vif was observed has changed nothing.
-                let was_attached = self.was_attached.unwrap_or(true);
-                report(facts.connections.store.as_mut(), backend, error, was_attached);
+                let was_connected = self.was_connected.unwrap_or(true);
+                report(facts.connections.store.as_mut(), backend, error, was_connected);
             })
     }
 
