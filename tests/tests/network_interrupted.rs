@@ -131,6 +131,16 @@ fn stop_refused_at_any_call_is_completed_by_the_next() {
 }
 
 #[test]
+fn stop_after_somebody_deleted_the_bridge_restores_everything() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    lan.xennet("network start").succeeded();
+    lan.netns.ip("link delete xenbr0");
+    lan.xennet("network stop").succeeded();
+    assert_same(&before, &lan.state(), "after the stop");
+}
+
+#[test]
 fn two_at_once() {
     let lan = lan(INHERIT);
     let before = lan.state();

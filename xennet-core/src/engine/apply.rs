@@ -23,7 +23,7 @@ pub(crate) enum Strictness {
 pub(crate) struct Apply {
     strictness: Strictness,
     maker: Maker,
-    /// What was made or may have been made, in order.
+    /// What was made or may have been made, in order, since an interface was last deleted.
     done: Vec<Change>,
     /// The first failure of a best-effort operation.
     pub(crate) first_error: Option<Error>,
@@ -76,6 +76,10 @@ impl Apply {
             for (change, outcome) in group.iter().zip(outcomes) {
                 if outcome.as_ref().map_or_else(|error| leaves_traces(change, error), |()| true) {
                     self.done.push(change.clone());
+                }
+                // It does not come back: undoing what made way for it would take away what took its place.
+                if outcome.is_ok() && matches!(change, Change::LinkDelete { .. }) {
+                    self.done.clear();
                 }
                 if let (Err(error), None) = (outcome, &failure) {
                     self.refused = Some(change.clone());

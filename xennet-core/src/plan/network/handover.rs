@@ -109,7 +109,9 @@ impl Handover<'_> {
                 _ => {}
             }
         }
-        for Neighbour { address, mac, .. } in &self.neighbours {
+        // Where the bridge is gone, they come from the record, and not off another interface.
+        let moved = self.neighbours.iter().filter(|_| self.from != self.to);
+        for Neighbour { address, mac, .. } in moved {
             if let Some(mac) = *mac {
                 let link = self.from.clone();
                 plan.push(Change::NeighbourDelete { link, address: *address, mac });
@@ -259,14 +261,19 @@ fn learn(seen: &NetworkSnapshot, before: &[Reroute], from: &LinkRef, was: &HostR
     });
     let stand_in = stand_in(seen, &planned.collect::<Vec<_>>(), was);
     // One from the last time moves along.
-    let needed = !seen.routes(from).any(|other| {
+    let needed = !has_stand_in(seen, from, was);
+    Reroute::Learn { was: was.clone(), stand_in, needed }
+}
+
+/// Whether an interface has a route that serves in place of a learnt one.
+pub(super) fn has_stand_in(seen: &NetworkSnapshot, link: &LinkRef, learnt: &HostRoute) -> bool {
+    seen.routes(link).any(|other| {
         let Route { destination, protocol, expires, .. } = &other.route;
-        *destination == was.route.destination
+        *destination == learnt.route.destination
             && *protocol == STATIC
             && expires.is_some()
-            && other.via() == was.via()
-    });
-    Reroute::Learn { was: was.clone(), stand_in, needed }
+            && other.via() == learnt.via()
+    })
 }
 
 /// A route that serves until the kernel hears from the router again, with a metric that no other has.

@@ -2,8 +2,8 @@
 
 use super::before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
 use super::handover::{
-    DISABLE_IPV6, Handover, Reroute, entered, is_learnt, made_by_kernel, movable, reroutes, same,
-    stand_in,
+    DISABLE_IPV6, Handover, Reroute, entered, has_stand_in, is_learnt, made_by_kernel, movable,
+    reroutes, same, stand_in,
 };
 use super::{NetworkSnapshot, forwarding, nat};
 use crate::config::NetworkConfig;
@@ -210,10 +210,10 @@ impl<'a> Return<'a> {
         let mut wanted: Vec<HostRoute> = Vec::new();
         for route in own.filter_map(|route| self.known(route)) {
             let learnt = is_learnt(self.seen, uplink, &route.route);
-            let route = if learnt { stand_in(self.seen, &wanted, &route) } else { route };
-            if !there(&route) {
-                wanted.push(route);
+            if there(&route) || learnt && has_stand_in(self.seen, &uplink.reference(), &route) {
+                continue;
             }
+            wanted.push(if learnt { stand_in(self.seen, &wanted, &route) } else { route });
         }
         let mut all = Vec::new();
         for reroute in of_bridge {
