@@ -218,11 +218,19 @@ fn converge(
         }
         made.extend(observable);
 
-        facts.observe_again(&plan);
-        if let Some(answers) = apply.answers.take() {
-            facts.keep_links(answers);
-        }
-        let Step::Plan(rest) = operation.plan(facts, Held(Some(locks)))? else { continue };
+        let rest = if plan.observable().next().is_none() {
+            // Nothing was changed.
+            Plan::default()
+        } else {
+            facts.observe_again(&plan);
+            if let Some(answers) = apply.answers.take() {
+                facts.keep_links(answers);
+            }
+            match operation.plan(facts, Held(Some(locks)))? {
+                Step::Plan(rest) => rest,
+                Step::Lock(_) | Step::Wait(_) => continue,
+            }
+        };
         if let Some(change) = pending(&rest) {
             let ignored = Error::Ignored { change: change.to_string() };
             if attempts.may_retry(&ignored) {
