@@ -20,24 +20,24 @@ struct Limit {
     calls: usize,
     /// Bytes that the kernel and XenStore send.
     received: u64,
-    /// Instructions in user space, of which a tenth more is let pass.
+    /// Instructions in user space, of which a tenth more is let pass. Verification observes and plans once more.
     instructions: u64,
 }
 
 const LIMITS: [Limit; 4] = [
-    Limit { guard: false, action: "online", calls: 53, received: 4_720, instructions: 170_000 },
-    Limit { guard: false, action: "offline", calls: 48, received: 3_600, instructions: 124_000 },
-    Limit { guard: true, action: "online", calls: 57, received: 8_200, instructions: 308_000 },
-    Limit { guard: true, action: "offline", calls: 55, received: 4_500, instructions: 264_000 },
+    Limit { guard: false, action: "online", calls: 53, received: 6_800, instructions: 245_000 },
+    Limit { guard: false, action: "offline", calls: 48, received: 6_800, instructions: 210_000 },
+    Limit { guard: true, action: "online", calls: 57, received: 11_000, instructions: 565_000 },
+    Limit { guard: true, action: "offline", calls: 55, received: 8_000, instructions: 415_000 },
 ];
 
 /// The most memory of a call, in bytes: most of it is the pages of the program's own file that were touched, and those
 /// that the kernel maps with them.
 const MEMORY: u64 = 2_500_000;
 /// The program's file, in bytes, without symbols.
-const SIZE: u64 = 3_120_000;
+const SIZE: u64 = 3_320_000;
 /// The same when it is linked with musl; whoever built Rust's std for it may have built it a little otherwise.
-const SIZE_WITH_MUSL: u64 = 2_550_000;
+const SIZE_WITH_MUSL: u64 = 2_750_000;
 
 const NEIGHBOUR: VifId = VifId { domid: 2, devid: 0 };
 

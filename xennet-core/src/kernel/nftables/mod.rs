@@ -34,6 +34,8 @@ use super::request::Connection;
 #[derive(Debug)]
 pub struct Nftables {
     connection: Connection,
+    /// Whether this kernel knows `meta ibrname`, once that was tried.
+    bridge_names: Option<bool>,
 }
 
 impl Nftables {
@@ -45,6 +47,6 @@ impl Nftables {
                 .explain(libc::EPROTONOSUPPORT, "this kernel has no netfilter (CONFIG_NETFILTER)")
                 .doing("open nftables")
         })?;
-        Ok(Self { connection })
+        Ok(Self { connection, bridge_names: None })
     }
 }

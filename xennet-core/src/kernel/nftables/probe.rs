@@ -10,8 +10,11 @@ impl Nftables {
     /// Whether a rule of the bridge family may ask for the bridge: `meta ibrname` (`CONFIG_NFT_BRIDGE_META`).
     ///
     /// An error where the kernel has no bridge family at all. Nothing is left behind: the rule is tried in a batch that
-    /// cannot succeed.
+    /// cannot succeed. That takes the kernel some 10 ms, so it is tried once.
     pub fn bridge_names(&mut self) -> Result<bool, Error> {
+        if let Some(known) = self.bridge_names {
+            return Ok(known);
+        }
         const CHAIN: &str = "probe";
         let ask = NftExpr::Meta { key: NftMeta::BridgeName, register: NftRegister(0) };
         let rule = NftRule { chain: CHAIN.to_owned(), expressions: vec![ask], comment: None };
@@ -27,12 +30,14 @@ impl Nftables {
                 NftCommand::ChainDelete { chain: "absent".to_owned() },
             ],
         };
-        match self.apply(&batch) {
-            Ok(()) => Ok(true),
-            Err(error) if error.errno() == libc::ENOENT => Ok(true),
-            Err(error) if error.errno() == libc::EOPNOTSUPP => Ok(false),
-            Err(error) => Err(error),
-        }
+        let known = match self.apply(&batch) {
+            Ok(()) => true,
+            Err(error) if error.errno() == libc::ENOENT => true,
+            Err(error) if error.errno() == libc::EOPNOTSUPP => false,
+            Err(error) => return Err(error),
+        };
+        self.bridge_names = Some(known);
+        Ok(known)
     }
 
     /// Whether an existing element can be given a timeout (Linux 6.12). An older kernel accepts the request and ignores it, so
