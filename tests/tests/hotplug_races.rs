@@ -166,7 +166,7 @@ fn port_taken_out_by_another_program_joins_again() {
     let config = "[[bridge]]\nname = \"xenbr0\"\nisolated = true\n";
     fs::write(dom0.dir().join("xennet.toml"), config).unwrap();
     let joined = || dom0.links().contains_key("link vif1.0 master");
-    let (taken_out, noticed) = (Cell::new(false), Cell::new(0));
+    let (was_port, noticed) = (Cell::new(false), Cell::new(0));
     let prepare = || {
         dom0.forget(VIF);
         dom0.boot(VIF, &[]);
@@ -174,14 +174,14 @@ fn port_taken_out_by_another_program_joins_again() {
     };
     let take_out = |command: &Command, call: &str, n| {
         strace::stopped_after(command, call, n, || {
-            taken_out.set(joined());
+            was_port.set(joined());
             dom0.netns.ip("link set vif1.0 nomaster");
         })
     };
     for_each_call(Send, prepare, take_out, |point, traced| {
         assert_eq!(traced.outcome.code, Some(0), "{point}: {}", traced.outcome.stderr);
         // After the last look at it, nobody can tell.
-        noticed.set(noticed.get() + u32::from(taken_out.get() && joined()));
+        noticed.set(noticed.get() + u32::from(was_port.get() && joined()));
     });
     assert!(noticed.get() > 0, "verification did not notice it");
 }

@@ -12,7 +12,7 @@ use crate::{Error, ovsdb};
 /// Whether an operation is undone when a change fails, or goes on with the other changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
-    /// All changes, or none.
+    /// All changes, or none. A deleted interface and the changes before it stay.
     AllOrNothing,
     /// As many changes as possible: for what must go, whatever is wrong with it.
     BestEffort,
@@ -23,13 +23,16 @@ pub(crate) enum Strictness {
 pub(crate) struct Apply {
     strictness: Strictness,
     maker: Maker,
-    /// What was made or may have been made, in order, since an interface was last deleted.
+    /// The changes that were made, in order.
+    pub(crate) made: Vec<Change>,
+    /// What is to be undone: what was made or may have been made, in order, since an interface was last deleted.
     done: Vec<Change>,
     /// The first failure of a best-effort operation.
     pub(crate) first_error: Option<Error>,
     /// The change that failed last.
     pub(crate) refused: Option<Change>,
-    /// The answers that were read along with the last change of an interface.
+    /// The answers that were read along with the last change of an interface in this run; none where another change than
+    /// an nftables batch follows it.
     pub(crate) answers: Option<(Vec<Option<Link>>, Vec<Address>)>,
 }
 
@@ -39,6 +42,7 @@ impl Apply {
         Self {
             strictness,
             maker,
+            made: Vec::new(),
             done: Vec::new(),
             first_error: None,
             refused: None,
@@ -49,17 +53,18 @@ impl Apply {
     /// Makes changes in order. A failure ends it, or is noted where the operation is best effort; what calls for a
     /// [retry](is_transient) always ends it.
     ///
-    /// What verification is going to ask about interfaces is read `ahead`, along with the last change of one.
+    /// With `ahead`, the last change of an interface also reads what verification asks about interfaces.
     pub(crate) fn run(
         &mut self,
         connections: &mut Connections,
         changes: &[Change],
         ahead: Option<&LinksAhead>,
     ) -> Result<(), Error> {
+        self.answers = None;
         let mut rest = changes;
         while !rest.is_empty() {
             let (group, later) = rest.split_at(pipeline(rest));
-            // Other batches do not change interfaces.
+            // nftables batches do not change interfaces.
             let last = later.iter().all(|change| matches!(change, Change::Nft { .. }));
             let outcomes = match (group, ahead.filter(|_| last)) {
                 ([one], None) => vec![self.maker.make(connections, one)],
@@ -77,9 +82,12 @@ impl Apply {
                 if outcome.as_ref().map_or_else(|error| leaves_traces(change, error), |()| true) {
                     self.done.push(change.clone());
                 }
-                // It does not come back: undoing what made way for it would take away what took its place.
-                if outcome.is_ok() && matches!(change, Change::LinkDelete { .. }) {
-                    self.done.clear();
+                if outcome.is_ok() {
+                    self.made.push(change.clone());
+                    // A deleted interface cannot be restored, so what moved its addresses elsewhere is not undone.
+                    if matches!(change, Change::LinkDelete { .. }) {
+                        self.done.clear();
+                    }
                 }
                 if let (Err(error), None) = (outcome, &failure) {
                     self.refused = Some(change.clone());
@@ -104,7 +112,7 @@ impl Apply {
         Ok(())
     }
 
-    /// Undoes everything, last change first. `first` stays the error that is reported.
+    /// Undoes the changes since an interface was last deleted, last change first. `first` stays the error that is reported.
     pub(crate) fn undo(mut self, connections: &mut Connections, first: Error) -> Error {
         let undos: Vec<Change> =
             std::mem::take(&mut self.done).iter().rev().filter_map(Change::undo).collect();
@@ -132,7 +140,7 @@ impl Apply {
         }
     }
 
-    /// Open vSwitch gives a device that it releases the flags that it last knew of it, and UP may be one of them.
+    /// Open vSwitch restores a device's old flags when it releases it, and UP may be one of them.
     fn keep_down(&mut self, connections: &mut Connections, undos: &[Change]) -> Result<(), Error> {
         if !undos.iter().any(|change| matches!(change, Change::OvsPortDelete { .. })) {
             return Ok(());
@@ -160,7 +168,7 @@ pub(crate) fn is_transient(error: &Error) -> bool {
     }
 }
 
-/// Whether nobody knows if the change was made.
+/// Whether the change may have been made: its reply was lost.
 pub(crate) fn is_uncertain(error: &Error) -> bool {
     match error {
         Error::Kernel(error) => error.is_uncertain(),

@@ -1,4 +1,5 @@
-//! File locks: one operation at a time on one thing, and no lock that all vifs share.
+//! File locks. Vifs share a lock only to create the guard's table, to choose addresses in a `[[nat]]`, and to change the VLANs
+//! of one uplink.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -22,7 +23,7 @@ pub(crate) enum LockName {
     Addresses,
     /// The VLANs of a bridge's uplink.
     Uplink(IfName),
-    /// The creation of the guard's table.
+    /// The creation, restoration and removal of the guard's tables.
     GuardTable,
     /// The life of a watchdog process.
     Watchdog(u32),
@@ -47,35 +48,36 @@ impl LockName {
 pub(crate) struct Locks<'p> {
     dir: &'p Path,
     deadline: Instant,
-    held: Vec<(LockName, Lock)>,
+    best_effort: bool,
+    /// None where best effort goes on without the lock.
+    held: Vec<(LockName, Option<Lock>)>,
 }
 
 impl<'p> Locks<'p> {
-    /// No lock yet; each one must be had by the deadline.
-    pub(crate) fn new(dir: &'p Path, deadline: Instant) -> Self {
-        Self { dir, deadline, held: Vec::new() }
+    /// No lock yet; each one must be had by the deadline. With best effort, an operation goes on without a lock whose file
+    /// cannot be created or opened.
+    pub(crate) fn new(dir: &'p Path, deadline: Instant, best_effort: bool) -> Self {
+        Self { dir, deadline, best_effort, held: Vec::new() }
     }
 
-    /// Takes those of these locks that are not held yet; true when there were any.
-    ///
-    /// Where one of them comes before a held one in the order of [`LockName`], all are released first: whoever asks must
-    /// observe again in any case.
-    pub(crate) fn take(&mut self, names: &[LockName]) -> Result<bool, Error> {
+    /// Takes the missing locks. If one precedes a held one in the order of [`LockName`], releases all first; the caller
+    /// then observes again.
+    pub(crate) fn take(&mut self, names: &[LockName]) -> Result<(), Error> {
         let mut missing: Vec<LockName> = names.to_vec();
         missing.retain(|name| !self.holds(name));
-        if missing.is_empty() {
-            return Ok(false);
-        }
         if self.held.iter().any(|(held, _)| missing.iter().any(|name| name < held)) {
             missing.extend(self.held.drain(..).map(|(name, _)| name));
         }
         missing.sort_unstable();
         missing.dedup();
         for name in missing {
-            let lock = Lock::take(self.dir, &name, self.deadline)?;
+            let lock = match Lock::take(self.dir, &name, self.deadline) {
+                Err(Error::File { .. }) if self.best_effort => None,
+                lock => Some(lock?),
+            };
             self.held.push((name, lock));
         }
-        Ok(true)
+        Ok(())
     }
 
     pub(crate) fn holds(&self, name: &LockName) -> bool {
@@ -86,7 +88,9 @@ impl<'p> Locks<'p> {
     /// lock again.
     pub(crate) fn release(self, keep_vif_files: bool) {
         for (name, lock) in self.held.into_iter().rev() {
-            if !(keep_vif_files && matches!(name, LockName::Vif(_))) {
+            if let Some(lock) = lock
+                && !(keep_vif_files && matches!(name, LockName::Vif(_)))
+            {
                 lock.remove();
             }
         }
@@ -209,13 +213,15 @@ mod tests {
     fn locks_are_taken_in_order_whatever_the_order_of_the_questions() {
         let dir = std::env::temp_dir().join(format!("xennet-locks-{}", std::process::id()));
         let vif = LockName::Vif("vif3.0".parse().unwrap());
-        let mut locks = Locks::new(&dir, minute());
+        let mut locks = Locks::new(&dir, minute(), false);
         let order =
             |locks: &Locks<'_>| locks.held.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        assert!(locks.take(&[LockName::GuardTable, vif.clone()]).unwrap());
+        locks.take(&[LockName::GuardTable, vif.clone()]).unwrap();
         assert_eq!(order(&locks), [vif.clone(), LockName::GuardTable]);
-        assert!(!locks.take(slice::from_ref(&vif)).unwrap(), "it is held already");
-        assert!(locks.take(&[LockName::Addresses]).unwrap());
+        // It is held already.
+        locks.take(slice::from_ref(&vif)).unwrap();
+        assert_eq!(order(&locks), [vif.clone(), LockName::GuardTable]);
+        locks.take(&[LockName::Addresses]).unwrap();
         assert_eq!(order(&locks), [vif.clone(), LockName::Addresses, LockName::GuardTable]);
         assert!(Lock::is_held(&dir, &vif).unwrap());
         locks.release(true);
@@ -224,5 +230,15 @@ mod tests {
             fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["vif3.0.lock"]);
         fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn best_effort_goes_on_without_a_lock_whose_file_cannot_be_made() {
+        let (dir, name) = (Path::new("/proc/xennet"), LockName::GuardTable);
+        assert!(Locks::new(dir, minute(), false).take(slice::from_ref(&name)).is_err());
+        let mut locks = Locks::new(dir, minute(), true);
+        locks.take(slice::from_ref(&name)).unwrap();
+        assert!(locks.holds(&name));
+        locks.release(false);
     }
 }

@@ -57,7 +57,7 @@ impl Maker {
             Change::IptablesInsert(rule) => iptables(&rule.command("-I")),
             Change::IptablesDelete(rule) => iptables(&rule.command("-D")),
             Change::Nft { batch, .. } => match connections.nft()?.apply(batch) {
-                // The ruleset is not the one that was planned for: an element or a table came or went.
+                // The ruleset changed since observe: an element or a table was added or deleted.
                 Err(error)
                     if error.errno() == libc::EAGAIN
                         || batch.generation.is_none()

@@ -39,7 +39,7 @@ pub(crate) trait Operation {
     /// Observes, resolves and diffs: what is to be changed now. Changes nothing, locks nothing and waits for nothing.
     fn plan(&mut self, facts: &mut Facts<'_>, held: Held<'_>) -> Result<Step, Error>;
 
-    /// What becomes of the other changes when one fails.
+    /// Whether a failed change undoes the other changes.
     fn strictness(&self) -> Strictness {
         Strictness::AllOrNothing
     }
@@ -54,7 +54,7 @@ pub(crate) trait Operation {
         None
     }
 
-    /// Whether a refused change is to be planned anew without it.
+    /// Whether to plan again without the refused change. If false, the engine plans once more as before.
     fn does_without(&mut self, _refused: &Change, _error: &Error) -> bool {
         false
     }
@@ -64,12 +64,12 @@ pub(crate) trait Operation {
         true
     }
 
-    /// Runs before the first change: writes down what is needed to undo it after a crash.
+    /// Runs before the changes of each attempt: records what is needed to undo them after a crash.
     fn prepare(&mut self, _facts: &mut Facts<'_>, _plan: &Plan) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Runs once the changes are verified, before they are published. A failure undoes them.
+    /// Runs once the changes, if any, are verified, and before publish. A failure undoes them.
     fn approve(&mut self, _facts: &mut Facts<'_>) -> Result<(), Error> {
         Ok(())
     }
@@ -83,7 +83,7 @@ pub(crate) trait Operation {
         outcome
     }
 
-    /// Whether the lock file of its vif stays, because the vif stays attached.
+    /// Whether the vif's lock file stays after success, because the next operation on the vif needs it again.
     fn keeps_vif_lock(&self) -> bool {
         false
     }
@@ -139,15 +139,10 @@ pub(crate) fn plan(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Resu
 pub(crate) fn run(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Result<Plan, Error> {
     let deadline = Instant::now() + TIME_LIMIT;
     let run_dir = facts.paths.run.clone();
-    let mut locks = Locks::new(&run_dir, deadline);
-    facts.publishes = operation.backend().is_some();
     let best_effort = operation.strictness() == Strictness::BestEffort;
-    let outcome = match locks.take(&operation.locks()) {
-        // Where no lock file can be created, no other process holds one.
-        Err(Error::File { .. }) if best_effort => Ok(()),
-        locked => locked.map(drop),
-    };
-    let outcome = outcome.and_then(|()| {
+    let mut locks = Locks::new(&run_dir, deadline, best_effort);
+    facts.publishes = operation.backend().is_some();
+    let outcome = locks.take(&operation.locks()).and_then(|()| {
         let mut apply = Apply::new(operation.strictness(), deadline);
         match converge(facts, operation, &mut locks, &mut apply, deadline) {
             Err(error) if !best_effort => Err(apply.undo(facts.connections, error)),
@@ -168,7 +163,6 @@ fn converge(
     deadline: Instant,
 ) -> Result<Plan, Error> {
     let mut attempts = Attempts::new(deadline);
-    let mut made: Vec<Change> = Vec::new();
     let mut awaited = false;
     let mut refused: Option<Change> = None;
     loop {
@@ -203,7 +197,7 @@ fn converge(
             Err(error) => {
                 let again = match apply.refused.take() {
                     Some(change) if operation.does_without(&change, &error) => true,
-                    // Another program may have changed what it was planned for. What is refused twice stays refused.
+                    // The state may have changed since observe. A change that is refused twice in succession is an error.
                     Some(change) if refused.as_ref() != Some(&change) => {
                         refused = Some(change);
                         true
@@ -216,10 +210,8 @@ fn converge(
                 return Err(error);
             }
         }
-        made.extend(observable);
-
         let rest = if plan.observable().next().is_none() {
-            // Nothing was changed.
+            // Without observable changes there is nothing to verify.
             Plan::default()
         } else {
             facts.observe_again(&plan);
@@ -238,9 +230,10 @@ fn converge(
             }
             return Err(apply.first_error.take().unwrap_or(ignored));
         }
-        // What failed, and is true all the same by now, was no failure.
+        // Verification succeeded, so earlier failures do not count.
         apply.first_error = None;
         operation.approve(facts)?;
+        let mut made = std::mem::take(&mut apply.made);
         let mut warnings = plan.warnings().to_vec();
         let new = rest.warnings().iter().filter(|one| !plan.warnings().contains(one));
         warnings.extend(new.cloned());
@@ -250,14 +243,14 @@ fn converge(
     }
 }
 
-/// The first change that verification found missing. An interface only goes down to make way for other changes.
+/// The first change that verification found missing; preferably not `link set down`, which only prepares for others.
 fn pending(plan: &Plan) -> Option<&Change> {
     let makes_way =
         |change: &&Change| matches!(change, Change::LinkSet { set: LinkSet::Up(false), .. });
     plan.observable().find(|change| !makes_way(change)).or_else(|| plan.observable().next())
 }
 
-/// Runs hooks, announces the guest to the network, and writes to XenStore.
+/// Runs hooks, writes to XenStore, and announces the guest to the network.
 fn publish(
     facts: &mut Facts<'_>,
     operation: &dyn Operation,
@@ -297,7 +290,7 @@ struct Attempts {
 impl Attempts {
     /// Under contention one writer commits per round, and a thousand may compete.
     const OVERTAKEN: u32 = 1000;
-    /// What fails so often in a row does not succeed the next time.
+    /// All other failures of one operation together.
     const OTHERS: u32 = 3;
 
     fn new(deadline: Instant) -> Self {

@@ -1,4 +1,4 @@
-//! Tells XenStore: `connected` after everything else, or `error` and the reason.
+//! Writes to XenStore: `connected` after verification and hooks, or `error` and the reason.
 
 use crate::Error;
 use crate::plan::Change;
@@ -54,9 +54,9 @@ impl From<xenstore::Error> for Refusal {
     }
 }
 
-/// Tells XenStore that a vif could not be attached, and why. xl prints `hotplug-error`.
+/// Writes to XenStore why a vif could not be attached. xl prints `hotplug-error`.
 ///
-/// `hotplug-status` becomes `error`, unless the vif `was_connected` before and is again.
+/// `hotplug-status` becomes `error`, unless it is `connected`, and the vif `was_connected` before and is again.
 ///
 /// Best effort: where the connection is broken a new one is opened, and a further failure is ignored.
 pub(crate) fn report(
@@ -77,7 +77,7 @@ pub(crate) fn report(
         }
     }
     let text = error.to_string();
-    // netback would not connect a vif again that goes on working.
+    // A restored vif keeps `connected`: netback does not connect a vif a second time.
     let undone = !matches!(error, Error::HalfUndone { .. } | Error::Vanished { .. });
     let (reason, status) =
         (format!("{backend}/hotplug-error"), format!("{backend}/hotplug-status"));
@@ -86,7 +86,7 @@ pub(crate) fn report(
         let [Some(_), before] = values.as_slice() else { return Ok(()) };
         let mut writes = vec![(reason.as_str(), shortened(&text).as_bytes())];
         if !(undone && was_connected && before.as_deref() == Some(b"connected")) {
-            // After the reason, which whoever waits for the status reads next.
+            // After the reason: a reader that waits for the status reads the reason next.
             writes.push((status.as_str(), b"error"));
         }
         store.write_many(&writes)

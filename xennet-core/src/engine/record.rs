@@ -33,7 +33,7 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
         before.map(Some).map_err(|error| self.failed("read the record", error.into()))
     }
 
-    /// All at once: whoever reads it finds the old one or the new one.
+    /// Replaces the file atomically.
     pub(crate) fn write(&self, before: &T) -> Result<(), Error> {
         let failed = |source| self.failed("write the record", source);
         let text = serde_json::to_vec_pretty(before).map_err(|error| failed(error.into()))?;

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use super::Facts;
 use crate::Error;
 use crate::kernel::{self, BaseChain, ErrorKind, Nftables};
-use crate::plan::guard::{GuardEntry, GuardLayout, GuardSnapshot, SOON, belongs_to, records};
+use crate::plan::guard::{
+    GuardEntry, GuardLayout, GuardSnapshot, GuardTable, SOON, belongs_to, records,
+};
 use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, NftTable, VifId};
 
 /// Elements, each with its set.
 type Elements = Vec<(NftSet, NftElement)>;
 
-/// The ruleset's generation, and the guard's tables in it. Before all else: what is read later may be newer, but not older.
+/// The ruleset's generation, and the guard's tables in it. Read first: later answers may be newer, never older.
 #[derive(Debug)]
 pub(crate) struct Tables {
     families: Vec<NftFamily>,
@@ -65,7 +68,7 @@ impl Tables {
 }
 
 /// How often a table is read again that others change meanwhile.
-const ATTEMPTS: u32 = 100;
+pub(super) const ATTEMPTS: u32 = 100;
 
 /// The table, if there is one, and what it holds for these ports: by what is wanted, and by what was set up before.
 /// `owner` is the vif whose addresses go with them; none for a tap, which has none of its own.
@@ -82,7 +85,7 @@ pub(crate) fn look(
     ports: &[IfName],
     owner: Option<VifId>,
 ) -> Result<GuardSnapshot, Error> {
-    // Half of one ruleset and half of the next looks damaged. If the ruleset never stops changing, the kernel refuses the
+    // Parts of two rulesets look like damage, so read again. If the ruleset never stops changing, the kernel refuses the
     // batch.
     let mut begun = tables.begin(family);
     for _ in 1..ATTEMPTS {
@@ -105,7 +108,7 @@ pub(crate) fn look(
 /// Elements that are about to end are left out, and [`GuardSnapshot::ending`] says so.
 ///
 /// An error (`EAGAIN`) if the ruleset never stops changing.
-pub(crate) fn whole_table(nft: &mut Nftables, family: NftFamily) -> Result<GuardSnapshot, Error> {
+fn whole_table(nft: &mut Nftables, family: NftFamily) -> Result<GuardSnapshot, Error> {
     const TABLE: &str = GuardLayout::TABLE;
     for _ in 0..ATTEMPTS {
         let tables = Tables::read(nft, &[family])?;
@@ -131,8 +134,39 @@ pub(crate) fn whole_table(nft: &mut Nftables, family: NftFamily) -> Result<Guard
             return Ok(snapshot);
         }
     }
+    Err(changing(family, TABLE).into())
+}
+
+/// The error for a table that changed during every attempt to read it.
+pub(super) fn changing(family: NftFamily, table: &str) -> kernel::Error {
     let changing = kernel::Error::of(ErrorKind::Changing, "the ruleset changed while it was read");
-    Err(changing.doing(format!("nft list table {family} {TABLE}")).into())
+    changing.doing(format!("nft list table {family} {table}"))
+}
+
+impl Facts<'_> {
+    /// All of the guard's table in one family.
+    pub(crate) fn guard_table(&mut self, family: NftFamily) -> Result<GuardSnapshot, Error> {
+        whole_table(self.connections.nft()?, family)
+    }
+
+    /// The guard's tables that exist, with all that is in them.
+    pub(crate) fn all_guard_tables(&mut self) -> Result<Vec<GuardTable>, Error> {
+        let mut tables = Vec::new();
+        for family in GuardLayout::FAMILIES {
+            if self.connections.nft()?.table(family, GuardLayout::TABLE)?.is_none() {
+                continue;
+            }
+            let GuardSnapshot { table, chains, rules, present, .. } = self.guard_table(family)?;
+            tables.extend(table.map(|table| GuardTable {
+                family,
+                comment: table.comment.unwrap_or_default(),
+                chains,
+                rules,
+                elements: present,
+            }));
+        }
+        Ok(tables)
+    }
 }
 
 /// How long an element still needs to end that was given a [short timeout](SOON).

@@ -4,7 +4,7 @@ use super::Facts;
 use crate::Error;
 use crate::config::VifConfig;
 use crate::kernel::LinkFilter;
-use crate::plan::VifTarget;
+use crate::plan::{BridgeSnapshot, VifTarget};
 use crate::types::{Address, IfName, Link, LinkRef};
 
 /// The interfaces that a vif may be.
@@ -16,7 +16,7 @@ pub(crate) struct VifLinks {
     pub(crate) named: Option<Link>,
 }
 
-/// Interfaces that are going to be asked for, and the one whose addresses are.
+/// The interfaces that verification reads, and the one whose addresses it reads.
 #[derive(Debug, Clone)]
 pub(crate) struct LinksAhead {
     pub(crate) names: Vec<IfName>,
@@ -109,8 +109,7 @@ impl Facts<'_> {
         Ok(VifLinks { own, named })
     }
 
-    /// What verification is going to ask about the vif, its bridge and its addresses: the answers can be read along with
-    /// the last change.
+    /// What verification reads of the vif, its bridge and its addresses: it can be read along with the last change.
     pub(crate) fn links_ahead(&self) -> Option<LinksAhead> {
         self.links_ahead.clone()
     }
@@ -128,11 +127,21 @@ impl Facts<'_> {
         self.vif.as_ref().filter(|(name, _)| *name == target.name).map(|(_, link)| link)
     }
 
-    /// The interface of a vif that nothing names: it says by its alias, or by the Xen device behind it, which it is.
+    /// The vif's interface by its alias or its Xen device, where no name is known.
     pub(crate) fn vif_link_by_alias(&mut self, target: &VifTarget) -> Result<Option<Link>, Error> {
         let this = Some((target.id, target.device));
         let all = self.links(LinkFilter::All)?;
         Ok(all.into_iter().find(|link| VifTarget::of(link) == this))
+    }
+
+    /// A bridge and its ports.
+    pub(crate) fn bridge(&mut self, name: &IfName) -> Result<BridgeSnapshot, Error> {
+        let link = self.link(name)?;
+        let ports = match &link {
+            Some(link) => self.links(LinkFilter::Master(link.index))?,
+            None => Vec::new(),
+        };
+        Ok(BridgeSnapshot { link, ports })
     }
 
     /// The interfaces that a bridge's names can mean: the first that exists, whether it is a bridge or not. All bridges

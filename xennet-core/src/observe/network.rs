@@ -1,10 +1,11 @@
-//! What there is of the host's network.
+//! The state of the host's network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
 
 use super::Facts;
+use super::guard::{ATTEMPTS, changing};
 use super::managers::managers;
 use crate::Error;
 use crate::config::Transport;
@@ -86,10 +87,12 @@ impl Facts<'_> {
     }
 }
 
-/// The table that translates addresses, all of it at one time.
+/// The table that translates addresses, of one generation of the ruleset.
+///
+/// An error (`EAGAIN`) if the ruleset never stops changing.
 fn translation(nft: &mut Nftables) -> Result<NatSnapshot, kernel::Error> {
     let (family, name) = (NatSnapshot::FAMILY, NatSnapshot::TABLE);
-    loop {
+    for _ in 0..ATTEMPTS {
         let generation = nft.generation()?;
         let mut facts = NatSnapshot { table: nft.table(family, name)?, ..NatSnapshot::default() };
         if facts.table.is_some() {
@@ -100,9 +103,10 @@ fn translation(nft: &mut Nftables) -> Result<NatSnapshot, kernel::Error> {
             return Ok(facts);
         }
     }
+    Err(changing(family, name))
 }
 
-/// The ports that somebody here listens on: `ss --listening --numeric`. Nothing where the kernel does not say.
+/// The ports on which local sockets listen: `ss --listening --numeric`. Nothing where the kernel does not say.
 fn listening() -> BTreeSet<(Transport, u16)> {
     const LISTENS: &str = "0A";
     const UNCONNECTED: &str = "07";

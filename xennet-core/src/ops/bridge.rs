@@ -2,9 +2,8 @@
 
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step};
-use crate::kernel::LinkFilter;
 use crate::observe::{Facts, own_mac};
-use crate::plan::{BridgeConfig, BridgeSnapshot};
+use crate::plan::BridgeConfig;
 use crate::types::IfName;
 
 /// Makes a bridge and brings it up, or adopts the one that exists.
@@ -43,17 +42,5 @@ impl Operation for DeleteBridge {
 
     fn plan(&mut self, facts: &mut Facts<'_>, _: Held<'_>) -> Result<Step, Error> {
         Ok(Step::Plan(facts.bridge(&self.name)?.delete(self.force)?))
-    }
-}
-
-impl Facts<'_> {
-    /// A bridge and its ports.
-    pub(crate) fn bridge(&mut self, name: &IfName) -> Result<BridgeSnapshot, Error> {
-        let link = self.link(name)?;
-        let ports = match &link {
-            Some(link) => self.links(LinkFilter::Master(link.index))?,
-            None => Vec::new(),
-        };
-        Ok(BridgeSnapshot { link, ports })
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, Strictness};
-use crate::observe::{Facts, whole_table};
+use crate::observe::Facts;
 use crate::ops::vif::guarded;
 use crate::plan::guard::{
-    GuardEntry, GuardLayout, GuardSnapshot, GuardTable, PortFault, TableRepair, in_turn, reconcile,
+    GuardEntry, GuardLayout, GuardTable, PortFault, TableRepair, in_turn, reconcile,
 };
 use crate::plan::{Change, Plan, PlanError, Warning};
-use crate::types::{Device, IfName, NftBatch, NftCommand, NftFamily, VifId};
+use crate::types::{Device, IfName, NftBatch, NftCommand, VifId};
 
 /// What the guard of one port lacks, or has left of a vif that is gone.
 #[derive(Debug)]
@@ -165,31 +165,5 @@ impl Operation for RemoveGuard {
 
     fn strictness(&self) -> Strictness {
         Strictness::BestEffort
-    }
-}
-
-impl Facts<'_> {
-    /// All of the guard's table in one family.
-    fn guard_table(&mut self, family: NftFamily) -> Result<GuardSnapshot, Error> {
-        whole_table(self.connections.nft()?, family)
-    }
-
-    /// The guard's tables that exist, with all that is in them.
-    pub(crate) fn all_guard_tables(&mut self) -> Result<Vec<GuardTable>, Error> {
-        let mut tables = Vec::new();
-        for family in GuardLayout::FAMILIES {
-            if self.connections.nft()?.table(family, GuardLayout::TABLE)?.is_none() {
-                continue;
-            }
-            let GuardSnapshot { table, chains, rules, present, .. } = self.guard_table(family)?;
-            tables.extend(table.map(|table| GuardTable {
-                family,
-                comment: table.comment.unwrap_or_default(),
-                chains,
-                rules,
-                elements: present,
-            }));
-        }
-        Ok(tables)
     }
 }

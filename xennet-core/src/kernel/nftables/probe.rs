@@ -12,10 +12,10 @@ impl Nftables {
     /// An error where the kernel has no bridge family at all. Nothing is left behind: the rule is tried in a batch that
     /// cannot succeed. That takes the kernel some 10 ms, so it is tried once.
     pub fn bridge_names(&mut self) -> Result<bool, Error> {
+        const CHAIN: &str = "probe";
         if let Some(known) = self.bridge_names {
             return Ok(known);
         }
-        const CHAIN: &str = "probe";
         let ask = NftExpr::Meta { key: NftMeta::BridgeName, register: NftRegister(0) };
         let rule = NftRule { chain: CHAIN.to_owned(), expressions: vec![ask], comment: None };
         let batch = NftBatch {

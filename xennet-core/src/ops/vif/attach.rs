@@ -11,13 +11,13 @@ use crate::observe::Facts;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, Warning};
 use crate::types::{Device, IfName, LinkSet, Mode, Mtu};
 
-/// Waits for the vif's interface, makes it what it is to be, and tells XenStore `connected`.
+/// Waits for the vif's interface, configures it, and writes `connected` to XenStore.
 #[derive(Debug)]
 pub(crate) struct Attach<'r> {
     request: &'r VifRequest,
     link_wait: Duration,
     index: Option<u32>,
-    /// Whether the vif was attached to anything, and XenStore said so, before.
+    /// Whether, at the first observation, the vif was up and attached, and XenStore said `connected`.
     was_connected: Option<bool>,
     /// Whether an `mtu` is set for this vif, rather than inherited from its bridge.
     sets_mtu: bool,
@@ -121,8 +121,9 @@ impl Operation for Attach<'_> {
             })
             .inspect_err(|error| {
                 let backend = &self.request.target.backend;
-                // What failed before the vif was observed has changed nothing.
-                let was_connected = self.was_connected.unwrap_or(true);
+                // What failed before the vif was observed has changed nothing, unless there is no vif.
+                let no_link = matches!(error, Error::Plan(PlanError::NoLink { .. }));
+                let was_connected = self.was_connected.unwrap_or(!no_link);
                 report(facts.connections.store.as_mut(), backend, error, was_connected);
             })
     }
