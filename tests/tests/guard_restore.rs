@@ -64,6 +64,36 @@ fn bad_key_does_not_keep_a_guest_unguarded_and_is_named() {
 }
 
 #[test]
+fn guest_whose_vifname_changed_is_found_by_its_alias() {
+    for (name, words) in [("other", &[][..]), ("", &[]), ("bad name", &["vifname", "bad name"])] {
+        let mut guests = Guests::new("");
+        guests.guest(1, &[("ip", "10.0.0.5"), ("vifname", "web")]);
+        let before = ruleset(&guests);
+        let path = format!("{}/vifname", guests.dom0.backend(ID));
+        guests.dom0.store.tool("xenstore-write", &[&path, name]);
+        guests.dom0.netns.nft("flush ruleset");
+        assert_restored(&guests, &before, words);
+        guests.dom0.offline(Script::Ours, ID).succeeded();
+        let links = guests.dom0.links();
+        assert!(!links.contains_key("link web master"), "{name:?}: {links:?}");
+    }
+}
+
+#[test]
+fn port_that_is_up_is_guarded_whatever_hotplug_status_says() {
+    for status in ["error", ""] {
+        let mut guests = Guests::new("");
+        guests.guest(1, &[("ip", "10.0.0.5")]);
+        let before = ruleset(&guests);
+        let path = format!("{}/hotplug-status", guests.dom0.backend(ID));
+        guests.dom0.store.tool("xenstore-write", &[&path, status]);
+        guests.dom0.netns.nft("flush ruleset");
+        assert_restored(&guests, &before, &[]);
+        assert_guarded(&guests, status);
+    }
+}
+
+#[test]
 fn vif_list_with_a_bad_key_shows_the_status_of_xenstore() {
     for (key, value) in [("mtu", "9000000"), ("rate", "nonsense")] {
         let mut guests = Guests::new("");

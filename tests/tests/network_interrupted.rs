@@ -141,6 +141,17 @@ fn stop_after_somebody_deleted_the_bridge_restores_everything() {
 }
 
 #[test]
+fn start_after_the_uplink_went_down_does_not_record_that() {
+    let lan = lan(INHERIT);
+    let before = lan.state();
+    lan.xennet("network start").succeeded();
+    lan.netns.ip("link set eth0 down");
+    lan.xennet("network start").succeeded();
+    lan.xennet("network stop").succeeded();
+    assert_same(&before, &lan.state(), "after the stop");
+}
+
+#[test]
 fn two_at_once() {
     let lan = lan(INHERIT);
     let before = lan.state();

@@ -98,7 +98,11 @@ impl Facts<'_> {
         self.read_ahead(&wanted, owner)?;
         let original = self.link(&target.name)?;
         let named = renamed.as_ref().map_or(Ok(None), |name| self.link(name))?;
-        let own = target.identify(original, named.clone());
+        let own = match target.identify(original, named.clone()) {
+            // It has a name that nothing asks for any more.
+            None => self.vif_link_by_alias(target)?,
+            own => own,
+        };
         if let Some(link) = &own {
             self.vif = Some((target.name.clone(), link.reference()));
             self.links_ahead = Some(LinksAhead {

@@ -40,13 +40,16 @@ pub(crate) fn guarded(
         resolved => resolved?,
     };
     let status = resolved.store.as_ref().and_then(|store| store.hotplug_status.as_deref());
-    let Some(link) = resolved.links.own.clone().filter(|_| status == Some(b"connected")) else {
+    let connected = status == Some(b"connected");
+    let routed = resolved.target.mode.is_routed();
+    // A port that is up passes frames, whatever XenStore says.
+    let passes = |link: &Link| match link.master {
+        Some(_) => link.up || connected,
+        None => link.up && connected && routed,
+    };
+    let Some(link) = resolved.links.own.clone().filter(passes) else {
         return Ok(None);
     };
-    let routed = resolved.target.mode.is_routed();
-    if link.master.is_none() && !(routed && link.up) {
-        return Ok(None);
-    }
     let decides = |error: &ParseError| ["ip", "mac"].contains(&error.key());
     let invalid = std::mem::take(&mut resolved.invalid);
     let (deciding, invalid): (Vec<_>, Vec<_>) = invalid.into_iter().partition(decides);

@@ -19,11 +19,6 @@ pub(super) fn observe(
     let Resolved { target, config, links, .. } = resolved;
     let mut vif = Box::<VifSnapshot>::default();
     vif.link.clone_from(&links.own);
-    let is_named =
-        resolved.backend.as_ref().is_some_and(|backend| backend.values().next().is_some());
-    if vif.link.is_none() && !is_named {
-        vif.link = facts.vif_link_by_alias(target)?;
-    }
     if let Some(index) = vif.link.as_ref().and_then(|link| link.master) {
         vif.master = facts.link_at(index)?;
     }

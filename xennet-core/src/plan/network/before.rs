@@ -83,6 +83,9 @@ pub struct HostBefore {
 impl NetworkBefore {
     /// Adds what a plan is about to change, as far as it is not known already.
     pub(super) fn add(&mut self, bridges: &[BridgePolicy], plan: &Plan, seen: &NetworkSnapshot) {
+        let started =
+            self.bridges.iter().flat_map(|known| [Some(&known.name), known.uplink.as_ref()]);
+        let started: Vec<IfName> = started.flatten().cloned().collect();
         for policy in bridges {
             match self.bridges.iter_mut().find(|known| known.name == policy.name) {
                 None => self.bridges.push(BridgeBefore::of(policy, seen)),
@@ -107,7 +110,9 @@ impl NetworkBefore {
                 Change::LinkSet { link, was, .. } if !made(link.name.as_str()) => {
                     let known =
                         |(name, other): &(IfName, LinkSet)| *name == link.name && alike(other, was);
-                    if !self.links.iter().any(known) {
+                    // What an earlier start left up went down since.
+                    let went_down = *was == LinkSet::Up(false) && started.contains(&link.name);
+                    if !went_down && !self.links.iter().any(known) {
                         self.links.push((link.name.clone(), was.clone()));
                     }
                 }
