@@ -247,10 +247,10 @@ fn the_name_that_exists_wins() {
     // From a Linux bridge to Open vSwitch, and back.
     dom0.boot(VIF, &[("bridge", "xenbr0")]);
     dom0.online(Script::Ours, VIF).succeeded();
-    dom0.xennet("vif online 1.0 bridge=br0").succeeded();
+    dom0.xennet("vif online 1.0 --once bridge=br0").succeeded();
     assert_eq!(dom0.netns.link("vif1.0")["master"], Value::Null);
     assert_eq!(ovs.ports("br0"), ["vif1.0"]);
-    dom0.xennet("vif online 1.0 bridge=br0 vlan=10").succeeded();
+    dom0.xennet("vif online 1.0 --once bridge=br0 vlan=10").succeeded();
     // In both at once its frames would take both ways. One that cannot go stays as it was.
     let before = ovs.port("vif1.0");
     dom0.hook("fail.hook", "exit 1");

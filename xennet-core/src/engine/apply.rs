@@ -101,8 +101,8 @@ impl Apply {
                 {
                     return Err(error);
                 }
-                // What is gone needs no removal.
-                Some(error) if is_gone(&error) => {}
+                // It is gone, or will be when Open vSwitch carries out the change.
+                Some(error) if is_gone(&error) => self.made.extend(self.refused.take()),
                 Some(error) => {
                     self.first_error.get_or_insert(error);
                 }

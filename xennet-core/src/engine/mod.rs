@@ -198,7 +198,10 @@ fn converge(
                 let again = match apply.refused.take() {
                     Some(change) if operation.does_without(&change, &error) => true,
                     // The state may have changed since observe. A change that is refused twice in succession is an error.
-                    Some(change) if refused.as_ref() != Some(&change) => {
+                    Some(change)
+                        if matches!(error, Error::Kernel(_))
+                            && refused.as_ref() != Some(&change) =>
+                    {
                         refused = Some(change);
                         true
                     }

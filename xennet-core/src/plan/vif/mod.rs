@@ -167,12 +167,17 @@ impl VifTarget {
     /// XenStore is left as it is: the backend's directory belongs to the toolstack, which is about to remove it.
     pub fn offline(&self, config: &VifConfig, facts: &VifSnapshot) -> Plan {
         let mut plan = Plan::default();
+        let mut switch = Plan::default();
+        self.unswitch(&mut switch, facts);
+        // Open vSwitch may bring a device up that it releases.
+        let released =
+            switch.changes.iter().any(|change| matches!(change, Change::OvsPortDelete { .. }));
         if let Some(link) = &facts.link {
             let mut to = Setter { plan: &mut plan, link: link.reference() };
             if let Some(routed) = &facts.routed {
                 self.unroute(&mut to, facts, routed);
             }
-            to.set(link.up, LinkSet::Up(false), LinkSet::Up(true));
+            to.set(link.up && !released, LinkSet::Up(false), LinkSet::Up(true));
             let datapath = facts.master.as_ref().is_some_and(is_datapath);
             let master = facts.master.as_ref().map(Link::reference);
             to.set(
@@ -181,7 +186,11 @@ impl VifTarget {
                 LinkSet::Master(master),
             );
         }
-        self.unswitch(&mut plan, facts);
+        plan.changes.extend(switch.changes);
+        if let (Some(link), true) = (&facts.link, released) {
+            let mut to = Setter { plan: &mut plan, link: link.reference() };
+            to.set(link.up, LinkSet::Up(false), LinkSet::Up(true));
+        }
         if let Some(RoutedSnapshot { uplink: Some(uplink), proxies, .. }) = &facts.routed {
             for address in proxies {
                 plan.push(Change::ProxyDelete { link: uplink.reference(), address: *address });

@@ -113,7 +113,7 @@ fn the_datapath_of_the_kernel_is_no_master_to_be_set() {
     facts.master = Some(datapath);
     assert!(plan(&facts, &keys).is_empty());
     let gone = port_target().offline(&config(&keys), &facts);
-    assert_eq!(lines(&gone), ["link set dev vif3.0 down", "ovs-vsctl del-port vif3.0"]);
+    assert_eq!(lines(&gone), ["ovs-vsctl del-port vif3.0", "link set dev vif3.0 down"]);
     // For a Linux bridge it is left, and what takes that back says nothing of the datapath either.
     let mut to_linux = port_target();
     to_linux.mode = Mode::Bridge;
@@ -251,8 +251,8 @@ fn with_the_datapath_in_the_kernel_the_guard_comes_before_the_port_and_goes_afte
     assert_eq!(
         gone,
         [
-            "link set dev vif3.0 down",
             "ovs-vsctl del-port vif3.0",
+            "link set dev vif3.0 down",
             "nft add chain netdev xennet port_vif3.0; delete chain netdev xennet port_vif3.0",
         ]
     );
