@@ -180,7 +180,7 @@ fn port_taken_out_by_another_program_joins_again() {
     };
     for_each_call(Send, prepare, take_out, |point, traced| {
         assert_eq!(traced.outcome.code, Some(0), "{point}: {}", traced.outcome.stderr);
-        // After the last look at it, nobody can tell.
+        // A change after verification is not noticed.
         noticed.set(noticed.get() + u32::from(was_port.get() && joined()));
     });
     assert!(noticed.get() > 0, "verification did not notice it");

@@ -49,7 +49,7 @@ pub(crate) struct Locks<'p> {
     dir: &'p Path,
     deadline: Instant,
     best_effort: bool,
-    /// None where best effort goes on without the lock.
+    /// None if the operation is best effort and the lock file could not be made.
     held: Vec<(LockName, Option<Lock>)>,
 }
 

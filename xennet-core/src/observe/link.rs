@@ -99,7 +99,7 @@ impl Facts<'_> {
         let original = self.link(&target.name)?;
         let named = renamed.as_ref().map_or(Ok(None), |name| self.link(name))?;
         let own = match target.identify(original, named.clone()) {
-            // It has a name that nothing asks for any more.
+            // `vifname` has changed since the vif was renamed.
             None => self.vif_link_by_alias(target)?,
             own => own,
         };

@@ -1,4 +1,4 @@
-//! Gives back what a start took.
+//! Restores the network that was recorded before a start.
 
 use super::records::{pending, record, rolled_back};
 use crate::Error;

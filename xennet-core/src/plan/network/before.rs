@@ -110,7 +110,7 @@ impl NetworkBefore {
                 Change::LinkSet { link, was, .. } if !made(link.name.as_str()) => {
                     let known =
                         |(name, other): &(IfName, LinkSet)| *name == link.name && alike(other, was);
-                    // What an earlier start left up went down since.
+                    // Another program set it down after an earlier start.
                     let went_down = *was == LinkSet::Up(false) && started.contains(&link.name);
                     if !went_down && !self.links.iter().any(known) {
                         self.links.push((link.name.clone(), was.clone()));

@@ -109,7 +109,7 @@ impl Handover<'_> {
                 _ => {}
             }
         }
-        // Where the bridge is gone, they come from the record, and not off another interface.
+        // If the bridge is deleted, the neighbours come from the record, and there is no other interface to delete them from.
         let moved = self.neighbours.iter().filter(|_| self.from != self.to);
         for Neighbour { address, mac, .. } in moved {
             if let Some(mac) = *mac {
