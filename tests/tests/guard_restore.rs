@@ -80,6 +80,21 @@ fn guest_whose_vifname_changed_is_found_by_its_alias() {
 }
 
 #[test]
+fn restore_with_an_invalid_ip_names_the_vif_and_restores_the_others() {
+    let mut guests = Guests::new("");
+    guests.guest(1, &[("ip", "10.0.0.5")]);
+    guests.guest(2, &[("ip", "10.0.0.6")]);
+    let path = format!("{}/ip", guests.dom0.backend(ID));
+    guests.dom0.store.tool("xenstore-write", &[&path, "10.0.0.300"]);
+    guests.dom0.netns.nft("flush ruleset");
+    let restored = guests.dom0.xennet("guard restore");
+    assert_eq!(restored.code, Some(1));
+    let said = "the guard of vif1.0 cannot be restored: ip \"10.0.0.300\"";
+    assert!(restored.stderr.contains(said), "{restored:?}");
+    assert!(ruleset(&guests).contains("10.0.0.6"), "{restored:?}");
+}
+
+#[test]
 fn port_that_is_up_is_guarded_whatever_hotplug_status_says() {
     for status in ["error", ""] {
         let mut guests = Guests::new("");

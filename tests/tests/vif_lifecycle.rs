@@ -126,7 +126,7 @@ fn backend_removed_after_any_request_is_not_created_again() {
         for_each_call(Send, prepare, inject, |point, traced| {
             let said = &traced.outcome.stderr;
             assert_eq!(keys(&dom0), [""; 0], "{removed:?} after {point}: {said}");
-            // After the request that writes `connected`, nobody can tell.
+            // After the request that writes `connected`, the removal is not noticed.
             failed += usize::from(traced.outcome.code == Some(1));
         });
     }

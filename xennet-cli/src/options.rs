@@ -47,7 +47,7 @@ impl Options {
         if self.dry_run {
             write!(stdout(), "{plan}")?;
         } else if self.verbose {
-            // The change is made even if nobody reads about it.
+            // A closed output does not make the operation fail.
             let _ = write!(stderr(), "{plan}");
         }
         Ok(())

@@ -193,6 +193,15 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
 
+    /// The guard of a port cannot be restored.
+    #[error("the guard of {port} cannot be restored: {reason}")]
+    Unguarded {
+        /// The interface.
+        port: IfName,
+        /// Why.
+        reason: Box<Error>,
+    },
+
     /// A change failed, and so did taking back one that came before it.
     #[error("{first}; and taking back what was done failed: {undo}")]
     HalfUndone {
@@ -226,7 +235,9 @@ impl Error {
             }
             Self::System { errno, .. } => *errno,
             Self::Config { .. } | Self::Usage(_) => libc::EINVAL,
-            Self::HalfUndone { first, .. } => first.errno(),
+            Self::HalfUndone { first: error, .. } | Self::Unguarded { reason: error, .. } => {
+                error.errno()
+            }
         }
     }
 
@@ -234,7 +245,9 @@ impl Error {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::Kernel(error) => error.detail(),
-            Self::HalfUndone { first, .. } => first.detail(),
+            Self::HalfUndone { first: error, .. } | Self::Unguarded { reason: error, .. } => {
+                error.detail()
+            }
             _ => None,
         }
     }

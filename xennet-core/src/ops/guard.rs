@@ -125,8 +125,10 @@ impl Operation for RestoreGuard {
     fn finish(&mut self, _: &mut Facts<'_>, outcome: Result<Plan, Error>) -> Result<Plan, Error> {
         let plan = outcome?;
         // The other ports are restored all the same.
-        match self.report.faults.drain(..).find_map(|fault| fault.repair.err()) {
-            Some(error) => Err(error),
+        let mut faults = self.report.faults.drain(..);
+        let failed = faults.find_map(|fault| fault.repair.err().map(|error| (fault.port, error)));
+        match failed {
+            Some((port, error)) => Err(Error::Unguarded { port, reason: Box::new(error) }),
             None => Ok(plan),
         }
     }
