@@ -205,8 +205,7 @@ fn what_it_cannot_do_it_says_and_leaves_all_as_it_was() {
     lan.netns.ip("link delete other");
     assert_same(&before, &lan.state(), "nothing was touched");
 
-    lan.netns.ip("route append 10.0.0.0/8 via 192.0.2.1 dev eth0");
-    lan.netns.ip("route append 10.0.0.0/8 via 192.0.2.77 dev eth0");
+    lan.netns.ip("route add 10.0.0.0/8 via 192.0.2.1 dev eth0 realms 5");
     failed(
         &lan.xennet("network start"),
         "cannot be moved without changing it, so nothing was moved",

@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The operation failed.
     Failed(String),
+    /// The operation did what it could; warnings say what is missing.
+    Partial(String),
     /// The reader of the output closed the pipe, as `head` does.
     Unread,
 }
@@ -49,6 +51,7 @@ pub(crate) fn finish(name: &str, done: Result<(), Failure>) -> u8 {
         Ok(()) | Err(Failure::Unread) => return 0,
         Err(Failure::Failed(text)) => (1, text),
         Err(Failure::Usage(text)) => (2, text),
+        Err(Failure::Partial(text)) => (3, text),
     };
     complain(name, &text);
     code

@@ -90,7 +90,14 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Stop { file, force } => {
             let mut net = file.open_or_recorded()?;
             let mut host = net.host();
-            told(&if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? }, options)
+            let plan = if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? };
+            told(&plan, options)?;
+            if plan.is_partial() {
+                let again =
+                    if force { "" } else { "; another `xennet network stop` tries the rest" };
+                return Err(Failure::Partial(format!("not everything was restored{again}")));
+            }
+            Ok(())
         }
         Command::Status(file) => tell_status(&mut file.open()?, options),
         Command::Check(file) => {

@@ -134,6 +134,9 @@ impl<'n> Host<'n> {
     ///
     /// A bridge of xennet's own that has other ports than its uplink stops it, unless `force`. A start that is yet to be
     /// confirmed is given back as well, and its watchdog ends.
+    ///
+    /// Best effort: what cannot be restored is a [warning](Plan::is_partial). Then the record stays, unless `force`, and
+    /// another call tries the rest.
     pub fn stop(&mut self, force: bool) -> Result<Plan, Error> {
         let mut stop = Stop { force, watchdog: None };
         let plan = engine::run(&mut self.context.facts(), &mut stop)?;
@@ -165,11 +168,15 @@ impl<'n> Host<'n> {
     /// Rolls the unconfirmed start of this watchdog back, as far as it was made, and records why; none when there is no
     /// such start any more.
     ///
-    /// Best effort: a change that fails does not prevent the others; then call it again.
-    ///
-    /// An error is the first that there was.
-    pub fn roll_back(&mut self, watchdog: u32, why: &str) -> Result<Option<Plan>, Error> {
-        let mut roll_back = RollBack { watchdog, why, pending: false };
+    /// Best effort: a change that fails does not prevent the others. Then it is an error, and to be called again; with
+    /// `last` it is a [warning](Plan::is_partial), and the start is no longer on trial.
+    pub fn roll_back(
+        &mut self,
+        watchdog: u32,
+        why: &str,
+        last: bool,
+    ) -> Result<Option<Plan>, Error> {
+        let mut roll_back = RollBack { watchdog, why, last, pending: false };
         let plan = engine::run(&mut self.context.facts(), &mut roll_back)?;
         Ok(Some(plan).filter(|_| roll_back.pending))
     }
@@ -187,7 +194,7 @@ impl<'n> Host<'n> {
 impl HostStatus {
     /// Whether xennet has a record of a start that no stop gave back.
     pub fn is_started(&self) -> bool {
-        self.seen.before.is_some()
+        self.seen.record.is_some()
     }
 
     /// An interface of the host.

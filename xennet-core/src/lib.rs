@@ -71,8 +71,8 @@ pub use ops::vif::VifStatus;
 pub use ovs::Ovs;
 pub use plan::guard::{Ethernet, Explanation, GuardTable, GuardedPort, Packet, Payload};
 pub use plan::{
-    BridgeConfig, BridgeStatus, ForeignFilter, ForwardingStop, Managed, Manager, NotForwarding,
-    Plan, VifFault, Warning,
+    BridgeConfig, BridgeStatus, ForeignFilter, ForwardingStop, HostWarning, Managed, Manager,
+    NotForwarding, Plan, VifFault, Warning,
 };
 pub use trial::{RolledBack, Unconfirmed};
 pub use vif::Vif;

@@ -183,13 +183,17 @@ impl Watching {
     fn roll_back(&mut self, why: &str) {
         let us = std::process::id();
         for attempt in 1..=ATTEMPTS {
-            match self.net.host().roll_back(us, why) {
+            match self.net.host().roll_back(us, why, attempt == ATTEMPTS) {
                 Ok(None) => return,
                 Ok(Some(plan)) => {
                     let count = plan.len();
                     let text =
-                        format!("the network's start was taken back ({count} changes): {why}");
-                    return syslog(Severity::Error, "xennet", text);
+                        format!("the network's start was rolled back ({count} changes): {why}");
+                    syslog(Severity::Error, "xennet", text);
+                    for warning in plan.warnings() {
+                        syslog(Severity::Warning, "xennet", warning);
+                    }
+                    return;
                 }
                 Err(error) => {
                     let text = format!(

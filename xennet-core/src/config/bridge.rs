@@ -21,7 +21,7 @@ pub struct BridgePolicy {
     pub uplink: Option<IfName>,
     /// The network between hosts that it is a part of.
     pub vxlan: Option<VxlanPolicy>,
-    /// The host's own addresses on it; none leaves all addresses where they are, the uplink's too.
+    /// The host's own addresses on it. None leaves all addresses where they are; an error if the uplink has some.
     pub addresses: Option<HostAddresses>,
     /// The routers behind it, with static addresses: the host's default routes.
     pub gateways: Vec<IpAddr>,
@@ -54,6 +54,8 @@ pub struct BridgePolicy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "they come from elsewhere or are given")]
 pub enum HostAddresses {
+    /// None, whatever the uplink has: `"none"`.
+    None,
     /// Those of the uplink, with its routes: `"inherit"`.
     Inherit,
     /// These, and the uplink keeps none: `["192.0.2.2/24", "2001:db8::2/64"]`.
@@ -109,6 +111,11 @@ impl BridgePolicy {
             Some((key, words)) => Err(table.wrong(key, format!("bridge {}: {words}", policy.name))),
             None => Ok(policy),
         }
+    }
+
+    /// Whether the host's addresses are on the bridge, and not on its uplink.
+    pub(crate) fn moves_addresses(&self) -> bool {
+        matches!(self.addresses, Some(HostAddresses::Inherit | HostAddresses::Static(_)))
     }
 
     /// A key that does not go with the others, and why.
@@ -213,12 +220,13 @@ impl<'de> Visitor<'de> for HostAddressesVisitor {
     type Value = HostAddresses;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#""inherit", or addresses as ["192.0.2.2/24"]"#)
+        f.write_str(r#""inherit", "none", or addresses as ["192.0.2.2/24"]"#)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<HostAddresses, E> {
         match text {
             "inherit" => Ok(HostAddresses::Inherit),
+            "none" => Ok(HostAddresses::None),
             other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
         }
     }

@@ -74,6 +74,7 @@ impl Writer {
         }
         match &policy.addresses {
             None => {}
+            Some(HostAddresses::None) => self.text("addresses", "none"),
             Some(HostAddresses::Inherit) => self.text("addresses", "inherit"),
             Some(HostAddresses::Static(addresses)) => self.texts("addresses", addresses),
         }

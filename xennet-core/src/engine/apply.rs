@@ -27,8 +27,8 @@ pub(crate) struct Apply {
     pub(crate) made: Vec<Change>,
     /// What is to be undone: what was made or may have been made, in order, since an interface was last deleted.
     done: Vec<Change>,
-    /// The first failure of a best-effort operation.
-    pub(crate) first_error: Option<Error>,
+    /// The changes of a best-effort operation that failed in its last attempt.
+    pub(crate) failures: Vec<(Change, Error)>,
     /// The change that failed last.
     pub(crate) refused: Option<Change>,
     /// The answers that were read along with the last change of an interface in this run; none where another change than
@@ -44,7 +44,7 @@ impl Apply {
             maker,
             made: Vec::new(),
             done: Vec::new(),
-            first_error: None,
+            failures: Vec::new(),
             refused: None,
             answers: None,
         }
@@ -104,7 +104,7 @@ impl Apply {
                 // It is gone, or will be when Open vSwitch carries out the change.
                 Some(error) if is_gone(&error) => self.made.extend(self.refused.take()),
                 Some(error) => {
-                    self.first_error.get_or_insert(error);
+                    self.failures.extend(self.refused.take().map(|change| (change, error)));
                 }
             }
             rest = later;

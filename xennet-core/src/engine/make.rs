@@ -150,6 +150,9 @@ fn rtnetlink(kernel: &mut Kernel, change: &Change) -> Result<(), kernel::Error> 
         Change::RouteAdd { route } => {
             resolve(kernel, route).and_then(|route| kernel.route_add(&route))
         }
+        Change::RouteInsert { route, first } => {
+            resolve(kernel, route).and_then(|route| kernel.route_insert(&route, *first))
+        }
         Change::RouteReplace { route, .. } => {
             resolve(kernel, route).and_then(|route| kernel.route_replace(&route))
         }
@@ -181,7 +184,7 @@ fn accept(change: &Change, outcome: Result<(), kernel::Error>) -> Result<(), ker
         // An IPv4 address may have gone with another one of its network.
         Change::AddressDelete { .. } => libc::EADDRNOTAVAIL,
         // A link that comes up makes its link-local address itself.
-        Change::AddressAdd { .. } => libc::EEXIST,
+        Change::AddressAdd { .. } | Change::RouteInsert { .. } => libc::EEXIST,
         // It expired, or went with its interface.
         Change::RouteDelete { .. } => libc::ESRCH,
         // The link went down meanwhile, and no station is behind it.

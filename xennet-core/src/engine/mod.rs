@@ -24,7 +24,7 @@ pub(crate) use record::Record;
 
 use crate::Error;
 use crate::observe::Facts;
-use crate::plan::{Change, Plan, Warning};
+use crate::plan::{Change, HostWarning, Plan, Warning};
 use crate::types::{IfName, LinkSet};
 
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
@@ -42,6 +42,11 @@ pub(crate) trait Operation {
     /// Whether a failed change undoes the other changes.
     fn strictness(&self) -> Strictness {
         Strictness::AllOrNothing
+    }
+
+    /// Whether a change that cannot be made is a warning, when all attempts of a best-effort operation have failed.
+    fn warns_of_failures(&self) -> bool {
+        false
     }
 
     /// The interface that has to appear before the operation can be planned, and how long to wait for it.
@@ -189,6 +194,7 @@ fn converge(
             },
         };
         operation.prepare(facts, &plan)?;
+        apply.failures.clear();
         let observable: Vec<Change> = plan.observable().cloned().collect();
         let ahead = facts.links_ahead();
         match apply.run(facts.connections, &observable, ahead.as_ref()) {
@@ -231,19 +237,34 @@ fn converge(
             if attempts.may_retry(&ignored) {
                 continue;
             }
-            return Err(apply.first_error.take().unwrap_or(ignored));
+            if !operation.warns_of_failures() {
+                return Err(first_failure(apply).unwrap_or(ignored));
+            }
         }
-        // Verification succeeded, so earlier failures do not count.
-        apply.first_error = None;
+        let mut warnings = plan.warnings().to_vec();
+        warnings.extend(rest.observable().map(|change| not_restored(change, &apply.failures)));
+        // What verification found as wanted did not fail.
+        apply.failures.clear();
         operation.approve(facts)?;
         let mut made = std::mem::take(&mut apply.made);
-        let mut warnings = plan.warnings().to_vec();
         let new = rest.warnings().iter().filter(|one| !plan.warnings().contains(one));
         warnings.extend(new.cloned());
         publish(facts, operation, apply, &plan, &mut warnings)?;
         made.extend(plan.announcements().cloned());
-        return apply.first_error.take().map_or_else(|| Ok(Plan::new(made, warnings)), Err);
+        return first_failure(apply).map_or_else(|| Ok(Plan::new(made, warnings)), Err);
     }
+}
+
+fn first_failure(apply: &mut Apply) -> Option<Error> {
+    apply.failures.drain(..).next().map(|(_, error)| error)
+}
+
+/// That a change could not be made, and why.
+fn not_restored(change: &Change, failures: &[(Change, Error)]) -> Warning {
+    let failure = failures.iter().find(|(failed, _)| failed == change);
+    let why = failure.map(|(_, error)| error.to_string());
+    let why = why.unwrap_or_else(|| format!("{change}: the kernel accepted it without effect"));
+    HostWarning::NotRestored { why }.into()
 }
 
 /// The first change that verification found missing; preferably not `link set down`, which only prepares for others.

@@ -1,7 +1,7 @@
 //! What is to be known later, in files below `/run/xennet`: they last as long as what the kernel holds.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,11 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(self.failed("read the record", source)),
         };
-        let before = serde_json::from_str(&text);
-        before.map(Some).map_err(|error| self.failed("read the record", error.into()))
+        let record = serde_json::from_str(&text);
+        let advised = |error: serde_json::Error| {
+            io::Error::other(format!("{error}; `xennet network stop --force` goes on without it"))
+        };
+        record.map(Some).map_err(|error| self.failed("read the record", advised(error)))
     }
 
     /// Replaces the file atomically.
@@ -62,7 +65,7 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
         }
     }
 
-    fn failed(&self, doing: &'static str, source: std::io::Error) -> Error {
+    fn failed(&self, doing: &'static str, source: io::Error) -> Error {
         Error::File { doing, path: self.path.clone(), source }
     }
 }

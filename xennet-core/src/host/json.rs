@@ -7,7 +7,7 @@ use crate::types::IfName;
 impl Serialize for HostStatus {
     /// What `xennet network status --json` prints.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let before = self.seen.before.iter().flat_map(|before| &before.bridges);
+        let before = self.seen.known_bridges();
         let drift = self.drift.as_ref();
         let status = json!({
             "started": self.is_started(),

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{DefaultNla, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
 };
@@ -107,6 +107,16 @@ impl Kernel {
                 .explain(libc::EEXIST, "there is another one to there with the same metric")
                 .doing(format!("route add {route}"))
         })
+    }
+
+    /// Makes a route before or after others with the same key. `ip route prepend ...`, `ip route append ...`
+    ///
+    /// An error (`EEXIST`) when there is this very route.
+    pub fn route_insert(&mut self, route: &Route, first: bool) -> Result<(), Error> {
+        let message = RouteNetlinkMessage::NewRoute(message(route));
+        let (flags, verb) =
+            if first { (NLM_F_CREATE, "prepend") } else { (NLM_F_CREATE | NLM_F_APPEND, "append") };
+        self.change(message, flags).map_err(|error| error.doing(format!("route {verb} {route}")))
     }
 
     /// Makes a route, in place of one to the same destination with the same metric. `ip route replace ...`

@@ -10,17 +10,18 @@ use super::managers::managers;
 use crate::Error;
 use crate::config::Transport;
 use crate::kernel::{self, Kernel, LinkFilter, Nftables, RouteFilter, sysctl};
-use crate::plan::{HostRoute, NatSnapshot, NetworkBefore, NetworkSnapshot};
+use crate::plan::{HostRoute, NatSnapshot, NetworkRecord, NetworkSnapshot};
+use crate::trial::since_boot;
 use crate::types::{IfName, Link, LinkRef, MacAddr};
 
 impl Facts<'_> {
-    /// The host's network, as far as it concerns the configuration and what was recorded `before`.
+    /// The host's network, as far as it concerns the configuration and the `record` of an earlier start.
     pub(crate) fn network(
         &mut self,
-        before: Option<NetworkBefore>,
+        record: Option<NetworkRecord>,
     ) -> Result<NetworkSnapshot, Error> {
         let translates = !self.config.nat.is_empty();
-        let mut facts = self.links_and_routes(before)?;
+        let mut facts = self.links_and_routes(record)?;
         match self.connections.nft().and_then(translation) {
             // A kernel without nftables has no such table either.
             Err(_) if !translates => {}
@@ -35,16 +36,17 @@ impl Facts<'_> {
 
     fn links_and_routes(
         &mut self,
-        before: Option<NetworkBefore>,
+        record: Option<NetworkRecord>,
     ) -> Result<NetworkSnapshot, Error> {
         let (config, root) = (self.config, self.paths.root.clone());
         let kernel = self.connections.kernel()?;
         let links = kernel.links(LinkFilter::All)?;
         let names: BTreeMap<u32, LinkRef> =
             links.iter().map(|link| (link.index, link.reference())).collect();
-        let concerned = NetworkSnapshot::concerned(config, before.as_ref());
+        let concerned = NetworkSnapshot::concerned(config, record.as_ref());
 
-        let mut facts = NetworkSnapshot { links, before, ..NetworkSnapshot::default() };
+        let mut facts =
+            NetworkSnapshot { links, record, now: since_boot(), ..NetworkSnapshot::default() };
         for name in &concerned {
             let Some(link) = facts.link(name).map(|link| (link.index, link.reference())) else {
                 // Asked for in any case: it costs nothing, and most bridges here are yet to be made.

@@ -68,6 +68,13 @@ pub enum Change {
         /// The route.
         route: HostRoute,
     },
+    /// `ip route prepend ROUTE` or `ip route append ROUTE`: before or after other routes with the same key.
+    RouteInsert {
+        /// The route.
+        route: HostRoute,
+        /// Whether it comes before the others.
+        first: bool,
+    },
     /// `ip route replace ROUTE`: packets have a route all the time.
     RouteReplace {
         /// The route.
@@ -296,6 +303,8 @@ impl fmt::Display for Change {
                 write!(f, "address change {address} dev {}", link.name)
             }
             Self::RouteAdd { route } => write!(f, "route add {route}"),
+            Self::RouteInsert { route, first: true } => write!(f, "route prepend {route}"),
+            Self::RouteInsert { route, first: false } => write!(f, "route append {route}"),
             Self::RouteReplace { route, .. } => write!(f, "route replace {route}"),
             Self::RouteDelete { route, .. } => write!(f, "route delete {route}"),
             Self::NeighbourAdd { link, address, mac } => {

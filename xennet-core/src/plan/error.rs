@@ -278,6 +278,18 @@ pub enum PlanError {
         what: String,
     },
 
+    /// As a port the uplink would lose the host's connections.
+    #[error(
+        "bridge {bridge}: the host uses its uplink {uplink} itself, and would be cut off; say `addresses = \"inherit\"` to \
+         move its addresses and routes to {bridge}, or `addresses = \"none\"` if nobody needs them"
+    )]
+    UplinkInUse {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink.
+        uplink: IfName,
+    },
+
     /// Nothing says what there was before.
     #[error(
         "bridge {bridge}: nothing is recorded of how it was started; to move its addresses to its uplink and keep \
@@ -328,6 +340,7 @@ impl PlanError {
             }
             Self::NotRecorded { .. } => libc::ENOENT,
             Self::HasPorts { .. }
+            | Self::UplinkInUse { .. }
             | Self::InDatapath { .. }
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }

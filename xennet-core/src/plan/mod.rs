@@ -10,6 +10,7 @@ mod error;
 mod filters;
 mod foreign_filter;
 pub mod guard;
+mod host_warning;
 mod iptables;
 mod managed;
 mod network;
@@ -28,9 +29,10 @@ pub use change::{Change, Hook};
 pub use error::PlanError;
 pub use filters::{BridgeNetfilter, FilterSnapshot, ForwardChain};
 pub use foreign_filter::ForeignFilter;
+pub use host_warning::HostWarning;
 pub use iptables::IptablesRule;
 pub use managed::{Managed, Manager};
-pub use network::{Gateway, NatSnapshot, NetworkBefore, NetworkSnapshot};
+pub use network::{Gateway, NatSnapshot, NetworkRecord, NetworkSnapshot};
 pub(crate) use pipeline::pipeline;
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
@@ -73,6 +75,13 @@ impl Plan {
         &self.warnings
     }
 
+    /// Whether something of the host could not be restored: [`HostWarning::NotRestored`] says what.
+    pub fn is_partial(&self) -> bool {
+        self.warnings
+            .iter()
+            .any(|warning| matches!(warning, Warning::Host(HostWarning::NotRestored { .. })))
+    }
+
     /// Whether everything is already as wanted.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -99,6 +108,10 @@ impl Plan {
         };
         let at = self.changes.iter().position(is_store).unwrap_or(self.changes.len());
         self.changes.insert(at, write);
+    }
+
+    fn warn(&mut self, warning: impl Into<Warning>) {
+        self.warnings.push(warning.into());
     }
 
     fn push(&mut self, change: Change) {

@@ -17,7 +17,7 @@ pub struct HostRoute {
 }
 
 /// What the kernel tells routes apart by: it has no two alike in what `ip route replace` looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct RouteKey {
     table: u32,
     destination: IpNet,
@@ -71,10 +71,6 @@ impl HostRoute {
             if link.name == from.name {
                 *link = to.clone();
             }
-        }
-        // The object belongs to the old interface; what it said is in the hops.
-        if moved.links != self.links {
-            moved.route.nexthop = None;
         }
         moved
     }

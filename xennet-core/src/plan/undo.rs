@@ -23,18 +23,20 @@ impl Change {
             Self::AddressAdd { link, address } => {
                 Self::AddressDelete { link: link.clone(), address: address.clone() }
             }
-            Self::AddressChange { link, address, was } => Self::AddressChange {
-                link: link.clone(),
-                address: was.clone(),
-                was: address.clone(),
-            },
-            Self::RouteAdd { route } => {
+            Self::AddressChange { link, address, was } => {
+                let (link, address, was) = (link.clone(), was.clone(), address.clone());
+                Self::AddressChange { link, address, was }
+            }
+            Self::RouteAdd { route } | Self::RouteInsert { route, .. } => {
                 Self::RouteDelete { route: route.clone(), again: route.clone() }
             }
             Self::RouteReplace { route, was } => {
                 Self::RouteReplace { route: was.clone(), was: route.clone() }
             }
-            Self::RouteDelete { again, .. } => Self::RouteAdd { route: again.clone() },
+            // Another route with the same key may have stayed.
+            Self::RouteDelete { again, .. } => {
+                Self::RouteInsert { route: again.clone(), first: true }
+            }
             Self::NeighbourAdd { link, address, mac } => {
                 Self::NeighbourDelete { link: link.clone(), address: *address, mac: *mac }
             }

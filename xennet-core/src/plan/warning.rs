@@ -1,14 +1,9 @@
 use std::fmt;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{ForeignFilter, Managed, NotForwarding};
-use crate::config::Transport;
-use crate::types::{IfName, Mtu, ParseError, VifId};
-
-/// Where administrators come in.
-const SSH: u16 = 22;
+use super::{ForeignFilter, HostWarning, NotForwarding};
+use crate::types::{IfName, ParseError, VifId};
 
 /// Something that a plan does not change, and that may undo or outlive it. Prints as one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,22 +15,6 @@ pub enum Warning {
         link: IfName,
         /// Which filter.
         filter: ForeignFilter,
-    },
-    /// The host has not the address that packets to other hosts are to come from.
-    NoVxlanLocal {
-        /// The bridge.
-        bridge: IfName,
-        /// The address, as configured.
-        local: IpAddr,
-    },
-    /// Nobody can know how long a packet may be between hosts.
-    UnderlayUnknown {
-        /// The bridge.
-        bridge: IfName,
-        /// The address that packets to other hosts come from.
-        local: IpAddr,
-        /// The bridge's MTU.
-        mtu: Mtu,
     },
     /// A guest has addresses that nothing holds it to.
     Unguarded {
@@ -83,35 +62,6 @@ pub enum Warning {
         /// The guest's address that is not routed.
         prefix: IpNet,
     },
-    /// Another program configures an interface that the plan is about.
-    Managed(Managed),
-    /// An address that moves will expire, and whoever renews it does so on the old interface.
-    Expires {
-        /// The address, with its prefix.
-        address: String,
-        /// Where it is now.
-        from: IfName,
-        /// Where it goes.
-        to: IfName,
-        /// Seconds.
-        seconds: u32,
-    },
-    /// The way out of guests behind the host's address is not there yet.
-    NoWayOut {
-        /// The `[[nat]]`.
-        nat: String,
-        /// Its uplink.
-        uplink: IfName,
-    },
-    /// A port of the host that leads to a guest is one that a program of the host listens on.
-    PortInUse {
-        /// The `[[nat]]`.
-        nat: String,
-        /// The protocol.
-        protocol: Transport,
-        /// The port.
-        port: u16,
-    },
     /// A device refused the MTU of its bridge, and keeps its own.
     MtuRefused {
         /// The guest's interface.
@@ -145,24 +95,8 @@ pub enum Warning {
         /// What failed.
         why: String,
     },
-    /// A guest on a bridge does not reach itself by a port of the host.
-    NoHairpin {
-        /// The bridge.
-        bridge: IfName,
-        /// The setting by which a frame to the host is one to the guest while the bridge still has it: and a bridge sends
-        /// nothing back by the port that it came from.
-        sysctl: &'static str,
-    },
-    /// A bridge that `start` once took is not in the configuration any more.
-    Forgotten {
-        /// The bridge.
-        bridge: IfName,
-    },
-    /// A bridge stays, because nothing says whether xennet made it.
-    LeftBehind {
-        /// The bridge.
-        bridge: IfName,
-    },
+    /// About the host's own network.
+    Host(HostWarning),
 }
 
 impl fmt::Display for Warning {
@@ -192,37 +126,9 @@ impl fmt::Display for Warning {
                 f,
                 "{prefix}: the host answers on {uplink} for single addresses only; have the network route it here"
             ),
-            Self::NoVxlanLocal { bridge, local } => write!(
-                f,
-                "{bridge}: no interface has {local}, local of its vxlan, so no frame leaves for another host: add it (`ip address \
-                 add {local} dev lo`), or correct local in xennet.toml"
-            ),
-            Self::UnderlayUnknown { bridge, local, mtu } => write!(
-                f,
-                "{bridge}: no interface with an mtu of its own has {local}, so nobody sees whether frames of mtu {mtu} fit \
-                 between hosts: set mtu, or dev in vxlan"
-            ),
             Self::NoIpv6 { link, prefix } => {
                 write!(f, "{link}: the host has no IPv6 on it, so {prefix} is not routed")
             }
-            Self::Managed(managed) => managed.fmt(f),
-            Self::Expires { address, from, to, seconds } => write!(
-                f,
-                "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
-                 run the client on {to}, or make the address static"
-            ),
-            Self::NoWayOut { nat, uplink } => write!(
-                f,
-                "nat {}: its uplink {uplink} is no interface here, so its guests reach nobody until there is one",
-                nat.escape_debug()
-            ),
-            Self::PortInUse { nat, protocol, port } => write!(
-                f,
-                "nat {}: a program of this host listens on port {port} ({protocol}), and nobody reaches it any more when the \
-                 port leads to a guest{}",
-                nat.escape_debug(),
-                if *port == SSH { ": you may not get in again by ssh" } else { "" }
-            ),
             Self::MtuRefused { link, mtu, why } => write!(
                 f,
                 "{link}: attached with its own MTU {mtu}, because the device refused its bridge's ({why}); set `mtu` of \
@@ -253,20 +159,14 @@ impl fmt::Display for Warning {
             Self::NotAnnounced { why } => {
                 write!(f, "the vif is connected, but the network was not told of it: {why}")
             }
-            Self::NoHairpin { bridge, sysctl } => write!(
-                f,
-                "{bridge}: a guest does not reach itself by a port of the host's, because {sysctl} is 1; \
-                 `sysctl -w {sysctl}=0`"
-            ),
-            Self::Forgotten { bridge } => write!(
-                f,
-                "{bridge}: is not in xennet.toml any more and stays as it is; `xennet network stop` gives it back"
-            ),
-            Self::LeftBehind { bridge } => write!(
-                f,
-                "{bridge}: stays, because nothing says that xennet made it; `xennet bridge delete {bridge}` removes it"
-            ),
+            Self::Host(warning) => warning.fmt(f),
         }
+    }
+}
+
+impl From<HostWarning> for Warning {
+    fn from(warning: HostWarning) -> Self {
+        Self::Host(warning)
     }
 }
 

@@ -92,14 +92,15 @@ impl NetworkConfig {
         let mut all = Vec::new();
         for policy in &self.bridges {
             let seen = now.get(&policy.name).cloned().unwrap_or_default();
-            let hosts = policy.addresses.as_ref().map(|addresses| match addresses {
-                HostAddresses::Inherit => seen.clone(),
-                HostAddresses::Static(addresses) => HostNow {
+            let hosts = match &policy.addresses {
+                None | Some(HostAddresses::None) => None,
+                Some(HostAddresses::Inherit) => Some(seen.clone()),
+                Some(HostAddresses::Static(addresses)) => Some(HostNow {
                     addresses: addresses.clone(),
                     gateways: policy.gateways.clone(),
                     ..HostNow::default()
-                },
-            });
+                }),
+            };
             let mac = policy.mac.or(seen.mac);
             all.push(Described { policy: policy.clone(), mac, hosts, nat: None });
         }

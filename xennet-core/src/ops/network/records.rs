@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Record;
-use crate::plan::NetworkBefore;
+use crate::plan::NetworkRecord;
 use crate::trial::RolledBack;
 
 /// `network.pending`
@@ -16,13 +16,13 @@ pub(super) struct Pending {
     /// On the clock of [`RolledBack::at`].
     pub(super) deadline: Option<Duration>,
     /// What there was just before this start.
-    pub(super) undo: NetworkBefore,
+    pub(super) undo: NetworkRecord,
     /// What was recorded then, of earlier ones.
-    pub(super) record: Option<NetworkBefore>,
+    pub(super) record: Option<NetworkRecord>,
 }
 
 /// What there was before xennet changed it.
-pub(crate) fn record(run_dir: &Path) -> Record<NetworkBefore> {
+pub(crate) fn record(run_dir: &Path) -> Record<NetworkRecord> {
     Record::new(run_dir, "network.json")
 }
 

@@ -12,6 +12,8 @@ use crate::trial::{RolledBack, since_boot};
 pub(crate) struct RollBack<'w> {
     pub(crate) watchdog: u32,
     pub(crate) why: &'w str,
+    /// Whether this is the last attempt: what fails now is a warning.
+    pub(crate) last: bool,
     /// Whether the start still waited to be confirmed.
     pub(crate) pending: bool,
 }
@@ -37,6 +39,10 @@ impl Operation for RollBack<'_> {
 
     fn strictness(&self) -> Strictness {
         Strictness::BestEffort
+    }
+
+    fn warns_of_failures(&self) -> bool {
+        self.last
     }
 
     fn finish(

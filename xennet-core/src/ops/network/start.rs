@@ -9,7 +9,7 @@ use super::trial::{Trial, is_watched, unconfirmed};
 use crate::Error;
 use crate::engine::{Held, LockName, Operation, Step, dhcp};
 use crate::observe::Facts;
-use crate::plan::{Gateway, NetworkBefore, NetworkSnapshot, Plan};
+use crate::plan::{Gateway, NetworkRecord, NetworkSnapshot, Plan};
 use crate::trial::{RolledBack, since_boot};
 
 /// A start.
@@ -49,8 +49,8 @@ impl<'t> Start<'t> {
     }
 
     /// What was recorded before this start.
-    fn recorded(&self) -> Option<&NetworkBefore> {
-        self.first.as_ref()?.before.as_ref()
+    fn recorded(&self) -> Option<&NetworkRecord> {
+        self.first.as_ref()?.record.as_ref()
     }
 
     /// Writes down how to roll this start back, before its first change.
@@ -65,7 +65,7 @@ impl<'t> Start<'t> {
             watchdog: run.trial.watchdog,
             deadline: None,
             undo: first.record_of(facts.config, plan),
-            record: first.before.clone(),
+            record: first.record.clone(),
         };
         pending(&facts.paths.run).write(&new)?;
         run.pending = Some(new);
@@ -94,7 +94,7 @@ impl Operation for Start<'_> {
         self.begin_trial(facts, plan)?;
         let before = record(&facts.paths.run).read()?;
         let network = facts.network(before)?;
-        record(&facts.paths.run).write(&network.record(facts.config, plan))?;
+        record(&facts.paths.run).write(&network.record_with(facts.config, plan))?;
         if facts.config.nat.iter().any(|nat| nat.dhcp) {
             dhcp::make_dir(&facts.paths.run)?;
         }

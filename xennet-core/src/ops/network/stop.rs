@@ -2,7 +2,7 @@
 
 use super::records::{pending, record, rolled_back};
 use crate::Error;
-use crate::engine::{Held, LockName, Operation, Step};
+use crate::engine::{Held, LockName, Operation, Step, Strictness};
 use crate::observe::Facts;
 use crate::plan::Plan;
 
@@ -21,8 +21,20 @@ impl Operation for Stop {
     }
 
     fn plan(&mut self, facts: &mut Facts<'_>, _: Held<'_>) -> Result<Step, Error> {
-        let before = record(&facts.paths.run).read()?;
-        Ok(Step::Plan(facts.network(before)?.stop(facts.config, self.force)?))
+        let record = match record(&facts.paths.run).read() {
+            // Without the record, the configuration says what belongs to the uplinks.
+            Err(_) if self.force => None,
+            record => record?,
+        };
+        Ok(Step::Plan(facts.network(record)?.stop(facts.config, self.force)?))
+    }
+
+    fn strictness(&self) -> Strictness {
+        Strictness::BestEffort
+    }
+
+    fn warns_of_failures(&self) -> bool {
+        true
     }
 
     fn finish(
@@ -32,9 +44,15 @@ impl Operation for Stop {
     ) -> Result<Plan, Error> {
         let plan = outcome?;
         let run_dir = &facts.paths.run;
-        record(run_dir).restore(None)?;
+        // With its record, another stop can restore the rest.
+        if self.force || !plan.is_partial() {
+            record(run_dir).restore(None)?;
+        }
         rolled_back(run_dir).restore(None)?;
-        self.watchdog = pending(run_dir).read()?.map(|pending| pending.watchdog);
+        self.watchdog = match pending(run_dir).read() {
+            Err(_) if self.force => None,
+            pending => pending?.map(|pending| pending.watchdog),
+        };
         pending(run_dir).restore(None)?;
         Ok(plan)
     }

@@ -3,17 +3,18 @@
 use ipnet::IpNet;
 
 use super::handover::{
-    DISABLE_IPV6, FOLLOWING, Handover, Reroute, STATIC, entered, link_local, movable, reroutes,
-    silence,
+    DISABLE_IPV6, FOLLOWING, Handover, entered, link_local, movable, same, silence, with_recorded,
 };
+use super::record::Moved;
+use super::routes::{Moves, Reroute, Routes, STATIC, replaced};
 use super::tunnel::Tunnel;
 use super::{NetworkSnapshot, forwarding};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
-use crate::plan::{BridgeConfig, Change, HostRoute, Plan, PlanError, Warning};
+use crate::plan::{BridgeConfig, Change, HostRoute, HostWarning, Plan, PlanError};
 use crate::types::{
     AddrGenMode, Address, AddressFlags, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef,
-    LinkSet, Mtu, NextHop, Route, Sysctl,
+    LinkSet, Mtu, NextHop, Route, Scope, Sysctl,
 };
 
 /// What makes a bridge as the configuration says, and the host use it.
@@ -26,8 +27,8 @@ pub(super) fn start(
     let uplink = policy.uplink.as_ref().map(|name| uplink(policy, name, seen)).transpose()?;
     let link = seen.link(&policy.name);
     let tunnel = Tunnel::of(policy, config, seen)?;
-    let known = seen.before.iter().flat_map(|before| &before.bridges);
-    let made = known.filter(|known| known.made).any(|known| known.name == policy.name);
+    let known = seen.known(&policy.name);
+    let made = known.is_some_and(|known| known.made);
     let mtu =
         policy.mtu.or_else(|| own_mtu(uplink, tunnel.as_ref()).filter(|_| made || link.is_none()));
     let bridge = match link {
@@ -43,9 +44,12 @@ pub(super) fn start(
     };
     let joins =
         uplink.is_some_and(|uplink| link.is_none_or(|link| uplink.master != Some(link.index)));
-    let follows = uplink.filter(|_| joins && policy.addresses.is_some());
+    if let Some(uplink) = uplink.filter(|_| joins && policy.addresses.is_none()) {
+        not_cut_off(policy, uplink, seen)?;
+    }
+    let follows = uplink.filter(|_| joins && policy.moves_addresses());
     settings(plan, policy, config, seen, follows);
-    let hosts = hosts(policy, &bridge, uplink, seen)?;
+    let hosts = hosts(plan, policy, &bridge, uplink, seen)?;
     let up = link.is_some_and(|link| link.up);
     let arrive = |plan: &mut Plan| {
         if let Some(hosts) = &hosts {
@@ -79,11 +83,53 @@ pub(super) fn start(
         hosts.settle(plan);
         hosts.leave(plan);
     }
-    if let (Some(uplink), Some(_)) = (uplink, &policy.addresses) {
+    if let (Some(uplink), true) = (uplink, policy.moves_addresses()) {
         silence(plan, seen, uplink);
         warn_of_leases(plan, policy, uplink, seen);
+        if known.is_some_and(|known| known.moved != Moved::No) && uplink_is_configured(uplink, seen)
+        {
+            let (uplink, bridge) = (uplink.name.clone(), policy.name.clone());
+            plan.warn(HostWarning::UplinkConfigured { uplink, bridge });
+        }
     }
     Ok(())
+}
+
+/// Whether the uplink has addresses that belong on its bridge.
+fn uplink_is_configured(uplink: &Link, seen: &NetworkSnapshot) -> bool {
+    seen.addresses(uplink).iter().any(|address| !link_local(address))
+}
+
+/// An error if the host uses the uplink itself, and the configuration does not say what becomes of its addresses.
+fn not_cut_off(
+    policy: &BridgePolicy,
+    uplink: &Link,
+    seen: &NetworkSnapshot,
+) -> Result<(), PlanError> {
+    let reference = uplink.reference();
+    let has_address = seen.addresses(uplink).iter().any(|address| address.scope == Scope::GLOBAL);
+    let is_way_out =
+        || seen.routes(&reference).any(|route| route.route.destination.prefix_len() == 0);
+    if has_address || is_way_out() {
+        let (bridge, uplink) = (policy.name.clone(), uplink.name.clone());
+        return Err(PlanError::UplinkInUse { bridge, uplink });
+    }
+    Ok(())
+}
+
+/// Whether the host has lost something on a bridge that took over its addresses: then only the record says what it had.
+pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool {
+    let Some(known) = seen.known(&policy.name) else { return false };
+    let uplink = known.uplink.as_ref().and_then(|name| seen.link(name));
+    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), uplink) else { return true };
+    let missing = || {
+        let plan = Plan::default();
+        let hosts = hosts(&plan, policy, &bridge.reference(), Some(uplink), seen);
+        hosts.is_ok_and(|hosts| hosts.is_some_and(|hosts| hosts.restores()))
+    };
+    let is_configured = uplink_is_configured(uplink, seen);
+    known.moved == Moved::Inherited
+        && (uplink.master != Some(bridge.index) || is_configured || missing())
 }
 
 /// The uplink, if it can be one.
@@ -96,12 +142,8 @@ fn uplink<'a>(
     let uplink = seen
         .link(name)
         .ok_or_else(|| PlanError::UplinkMissing { bridge: bridge(), uplink: name.clone() })?;
-    let known = seen.before.iter().flat_map(|before| &before.bridges);
-    let other = known
-        .filter(|known| known.name == policy.name)
-        .filter_map(|known| known.uplink.as_ref())
-        .find(|known| *known != name);
-    if let Some(was) = other {
+    let known = seen.known(&policy.name).and_then(|known| known.uplink.as_ref());
+    if let Some(was) = known.filter(|known| *known != name) {
         return Err(PlanError::UplinkChanged {
             bridge: bridge(),
             uplink: name.clone(),
@@ -153,7 +195,7 @@ fn new_bridge(
     info.mcast_snooping = policy.multicast_snooping.or(info.mcast_snooping);
     info.group_fwd_mask = policy.group_fwd_mask.unwrap_or(0);
     // With the uplink's own address the host's neighbours need to learn nothing.
-    let hosts = uplink.filter(|_| policy.addresses.is_some()).and_then(|uplink| uplink.mac);
+    let hosts = uplink.filter(|_| policy.moves_addresses()).and_then(|uplink| uplink.mac);
     new.mac = policy.mac.or(hosts).or_else(|| seen.macs.get(&policy.name).copied());
     new.mtu = mtu;
     new
@@ -232,8 +274,11 @@ fn settings(
         }
     };
     if let Some(uplink) = follows {
+        let known = seen.known(name).filter(|known| known.moved != Moved::No);
         for (family, key) in FOLLOWING {
-            let value = seen.setting(family, &uplink.name, key);
+            let recorded =
+                known.and_then(|known| known.of_uplink.setting(family, &uplink.name, key));
+            let value = recorded.or_else(|| seen.setting(family, &uplink.name, key));
             let forwards =
                 key == "accept_ra" && forwarding::hides_routers(config, seen, &uplink.name);
             if let Some(value) = if forwards { Some("2") } else { value } {
@@ -248,7 +293,7 @@ fn settings(
         None => {}
     }
     // Its link-local address is the uplink's, or one made in the same way; a secret one cannot be made twice.
-    let mode = follows.and_then(|uplink| uplink.addr_gen_mode);
+    let mode = follows.and_then(|uplink| addr_gen_mode(uplink, seen));
     let now = link.map_or(Some(AddrGenMode::Eui64), |link| link.addr_gen_mode);
     if let (Some(was), true) = (now, mode.is_some_and(|mode| mode != AddrGenMode::Eui64)) {
         let reference = link.map_or(LinkRef { index: None, name: name.clone() }, Link::reference);
@@ -257,32 +302,63 @@ fn settings(
     }
 }
 
+/// The way in which the uplink made its link-local address before it was silenced.
+fn addr_gen_mode(uplink: &Link, seen: &NetworkSnapshot) -> Option<AddrGenMode> {
+    let is_mode = |set: &LinkSet| matches!(set, LinkSet::AddrGenMode(_));
+    match seen.recorded_setting(&uplink.name, is_mode) {
+        Some(LinkSet::AddrGenMode(mode)) => Some(*mode),
+        _ => uplink.addr_gen_mode,
+    }
+}
+
 /// What the host shall have on the bridge, and the uplink no more.
 fn hosts<'a>(
+    plan: &Plan,
     policy: &BridgePolicy,
     bridge: &LinkRef,
     uplink: Option<&Link>,
     seen: &'a NetworkSnapshot,
 ) -> Result<Option<Handover<'a>>, PlanError> {
-    let Some(hosts) = &policy.addresses else { return Ok(None) };
-    let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
-    let mut addresses = movable(gone)?;
-    let mut routes = Vec::new();
-    if let HostAddresses::Static(given) = hosts {
-        // A host without its link-local address would be deaf to its neighbours.
-        addresses.retain(link_local);
-        addresses.extend(given.iter().copied().map(fixed));
-    }
-    if let Some(uplink) = uplink {
-        routes = reroutes(seen, uplink, bridge, &[])?;
-    }
-    if let HostAddresses::Static(_) = hosts {
-        routes = fixed_routes(policy, bridge, seen, routes);
-    }
-    let neighbours = match (hosts, uplink) {
-        (HostAddresses::Inherit, Some(uplink)) => entered(seen.neighbours(uplink)),
-        _ => Vec::new(),
+    let hosts = match &policy.addresses {
+        None | Some(HostAddresses::None) => return Ok(None),
+        Some(hosts) => hosts,
     };
+    let known = seen.known(&policy.name).filter(|known| known.moved != Moved::No);
+    let record = known.map(|known| known.uplink_at(seen.now)).unwrap_or_default();
+    let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
+    if let Some(address) = gone.iter().find(|address| !address.unknown.is_empty()) {
+        return Err(PlanError::NotMovable { what: format!("address {address}") });
+    }
+    let mut current = movable(gone);
+    // The bridge has a link-local address already, and the uplink makes another one when it is made anew.
+    let is_recorded = |one: &Address| record.addresses.iter().any(|other| same(one, other));
+    current.retain(|one| known.is_none() || !link_local(one) || is_recorded(one));
+    let there = seen.link(&bridge.name).map_or(&[][..], |link| seen.addresses(link));
+    let mut addresses = with_recorded(current, &record.addresses, there);
+    let mut routes = Routes::new(seen, plan);
+    let Moves { mut reroutes, unmovable } =
+        uplink.map(|uplink| routes.moved(uplink, bridge, &[])).unwrap_or_default();
+    if let Some(route) = unmovable.first() {
+        return Err(PlanError::NotMovable { what: format!("route {route}") });
+    }
+    let mut neighbours = Vec::new();
+    match (hosts, uplink) {
+        (HostAddresses::Static(given), _) => {
+            // A host without its link-local address would be deaf to its neighbours.
+            addresses.retain(link_local);
+            addresses.extend(given.iter().copied().map(fixed));
+            reroutes = fixed_routes(policy, bridge, seen, reroutes);
+        }
+        (_, Some(uplink)) => {
+            neighbours = entered(seen.neighbours(uplink), &record.neighbours);
+            if known.is_some_and(|known| known.moved == Moved::Inherited) {
+                let from = uplink.reference();
+                let missing = routes.recorded(&record, &uplink.name, Some(&from), bridge);
+                reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
+            }
+        }
+        (_, None) => {}
+    }
     let from = uplink.map_or(bridge.clone(), Link::reference);
     Ok(Some(Handover {
         seen,
@@ -290,7 +366,8 @@ fn hosts<'a>(
         to: bridge.clone(),
         addresses,
         gone: gone.to_vec(),
-        routes,
+        recorded: record.addresses,
+        routes: reroutes,
         neighbours,
     }))
 }
@@ -313,21 +390,7 @@ fn fixed_routes(
 ) -> Vec<Reroute> {
     let mut wanted: Vec<HostRoute> =
         policy.gateways.iter().map(|gateway| default_route(*gateway, bridge)).collect();
-    let mut all = Vec::new();
-    for reroute in of_uplink {
-        let was = match reroute {
-            Reroute::Replace { was, .. } => was,
-            Reroute::Learn { was, stand_in, .. } => {
-                all.push(Reroute::Learn { was, stand_in, needed: false });
-                continue;
-            }
-            Reroute::Add(_) | Reroute::Delete(_) => continue,
-        };
-        match wanted.iter().position(|route| route.key() == was.key()) {
-            Some(n) => all.push(Reroute::Replace { was, route: wanted.remove(n) }),
-            None => all.push(Reroute::Delete(was)),
-        }
-    }
+    let mut all = replaced(of_uplink, &mut wanted);
     // One of the bridge's own that leads elsewhere makes way; another interface's is in the way, and the kernel says so.
     for route in wanted {
         let there: Vec<_> =
@@ -364,7 +427,7 @@ fn warn_of_leases(plan: &mut Plan, policy: &BridgePolicy, uplink: &Link, seen: &
             || address.protocol == Some(KERNEL_RA)
             || address.address.addr().is_ipv6() && address.flags.contains(AddressFlags::SECONDARY);
         if let (Some(seconds), false) = (address.valid, advertised) {
-            plan.warnings.push(Warning::Expires {
+            plan.warn(HostWarning::Expires {
                 address: address.to_string(),
                 from: uplink.name.clone(),
                 to: policy.name.clone(),

@@ -1,6 +1,6 @@
 //! Whether the host forwards packets, and answers for those that it forwards to.
 
-use super::{NetworkBefore, NetworkSnapshot};
+use super::{NetworkRecord, NetworkSnapshot};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, Plan, PlanError};
 use crate::types::{Family, IfName, Sysctl};
@@ -21,9 +21,7 @@ pub(super) fn accept_learning(plan: &mut Plan, config: &NetworkConfig, seen: &Ne
     // A bridge that takes over from its uplink has it from there.
     let taken = config.all_bridges();
     let taken = |link: &IfName| {
-        taken
-            .iter()
-            .any(|policy| policy.addresses.is_some() && policy.uplink.as_ref() == Some(link))
+        taken.iter().any(|policy| policy.moves_addresses() && policy.uplink.as_ref() == Some(link))
     };
     for link in seen.links.iter().filter(|link| !taken(&link.name)) {
         let now = seen.setting(Family::V6, &link.name, "accept_ra");
@@ -40,7 +38,7 @@ pub(super) fn accept_learning(plan: &mut Plan, config: &NetworkConfig, seen: &Ne
 pub(super) fn hides_routers(config: &NetworkConfig, seen: &NetworkSnapshot, link: &IfName) -> bool {
     let learns = seen.link(link).is_some_and(|link| {
         let reference = link.reference();
-        seen.routes(&reference).any(|route| super::handover::is_learnt(seen, link, &route.route))
+        seen.routes(&reference).any(|route| super::routes::is_learnt(seen, link, &route.route))
     });
     let forwards = seen.sysctls.get(&Sysctl::forwarding(Family::V6)).is_some_and(|now| now != "0");
     wanted(config, Family::V6) == Some(true)
@@ -82,7 +80,7 @@ pub(super) fn start(
 }
 
 /// The host's switches as they were, and what they set.
-pub(super) fn stop(plan: &mut Plan, before: &NetworkBefore, seen: &NetworkSnapshot) {
+pub(super) fn stop(plan: &mut Plan, before: &NetworkRecord, seen: &NetworkSnapshot) {
     for family in [Family::V4, Family::V6] {
         let switch = Sysctl::forwarding(family);
         let now = seen.sysctls.get(&switch).map(String::as_str);

@@ -1,12 +1,10 @@
 //! The host's addresses and routes, from one interface to another, such that it has them at every moment.
 
-use ipnet::IpNet;
-
 use super::NetworkSnapshot;
-use crate::plan::{Change, HostRoute, Plan, PlanError};
+use super::routes::Reroute;
+use crate::plan::{Change, Plan};
 use crate::types::{
-    AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Route,
-    RouteKind, Scope, Sysctl,
+    AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Scope, Sysctl,
 };
 
 /// The settings of an uplink that decide whether the host is reached through it, and how: its bridge has them too.
@@ -38,23 +36,11 @@ pub(super) struct Handover<'a> {
     pub(super) addresses: Vec<Address>,
     /// What the old one shall lose.
     pub(super) gone: Vec<Address>,
+    /// What the host had on the uplink by the record.
+    pub(super) recorded: Vec<Address>,
     /// The routes as they are, and as they shall be.
     pub(super) routes: Vec<Reroute>,
     pub(super) neighbours: Vec<Neighbour>,
-}
-
-/// What becomes of one route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reroute {
-    /// Another way to the same destination.
-    Replace { was: HostRoute, route: HostRoute },
-    /// One that only the kernel can make, from a router's advertisement, goes; where it is needed, `stand_in` serves on
-    /// the new interface until the next one.
-    Learn { was: HostRoute, stand_in: HostRoute, needed: bool },
-    /// A new one.
-    Add(HostRoute),
-    /// One that goes.
-    Delete(HostRoute),
 }
 
 impl Handover<'_> {
@@ -66,26 +52,21 @@ impl Handover<'_> {
         }
     }
 
-    /// The routes and neighbours, to the new interface.
+    /// The routes and neighbours, to the new interface: first what makes the host reachable.
     pub(super) fn reroute(&self, plan: &mut Plan) {
+        let mut routes: Vec<Change> =
+            self.routes.iter().filter_map(|reroute| self.route(reroute)).collect();
         // A router must be on a link that the host knows before a route can lead through it.
-        let through = |reroute: &&Reroute| match reroute {
-            Reroute::Replace { route, .. } | Reroute::Add(route) => route.via().is_some(),
-            _ => true,
-        };
-        let direct = self.routes.iter().filter(|reroute| !through(reroute));
-        for reroute in direct.chain(self.routes.iter().filter(through)) {
-            match reroute {
-                Reroute::Replace { was, route } => {
-                    plan.push(Change::RouteReplace { route: route.clone(), was: was.clone() });
-                }
-                Reroute::Add(route) => plan.push(Change::RouteAdd { route: route.clone() }),
-                Reroute::Learn { stand_in, needed: true, .. } => {
-                    plan.push(Change::RouteAdd { route: stand_in.moved(&self.from, &self.to) });
-                }
-                Reroute::Learn { .. } | Reroute::Delete(_) => {}
+        routes.sort_by_key(|change| match change {
+            Change::RouteReplace { route, .. }
+            | Change::RouteAdd { route }
+            | Change::RouteInsert { route, .. } => {
+                let is_routed = route.route.hops.iter().any(|hop| hop.via.is_some());
+                (is_routed, is_routed && route.route.destination.prefix_len() != 0)
             }
-        }
+            _ => (true, true),
+        });
+        plan.changes.extend(routes);
         for Neighbour { address, mac, .. } in &self.neighbours {
             let known = self.seen.link(&self.to.name).map(|link| self.seen.neighbours(link));
             let known = known.is_some_and(|all| all.iter().any(|other| other.address == *address));
@@ -94,6 +75,23 @@ impl Handover<'_> {
                 plan.push(Change::NeighbourAdd { link, address: *address, mac });
             }
         }
+    }
+
+    /// The change that makes a route on the new interface.
+    fn route(&self, reroute: &Reroute) -> Option<Change> {
+        Some(match reroute {
+            Reroute::Replace { was, route } => {
+                Change::RouteReplace { route: route.clone(), was: was.clone() }
+            }
+            Reroute::Add(route) => Change::RouteAdd { route: route.clone() },
+            Reroute::Insert { route, first } => {
+                Change::RouteInsert { route: route.clone(), first: *first }
+            }
+            Reroute::Learn { stand_in, needed: true, .. } => {
+                Change::RouteAdd { route: stand_in.moved(&self.from, &self.to) }
+            }
+            Reroute::Learn { .. } | Reroute::Delete(_) => return None,
+        })
     }
 
     /// Everything off the old interface.
@@ -109,12 +107,14 @@ impl Handover<'_> {
                 _ => {}
             }
         }
-        // If the bridge is deleted, the neighbours come from the record, and there is no other interface to delete them from.
-        let moved = self.neighbours.iter().filter(|_| self.from != self.to);
-        for Neighbour { address, mac, .. } in moved {
-            if let Some(mac) = *mac {
+        let from = self.seen.link(&self.from.name).filter(|_| self.from != self.to);
+        for Neighbour { address, mac, .. } in
+            entered(from.map_or(&[], |link| self.seen.neighbours(link)), &[])
+        {
+            let moves = self.neighbours.iter().any(|other| other.address == address);
+            if let (Some(mac), true) = (mac, moves) {
                 let link = self.from.clone();
-                plan.push(Change::NeighbourDelete { link, address: *address, mac });
+                plan.push(Change::NeighbourDelete { link, address, mac });
             }
         }
         // The last of a network first: with the first, IPv4 takes all others of it along. Undone, they come back in
@@ -136,11 +136,20 @@ impl Handover<'_> {
             if let Some(there) = there {
                 was.flags = address.flags | there.flags & AddressFlags::NODAD;
             }
-            if was != *address && self.gone.iter().any(|other| same(address, other)) {
+            if was != *address && self.had(address).next().is_some() {
                 let (link, address) = (self.to.clone(), address.clone());
                 plan.push(Change::AddressChange { link, address, was });
             }
         }
+    }
+
+    /// Whether something is on record that no interface has.
+    pub(super) fn restores(&self) -> bool {
+        self.missing().any(|address| !self.gone.iter().any(|other| same(address, other)))
+            || self
+                .routes
+                .iter()
+                .any(|route| matches!(route, Reroute::Add(_) | Reroute::Insert { .. }))
     }
 
     fn missing(&self) -> impl Iterator<Item = &Address> {
@@ -156,32 +165,60 @@ impl Handover<'_> {
     /// An address that the host has already needs no probing for duplicates, during which it could not be used.
     fn at_once(&self, address: &Address) -> Address {
         let mut address = address.clone();
-        let used = |other: &Address| {
-            same(&address, other) && !other.flags.contains(AddressFlags::TENTATIVE)
-        };
-        if address.address.addr().is_ipv6() && self.gone.iter().any(used) {
+        let unused = AddressFlags::TENTATIVE | AddressFlags::DADFAILED;
+        let is_used = self.had(&address).any(|other| !other.flags.intersects(unused));
+        if address.address.addr().is_ipv6() && is_used {
             address.flags |= AddressFlags::NODAD;
         }
         address
     }
+
+    /// An address as the host had it before.
+    fn had(&self, address: &Address) -> impl Iterator<Item = &Address> {
+        self.gone.iter().chain(&self.recorded).filter(move |other| same(address, other))
+    }
 }
 
 /// The addresses of an interface that another one can have, in the order in which to add them there.
-pub(super) fn movable(addresses: &[Address]) -> Result<Vec<Address>, PlanError> {
-    let usable = |address: &&Address| !address.flags.contains(AddressFlags::DADFAILED);
-    let (v4, v6): (Vec<_>, Vec<_>) =
-        addresses.iter().filter(usable).partition(|address| address.address.addr().is_ipv4());
-    let mut all = Vec::new();
+pub(super) fn movable(addresses: &[Address]) -> Vec<Address> {
+    let (v4, v6): (Vec<_>, Vec<_>) = addresses
+        .iter()
+        .filter(|address| address.unknown.is_empty())
+        .partition(|address| address.address.addr().is_ipv4());
     // The newest of IPv6's is listed first.
-    for address in v4.into_iter().chain(v6.into_iter().rev()) {
-        if !address.unknown.is_empty() {
-            return Err(PlanError::NotMovable { what: format!("address {address}") });
-        }
-        let mut address = address.clone();
+    let all = v4.into_iter().chain(v6.into_iter().rev()).cloned();
+    all.map(|mut address| {
         address.flags &= AddressFlags::SETTABLE;
-        all.push(address);
+        address
+    })
+    .collect()
+}
+
+/// The addresses on record and the `current` ones, in the order in which to add them where some are `there` already.
+///
+/// A lease that was not renewed may belong to another host by now, if this one has another address.
+pub(super) fn with_recorded(
+    current: Vec<Address>,
+    recorded: &[Address],
+    there: &[Address],
+) -> Vec<Address> {
+    let has = |address: &Address| there.iter().chain(&current).any(|other| same(address, other));
+    let is_replaced = |address: &Address| {
+        let v4 = address.address.addr().is_ipv4();
+        there
+            .iter()
+            .chain(&current)
+            .any(|other| other.address.addr().is_ipv4() == v4 && other.scope == Scope::GLOBAL)
+    };
+    let mut all = movable(recorded);
+    all.retain(|address| has(address) || address.valid.is_none() || !is_replaced(address));
+    for address in current {
+        match all.iter_mut().find(|other| same(&address, other)) {
+            Some(recorded) => *recorded = address,
+            None => all.push(address),
+        }
     }
-    Ok(all)
+    all
 }
 
 /// The same address of the same network, whatever its flags.
@@ -194,122 +231,11 @@ pub(super) fn link_local(address: &Address) -> bool {
     address.address.addr().is_ipv6() && address.scope == Scope::LINK
 }
 
-/// What becomes of the routes by `from` when all goes to `to`.
-pub(super) fn reroutes(
-    seen: &NetworkSnapshot,
-    from: &Link,
-    to: &LinkRef,
-    kept: &[HostRoute],
-) -> Result<Vec<Reroute>, PlanError> {
-    let mut all = Vec::new();
-    let reference = from.reference();
-    let mine = seen.routes(&reference).filter(|route| {
-        !made_by_kernel(&route.route, seen.addresses(from)) && !kept.contains(route)
-    });
-    for was in mine {
-        if !was.route.unknown.is_empty() {
-            return Err(PlanError::NotMovable { what: format!("route {was}") });
-        }
-        if is_learnt(seen, from, &was.route) {
-            all.push(learn(seen, &all, &reference, was));
-            continue;
-        }
-        // Replacing one of two that are alike could replace the other.
-        if seen.routes.iter().filter(|other| other.key() == was.key()).count() > 1 {
-            return Err(PlanError::NotMovable { what: format!("route {was} (one of several)") });
-        }
-        all.push(Reroute::Replace { was: was.clone(), route: was.moved(&reference, to) });
-    }
-    Ok(all)
-}
-
-/// Whether the kernel makes this route by itself for the interface's addresses.
-pub(super) fn made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
-    if route.protocol != KERNEL {
-        return false;
-    }
-    // Host's own and broadcast addresses, and multicast.
-    if route.table == LOCAL || route.kind != RouteKind::Unicast {
-        return true;
-    }
-    addresses.iter().any(|address| {
-        let net = match address.peer {
-            Some(peer) => IpNet::new(peer, address.address.prefix_len()).unwrap_or(address.address),
-            None => address.address,
-        };
-        let default = if net.addr().is_ipv6() { Some(256) } else { None };
-        !address.flags.contains(AddressFlags::NOPREFIXROUTE)
-            && net.trunc() == route.destination.trunc()
-            && address.metric.or(default) == route.metric
-            && route.hops.iter().all(|hop| hop.via.is_none())
-    })
-}
-
-/// Whether the kernel made this route from a router's advertisement.
-pub(super) fn is_learnt(seen: &NetworkSnapshot, link: &Link, route: &Route) -> bool {
-    let listens = seen.setting(Family::V6, &link.name, "accept_ra").is_some_and(|set| set != "0");
-    route.protocol == ADVERTISED && route.destination.addr().is_ipv6() && listens
-}
-
-/// Only the kernel can make a route that it will take back and refresh itself: with one like it in its way, it stops
-/// reading the router's advertisements at the default route, before the addresses. So the stand-in has a metric of its
-/// own, next to it, and expires as it would have.
-fn learn(seen: &NetworkSnapshot, before: &[Reroute], from: &LinkRef, was: &HostRoute) -> Reroute {
-    let planned = before.iter().filter_map(|reroute| match reroute {
-        Reroute::Learn { stand_in, .. } => Some(stand_in.clone()),
-        _ => None,
-    });
-    let stand_in = stand_in(seen, &planned.collect::<Vec<_>>(), was);
-    // One from the last time moves along.
-    let needed = !has_stand_in(seen, from, was);
-    Reroute::Learn { was: was.clone(), stand_in, needed }
-}
-
-/// Whether an interface has a route that serves in place of a learnt one.
-pub(super) fn has_stand_in(seen: &NetworkSnapshot, link: &LinkRef, learnt: &HostRoute) -> bool {
-    seen.routes(link).any(|other| {
-        let Route { destination, protocol, expires, .. } = &other.route;
-        *destination == learnt.route.destination
-            && *protocol == STATIC
-            && expires.is_some()
-            && other.via() == learnt.via()
-    })
-}
-
-/// A route that serves until the kernel hears from the router again, with a metric that no other has.
-pub(super) fn stand_in(
-    seen: &NetworkSnapshot,
-    planned: &[HostRoute],
-    learnt: &HostRoute,
-) -> HostRoute {
-    let mut route = learnt.clone();
-    route.route.protocol = STATIC;
-    route.route.expires = learnt.route.expires.or(Some(LONGEST));
-    let mut metric = learnt.route.metric.unwrap_or(1024);
-    loop {
-        metric = metric.saturating_add(1);
-        route.route.metric = Some(metric);
-        let taken = seen.routes.iter().chain(planned).any(|other| other.key() == route.key());
-        if !taken || metric == u32::MAX {
-            return route;
-        }
-    }
-}
-
-const LOCAL: u32 = 255;
-const KERNEL: u8 = 2;
-pub(super) const STATIC: u8 = 4;
-const ADVERTISED: u8 = 9;
-/// Seconds after which a stand-in goes in any case: how long a router is usually believed.
-const LONGEST: u32 = 1800;
-
-/// Neighbours that somebody entered.
-pub(super) fn entered(neighbours: &[Neighbour]) -> Vec<Neighbour> {
-    neighbours
-        .iter()
-        .filter(|neighbour| neighbour.permanent && neighbour.mac.is_some())
-        .cloned()
-        .collect()
+/// Neighbours that an administrator entered: those of an interface, and those on record.
+pub(super) fn entered(neighbours: &[Neighbour], recorded: &[Neighbour]) -> Vec<Neighbour> {
+    let is_new = |one: &&Neighbour| neighbours.iter().all(|other| other.address != one.address);
+    let all = neighbours.iter().chain(recorded.iter().filter(is_new));
+    all.filter(|one| one.permanent && one.mac.is_some()).cloned().collect()
 }
 
 /// That the uplink makes itself no IPv6 address again, and what gives that back.

@@ -1,25 +1,28 @@
 //! The host's side: bridges with the host's addresses, forwarding, and all of it given back.
 
-mod before;
 mod bridge;
 mod forwarding;
 mod handover;
 mod nat;
 mod now;
+mod record;
 mod rollback;
+mod routes;
 mod stop;
 mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
-pub use before::NetworkBefore;
 use nat::NatRules;
 pub use nat::NatSnapshot;
+pub use record::NetworkRecord;
+use record::{BridgeRecord, HostRecord};
 pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
-use super::{Change, FilterSnapshot, HostRoute, Managed, Plan, PlanError, Warning};
+use super::{Change, FilterSnapshot, HostRoute, HostWarning, Managed, Plan, PlanError, Warning};
 use crate::config::{NetworkConfig, PortForward, Transport};
 use crate::types::{
     Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
@@ -53,13 +56,15 @@ pub struct NetworkSnapshot {
     pub homes: BTreeMap<IpAddr, IfName>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,
-    /// What there was before xennet changed it; none when it has not.
-    pub before: Option<NetworkBefore>,
+    /// What the host had before xennet changed it; none if it has not.
+    pub record: Option<NetworkRecord>,
+    /// The time since boot, by which the recorded leases expire.
+    pub now: Duration,
 }
 
 impl NetworkSnapshot {
     /// The interfaces that a plan may change: those that the configuration names, and those that were changed before.
-    pub fn concerned(config: &NetworkConfig, before: Option<&NetworkBefore>) -> Vec<IfName> {
+    pub fn concerned(config: &NetworkConfig, before: Option<&NetworkRecord>) -> Vec<IfName> {
         let bridges = config.all_bridges();
         let bridges =
             bridges.iter().flat_map(|bridge| [Some(&bridge.name), bridge.uplink.as_ref()]);
@@ -122,10 +127,30 @@ impl NetworkSnapshot {
     }
 
     /// The record for [`stop`](Self::stop), with what a plan is about to change added to it.
-    pub fn record(&self, config: &NetworkConfig, plan: &Plan) -> NetworkBefore {
-        let mut record = self.before.clone().unwrap_or_default();
+    pub fn record_with(&self, config: &NetworkConfig, plan: &Plan) -> NetworkRecord {
+        let mut record = self.record.clone().unwrap_or_default();
         record.add(&config.all_bridges(), plan, self);
         record
+    }
+
+    /// The bridges on record.
+    pub(crate) fn known_bridges(&self) -> impl Iterator<Item = &BridgeRecord> {
+        self.record.iter().flat_map(|record| &record.bridges)
+    }
+
+    /// The record of a bridge.
+    fn known(&self, bridge: &IfName) -> Option<&BridgeRecord> {
+        self.known_bridges().find(|known| known.name == *bridge)
+    }
+
+    /// A recorded setting of an interface, of the kind that `which` chooses.
+    fn recorded_setting(
+        &self,
+        link: &IfName,
+        which: impl Fn(&LinkSet) -> bool,
+    ) -> Option<&LinkSet> {
+        let links = self.record.iter().flat_map(|record| &record.links);
+        links.filter(|(name, _)| name == link).map(|(_, was)| was).find(|was| which(was))
     }
 
     /// The interface of this name.
@@ -165,23 +190,23 @@ impl NetworkSnapshot {
         if plan.is_empty() {
             return;
         }
-        plan.warnings.extend(self.managed.iter().cloned().map(Warning::Managed));
+        let managed = self.managed.iter().cloned().map(HostWarning::Managed);
+        plan.warnings.extend(managed.map(Warning::from));
         let wanted = config.all_bridges();
-        for known in self.before.iter().flat_map(|before| &before.bridges) {
+        for known in self.known_bridges() {
             if !wanted.iter().any(|policy| policy.name == known.name) {
-                plan.warnings.push(Warning::Forgotten { bridge: known.name.clone() });
+                plan.warn(HostWarning::Forgotten { bridge: known.name.clone() });
             }
         }
         for nat in &config.nat {
             let made = |name: &IfName| wanted.iter().any(|policy| policy.name == *name);
             let missing = |name: &&IfName| self.link(name).is_none() && !made(name);
             if let Some(uplink) = nat.uplink.as_ref().filter(missing) {
-                plan.warnings
-                    .push(Warning::NoWayOut { nat: nat.name.clone(), uplink: uplink.clone() });
+                plan.warn(HostWarning::NoWayOut { nat: nat.name.clone(), uplink: uplink.clone() });
             }
             for PortForward { protocol, port, .. } in &nat.forward {
                 if self.listening.contains(&(*protocol, port.get())) {
-                    plan.warnings.push(Warning::PortInUse {
+                    plan.warn(HostWarning::PortInUse {
                         nat: nat.name.clone(),
                         protocol: *protocol,
                         port: port.get(),
@@ -195,8 +220,9 @@ impl NetworkSnapshot {
                 let v4 = nat.forward.iter().any(|one| one.to.is_ipv4()) && self.filters.ipv4.on;
                 let v6 = nat.forward.iter().any(|one| one.to.is_ipv6()) && self.filters.ipv6.on;
                 for sysctl in [v4.then_some(BRIDGE_NF[0]), v6.then_some(BRIDGE_NF[1])] {
-                    let warning = |sysctl| Warning::NoHairpin { bridge: bridge.clone(), sysctl };
-                    plan.warnings.extend(sysctl.map(warning));
+                    let warning =
+                        |sysctl| HostWarning::NoHairpin { bridge: bridge.clone(), sysctl };
+                    plan.warnings.extend(sysctl.map(warning).map(Warning::from));
                 }
             }
         }

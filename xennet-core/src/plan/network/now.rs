@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{NetworkSnapshot, handover};
+use super::{NetworkSnapshot, routes};
 use crate::config::{BridgePolicy, HostNow, NetworkConfig};
 use crate::types::{AddressFlags, IfName, Link, Route, RouteKind, Scope};
 
@@ -18,12 +18,12 @@ impl NetworkSnapshot {
                 && route.table == Route::MAIN
                 && route.kind == RouteKind::Unicast
         };
-        let routes = self.routes.iter().filter(|route| usable(&&route.route));
-        let first = routes.min_by_key(|one| {
+        let usable = self.routes.iter().filter(|route| usable(&&route.route));
+        let first = usable.min_by_key(|one| {
             (one.route.destination.addr().is_ipv6(), one.route.metric.unwrap_or(0))
         })?;
         let link = &first.links.first()?.name;
-        let before = self.before.iter().flat_map(|before| &before.bridges);
+        let before = self.known_bridges();
         let uplink =
             before.filter(|bridge| bridge.name == *link).find_map(|bridge| bridge.uplink.as_ref());
         Some(uplink.unwrap_or(link))
@@ -36,7 +36,7 @@ impl NetworkSnapshot {
             let bridge = self.link(&policy.name);
             let used = bridge.filter(|link| global(self, link).next().is_some());
             let mut now = used.or(uplink).map(|link| self.host_now(link)).unwrap_or_default();
-            let hosts = uplink.filter(|_| policy.addresses.is_some());
+            let hosts = uplink.filter(|_| policy.moves_addresses());
             let own = self.macs.get(&policy.name).copied();
             now.mac = hosts.or(bridge).map_or(own, |link| link.mac);
             (policy.name, now)
@@ -57,7 +57,7 @@ impl NetworkSnapshot {
         for route in self.routes(&reference).filter(|route| {
             route.route.destination.prefix_len() == 0
                 && route.route.table == Route::MAIN
-                && !handover::is_learnt(self, link, &route.route)
+                && !routes::is_learnt(self, link, &route.route)
         }) {
             let told = |router: &IpAddr| {
                 now.dhcp && router.is_ipv4()

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::handover::{made_by_kernel, same};
-use super::{NetworkBefore, NetworkSnapshot, stop};
+use super::bridge::is_damaged;
+use super::handover::same;
+use super::routes::made_by_kernel;
+use super::{NetworkRecord, NetworkSnapshot, stop};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, Plan, PlanError};
 use crate::types::{LinkRef, Route, RouteKind};
@@ -35,19 +37,29 @@ impl NetworkSnapshot {
         all
     }
 
-    /// What a plan is about to change, and only that: what [`roll_back`](Self::roll_back) needs to take it back.
-    pub fn record_of(&self, config: &NetworkConfig, plan: &Plan) -> NetworkBefore {
-        let record = Self { before: None, ..self.clone() }.record(config, plan);
-        NetworkBefore { nat: self.nat.before(), ..record }
+    /// What a plan is about to change, and only that: what [`roll_back`](Self::roll_back) needs to undo it.
+    ///
+    /// To roll back to a host that has lost its addresses would cut it off. So a damaged bridge keeps its record, and to
+    /// roll back gives its uplink everything.
+    pub fn record_of(&self, config: &NetworkConfig, plan: &Plan) -> NetworkRecord {
+        let damaged = self.record.as_ref().map(|record| {
+            record.of_bridges(|bridge| {
+                let policies = config.all_bridges();
+                let policy = policies.iter().find(|policy| policy.name == bridge.name);
+                policy.is_some_and(|policy| is_damaged(policy, self))
+            })
+        });
+        let record = Self { record: damaged, ..self.clone() }.record_with(config, plan);
+        NetworkRecord { nat: self.nat.before(), ..record }
     }
 
-    /// What takes a single start back, given in [`before`](Self::before) what [`record_of`](Self::record_of) said just
+    /// What takes a single start back, given in [`record`](Self::record) what [`record_of`](Self::record_of) said just
     /// before it: as much of it as was done, whatever happened since.
     ///
     /// A bridge that it made goes with whatever ports it has got since.
     pub fn roll_back(&self) -> Result<Plan, PlanError> {
         let mut plan = stop::plan(&NetworkConfig::default(), self, true)?;
-        let adopted = self.before.iter().flat_map(|before| &before.bridges);
+        let adopted = self.known_bridges();
         for bridge in adopted.filter(|bridge| !bridge.made) {
             let Some(link) = self.link(&bridge.name) else { continue };
             let had = &bridge.of_bridge;

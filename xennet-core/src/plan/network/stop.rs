@@ -1,16 +1,12 @@
 //! Everything given back.
 
-use super::before::{BridgeBefore, HostBefore, Moved, NetworkBefore};
-use super::handover::{
-    DISABLE_IPV6, Handover, Reroute, entered, has_stand_in, is_learnt, made_by_kernel, movable,
-    reroutes, same, stand_in,
-};
+use super::handover::{DISABLE_IPV6, Handover, entered, link_local, movable, same, with_recorded};
+use super::record::{BridgeRecord, HostRecord, Moved, NetworkRecord};
+use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
 use super::{NetworkSnapshot, forwarding, nat};
 use crate::config::NetworkConfig;
-use crate::plan::{Change, HostRoute, Plan, PlanError, Warning};
-use crate::types::{
-    AddrGenMode, Address, BridgeSet, Family, IfName, Link, LinkRef, LinkSet, Mtu, Sysctl,
-};
+use crate::plan::{Change, HostWarning, Plan, PlanError};
+use crate::types::{AddrGenMode, Address, BridgeSet, Family, IfName, Link, LinkSet, Mtu, Sysctl};
 
 pub(super) fn plan(
     config: &NetworkConfig,
@@ -18,8 +14,8 @@ pub(super) fn plan(
     force: bool,
 ) -> Result<Plan, PlanError> {
     let assumed;
-    let before = if let Some(before) = &seen.before {
-        before
+    let record = if let Some(record) = &seen.record {
+        record
     } else {
         assumed = assume(config, seen);
         let wanted = config.all_bridges();
@@ -31,15 +27,15 @@ pub(super) fn plan(
     };
     let mut plan = Plan::default();
     // The last one taken first.
-    for bridge in before.bridges.iter().rev() {
-        Return { bridge, before, seen }.plan(&mut plan, force)?;
-        if seen.before.is_none() {
-            plan.warnings.push(Warning::LeftBehind { bridge: bridge.name.clone() });
+    for bridge in record.bridges.iter().rev() {
+        Return { bridge, record, seen }.plan(&mut plan, force)?;
+        if seen.record.is_none() {
+            plan.warn(HostWarning::LeftBehind { bridge: bridge.name.clone() });
         }
     }
-    nat::stop(&mut plan, before.nat.as_ref(), seen);
-    forwarding::stop(&mut plan, before, seen);
-    for (sysctl, was) in &before.sysctls {
+    nat::stop(&mut plan, record.nat.as_ref(), seen);
+    forwarding::stop(&mut plan, record, seen);
+    for (sysctl, was) in &record.sysctls {
         if !planned(&plan, sysctl) {
             plan.sysctl(sysctl.clone(), was, seen.sysctls.get(sysctl).map(String::as_str));
         }
@@ -55,15 +51,11 @@ pub(super) fn planned(plan: &Plan, sysctl: &Sysctl) -> bool {
 }
 
 /// What there must have been when nobody wrote it down: the uplinks had what the bridges have now.
-fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkBefore {
-    let mut before = NetworkBefore::default();
-    for policy in config.all_bridges().iter().filter(|policy| policy.addresses.is_some()) {
-        let bridge = seen.link(&policy.name);
+fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkRecord {
+    let mut before = NetworkRecord::default();
+    for policy in config.all_bridges().iter().filter(|policy| policy.moves_addresses()) {
         let uplink = policy.uplink.as_ref().and_then(|name| seen.link(name));
-        let (Some(bridge), Some(uplink)) = (bridge, uplink) else { continue };
-        if uplink.master != Some(bridge.index) {
-            continue;
-        }
+        let (Some(_), Some(uplink)) = (seen.link(&policy.name), uplink) else { continue };
         before.links.push((uplink.name.clone(), LinkSet::Master(None)));
         if uplink.addr_gen_mode.is_some() {
             let mode = LinkSet::AddrGenMode(AddrGenMode::Eui64);
@@ -73,14 +65,15 @@ fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkBefore {
         if let (Ok(sysctl), Some(new)) = (disabled, seen.of_new(Family::V6, DISABLE_IPV6)) {
             before.sysctls.insert(sysctl, new.to_owned());
         }
-        before.bridges.push(BridgeBefore {
+        before.bridges.push(BridgeRecord {
             name: policy.name.clone(),
             made: false,
             uplink: policy.uplink.clone(),
             vxlan: None,
             moved: Moved::Inherited,
-            of_bridge: HostBefore::default(),
-            of_uplink: HostBefore::default(),
+            at: seen.now,
+            of_bridge: HostRecord::default(),
+            of_uplink: HostRecord::default(),
         });
     }
     before
@@ -88,8 +81,8 @@ fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkBefore {
 
 /// One bridge, and how it and its uplink were.
 struct Return<'a> {
-    bridge: &'a BridgeBefore,
-    before: &'a NetworkBefore,
+    bridge: &'a BridgeRecord,
+    record: &'a NetworkRecord,
     seen: &'a NetworkSnapshot,
 }
 
@@ -110,13 +103,26 @@ impl<'a> Return<'a> {
                 return Err(PlanError::HasPorts { name: bridge.name.clone(), ports });
             }
         }
-        let hosts = match uplink {
+        let hosts = match (uplink, &self.bridge.uplink) {
             _ if self.bridge.moved == Moved::No => None,
-            Some(uplink) => Some(self.to_uplink(uplink, bridge)?),
-            None => bridge.map(|bridge| self.to_nowhere(bridge)),
+            (Some(uplink), _) => Some(self.to_uplink(plan, uplink, bridge)),
+            (None, None) => bridge.map(|bridge| self.to_nowhere(bridge)),
+            (None, Some(uplink)) => {
+                let why = format!(
+                    "the host's addresses and routes on {uplink}: no such interface; run `xennet network stop` again \
+                     once it exists"
+                );
+                plan.warn(HostWarning::NotRestored { why });
+                None
+            }
         };
         if let (Some(uplink), Some(_)) = (uplink, &hosts) {
             self.allow_ipv6(plan, uplink);
+            // A route needs an interface that is up.
+            let was_down = |set: &LinkSet| *set == LinkSet::Up(false);
+            if !uplink.up && !self.was(&uplink.name).any(was_down) {
+                plan.set(true, &uplink.reference(), LinkSet::Up(true), LinkSet::Up(false));
+            }
         }
         if let Some(hosts) = &hosts {
             hosts.arrive(plan);
@@ -151,30 +157,49 @@ impl<'a> Return<'a> {
         Ok(())
     }
 
-    /// The host's addresses and routes, back to the uplink.
-    fn to_uplink(&self, uplink: &Link, bridge: Option<&Link>) -> Result<Handover<'a>, PlanError> {
+    /// The host's addresses and routes, back to the uplink: what the bridge has now, and what is on record.
+    fn to_uplink(&self, plan: &mut Plan, uplink: &Link, bridge: Option<&Link>) -> Handover<'a> {
         let (seen, to) = (self.seen, uplink.reference());
-        let (kept, former) = (&self.bridge.of_bridge, &self.bridge.of_uplink);
-        let gone = bridge.map_or(Vec::new(), |bridge| self.added(bridge));
-        let mut addresses = movable(&gone)?;
-        let mut routes = match bridge {
-            Some(bridge) => reroutes(seen, bridge, &to, &kept.routes)?,
-            None => Vec::new(),
-        };
-        let mut neighbours = entered(bridge.map_or(&[], |bridge| seen.neighbours(bridge)));
-        neighbours.retain(|neighbour| !kept.neighbours.contains(neighbour));
-        // Somebody deleted the bridge, or it had other addresses than the uplink: then as it is written down.
-        if self.bridge.moved == Moved::Replaced || bridge.is_none() {
-            addresses = movable(&former.addresses)?;
-            routes = self.former_routes(uplink, routes);
-            neighbours = entered(&former.neighbours);
-            neighbours.retain(|one| !seen.neighbours(uplink).contains(one));
+        let record = self.bridge.uplink_at(seen.now);
+        let is_recorded = |one: &Address| record.addresses.iter().any(|other| same(one, other));
+        let mut gone = bridge.map_or(Vec::new(), |bridge| self.added(bridge));
+        // The bridge made its own link-local address itself.
+        let is_known = self.seen.record.is_some();
+        gone.retain(|address| !is_known || !link_local(address) || is_recorded(address));
+        let (mut routes, mut moves) = (Routes::new(seen, plan), Moves::default());
+        if let Some(bridge) = bridge {
+            moves = routes.moved(bridge, &to, &self.bridge.of_bridge.routes);
         }
+        let unmovable = gone.iter().filter(|address| !address.unknown.is_empty());
+        let unmovable = unmovable.map(|address| format!("address {address}"));
+        let unmovable = unmovable.chain(moves.unmovable.iter().map(|one| format!("route {one}")));
+        for what in unmovable {
+            let why = format!("{what}: it has properties that xennet cannot copy");
+            plan.warn(HostWarning::NotRestored { why });
+        }
+        let from = bridge.map(Link::reference);
+        let (mut addresses, mut neighbours) = (Vec::new(), Vec::new());
+        let reroutes = if self.bridge.moved == Moved::Inherited {
+            addresses = movable(&gone);
+            neighbours = bridge.map_or(Vec::new(), |bridge| seen.neighbours(bridge).to_vec());
+            neighbours.retain(|one| !self.bridge.of_bridge.neighbours.contains(one));
+            let missing = routes.recorded(&record, &uplink.name, from.as_ref(), &to);
+            moves.reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
+            moves.reroutes
+        } else {
+            let mut wanted = routes.recorded(&record, &uplink.name, None, &to);
+            let mut reroutes = replaced(moves.reroutes, &mut wanted);
+            reroutes.extend(wanted.into_iter().map(|route| routes.add(route)));
+            reroutes
+        };
+        addresses = with_recorded(addresses, &record.addresses, seen.addresses(uplink));
         if self.had_no_ipv6(uplink) {
             addresses.retain(|address| address.address.addr().is_ipv4());
         }
-        let from = bridge.map_or_else(|| to.clone(), Link::reference);
-        Ok(Handover { seen, from, to, addresses, gone, routes, neighbours })
+        let neighbours = entered(&neighbours, &record.neighbours);
+        let from = from.unwrap_or_else(|| to.clone());
+        let recorded = record.addresses;
+        Handover { seen, from, to, addresses, gone, recorded, routes: reroutes, neighbours }
     }
 
     /// The given addresses of a bridge without uplink, which are nobody else's.
@@ -190,6 +215,7 @@ impl<'a> Return<'a> {
             to: reference.clone(),
             addresses: Vec::new(),
             gone: self.added(bridge),
+            recorded: Vec::new(),
             routes: mine.cloned().map(Reroute::Delete).collect(),
             neighbours: Vec::new(),
         }
@@ -202,43 +228,16 @@ impl<'a> Return<'a> {
         self.seen.addresses(bridge).iter().filter(added).cloned().collect()
     }
 
-    /// The uplink's own routes, in place of those that lead through the bridge now.
-    fn former_routes(&self, uplink: &Link, of_bridge: Vec<Reroute>) -> Vec<Reroute> {
-        let former = &self.bridge.of_uplink;
-        let own = former.routes.iter().filter(|one| !made_by_kernel(&one.route, &former.addresses));
-        let there = |one: &HostRoute| self.seen.routes.iter().any(|other| other.leads_as(one));
-        let mut wanted: Vec<HostRoute> = Vec::new();
-        for route in own.filter_map(|route| self.known(route)) {
-            let learnt = is_learnt(self.seen, uplink, &route.route);
-            if there(&route) || learnt && has_stand_in(self.seen, &uplink.reference(), &route) {
-                continue;
-            }
-            wanted.push(if learnt { stand_in(self.seen, &wanted, &route) } else { route });
-        }
-        let mut all = Vec::new();
-        for reroute in of_bridge {
-            let (Reroute::Replace { was, .. } | Reroute::Learn { was, .. }) = reroute else {
-                continue;
-            };
-            match wanted.iter().position(|route| route.key() == was.key()) {
-                Some(n) => all.push(Reroute::Replace { was, route: wanted.remove(n) }),
-                None => all.push(Reroute::Delete(was)),
-            }
-        }
-        all.extend(wanted.into_iter().map(Reroute::Add));
-        all
-    }
-
-    /// A route that was written down, with the indices that its interfaces have now.
-    fn known(&self, route: &HostRoute) -> Option<HostRoute> {
-        let now = |link: &LinkRef| self.seen.link(&link.name).map(Link::reference);
-        let links = route.links.iter().map(now).collect::<Option<_>>()?;
-        Some(HostRoute { route: route.route.clone(), links })
+    /// The recorded settings of an interface.
+    fn was(&self, link: &IfName) -> impl DoubleEndedIterator<Item = &'a LinkSet> {
+        let link = link.clone();
+        let own = self.record.links.iter().filter(move |(name, _)| *name == link);
+        own.map(|(_, was)| was)
     }
 
     fn had_no_ipv6(&self, uplink: &Link) -> bool {
         let sysctl = Sysctl::link(Family::V6, &uplink.name, DISABLE_IPV6).ok();
-        let was = sysctl.and_then(|sysctl| self.before.sysctls.get(&sysctl)).map(String::as_str);
+        let was = sysctl.and_then(|sysctl| self.record.sysctls.get(&sysctl)).map(String::as_str);
         let now = self.seen.setting(Family::V6, &uplink.name, DISABLE_IPV6);
         was.or(now).is_none_or(|was| was != "0")
     }
@@ -253,10 +252,7 @@ impl<'a> Return<'a> {
 
     /// Those settings of an interface as they were, the last one changed first.
     fn settings(&self, plan: &mut Plan, link: &Link, which: impl Fn(&LinkSet) -> bool) {
-        for (name, was) in self.before.links.iter().rev() {
-            if *name != link.name || !which(was) {
-                continue;
-            }
+        for was in self.was(&link.name).rev().filter(|was| which(was)) {
             if let Some(now) = self.now(link, was).filter(|now| now != was) {
                 plan.set(true, &link.reference(), was.clone(), now);
             }

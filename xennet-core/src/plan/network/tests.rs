@@ -151,13 +151,16 @@ fn what_cannot_be_copied_is_not_moved() {
 fn a_bridge_that_is_forgotten_is_told_of_and_another_uplink_refused() {
     let mut world = with(&["192.0.2.2/24"], &[]);
     let plan = world.start(&inherit()).unwrap();
-    world.before = Some(world.record(&inherit(), &plan));
-    let other = config("uplink = \"eth1\"");
+    world.record = Some(world.record_with(&inherit(), &plan));
+    let other = config("uplink = \"eth1\"\naddresses = \"inherit\"");
     let error = world.start(&other).unwrap_err().to_string();
     assert!(error.contains("has the uplink eth0, and eth1 in xennet.toml"), "{error}");
     let forgotten = NetworkConfig::from_toml("[[bridge]]\nname = \"b\"").unwrap();
     let warnings = world.start(&forgotten).unwrap().warnings().to_vec();
-    assert_eq!(warnings, [Warning::Forgotten { bridge: "xenbr0".parse().unwrap() }]);
+    assert_eq!(
+        warnings,
+        [Warning::Host(HostWarning::Forgotten { bridge: "xenbr0".parse().unwrap() })]
+    );
 }
 
 fn any_world() -> impl Strategy<Value = NetworkSnapshot> {
@@ -221,7 +224,7 @@ fn any_config() -> impl Strategy<Value = NetworkConfig> {
     let addresses = prop_oneof![
         3 => Just("addresses = \"inherit\""),
         1 => Just("addresses = [\"192.0.2.2/24\"]\ngateways = [\"192.0.2.1\"]"),
-        1 => Just(""),
+        1 => Just("addresses = \"none\""),
     ];
     let keys = vec![
         "stp = false",
@@ -242,13 +245,59 @@ fn reachable(world: &NetworkSnapshot, wanted: &[IpNet]) -> bool {
     wanted.iter().all(has)
 }
 
+fn carry_out_all(world: &mut NetworkSnapshot, plan: &Plan) {
+    for change in plan.changes() {
+        carry_out(world, change);
+    }
+}
+
+/// The host's addresses and routes, as `ip` shows them.
+fn host(world: &NetworkSnapshot) -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = world.routes.iter().map(ToString::to_string).collect();
+    for link in &world.links {
+        let addresses = world.addresses(link).iter();
+        all.extend(addresses.map(|address| format!("{} {address} {:?}", link.name, address.flags)));
+        all.insert(format!("{} {} {:?}", link.name, link.up, link.addr_gen_mode));
+    }
+    all
+}
+
+/// What an administrator or another program does to a started network.
+fn damage(world: &mut NetworkSnapshot, which: usize) {
+    let Some(bridge) = world.link(&"xenbr0".parse().unwrap()).cloned() else { return };
+    let reference = bridge.reference();
+    match which {
+        0 => carry_out(world, &Change::LinkDelete { link: reference }),
+        1 => world.links[0].master = None,
+        2 => {
+            for address in world.addresses(&bridge).to_vec() {
+                if world.addresses(&bridge).contains(&address) {
+                    let link = reference.clone();
+                    carry_out(world, &Change::AddressDelete { link, address });
+                }
+            }
+        }
+        3 => world.routes.retain(|route| route.route.destination.prefix_len() != 0),
+        // Another program configures the uplink again.
+        _ => {
+            let record = world.record.clone().unwrap().bridges[0].of_uplink.clone();
+            let first = record.addresses.iter().find(|address| address.address.addr().is_ipv4());
+            let eth0 = world.links[0].clone();
+            let (Some(address), []) = (first, world.addresses(&eth0)) else { return };
+            add_address(world, &eth0.reference(), address);
+            let is_default = |one: &&HostRoute| one.to_string().starts_with("default");
+            world.routes.extend(record.routes.iter().find(is_default).cloned());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn from_any_network_to_the_configured_one_and_back(
         before in any_world(), config in any_config(), cut in any::<prop::sample::Index>(),
     ) {
         let plan = before.start(&config).unwrap();
-        let record = before.record(&config, &plan);
+        let record = before.record_with(&config, &plan);
         let inherits = config.bridges[0].addresses == Some(HostAddresses::Inherit);
         let hosts: Vec<IpNet> = before.addresses.values().flatten().map(|one| one.address).collect();
         let defaults = |world: &NetworkSnapshot| {
@@ -262,7 +311,7 @@ proptest! {
                 prop_assert_eq!(defaults(&world), defaults(&before), "{}", change);
             }
         }
-        world.before = Some(record.clone());
+        world.record = Some(record.clone());
         prop_assert_eq!(lines(&world.start(&config).unwrap()), [""; 0]);
         let started = visible(&world);
 
@@ -286,7 +335,7 @@ proptest! {
         for change in &plan.changes()[..cut.index(plan.changes().len() + 1)] {
             carry_out(&mut midway, change);
         }
-        midway.before = Some(record);
+        midway.record = Some(record);
         let mut back = midway.clone();
         for change in back.stop(&config, false).unwrap().changes() {
             carry_out(&mut back, change);
@@ -299,9 +348,47 @@ proptest! {
     }
 
     #[test]
+    fn start_and_stop_after_damage_restore_the_host(
+        before in any_world(), damages in prop::collection::vec(0..5usize, 1..4),
+    ) {
+        prop_assume!(before.link(&"xenbr0".parse().unwrap()).is_none());
+        let config = inherit();
+        let plan = before.start(&config).unwrap();
+        let mut world = before.clone();
+        carry_out_all(&mut world, &plan);
+        world.record = Some(before.record_with(&config, &plan));
+        let started = host(&world);
+        for which in damages {
+            damage(&mut world, which);
+        }
+
+        let start = world.start(&config).unwrap();
+        let mut repaired = world.clone();
+        carry_out_all(&mut repaired, &start);
+        prop_assert_eq!(host(&repaired), started, "{:#?}", lines(&start));
+        prop_assert_eq!(lines(&repaired.start(&config).unwrap()), [""; 0]);
+
+        // On trial: to roll back gives the uplink everything, unless the start had nothing to do.
+        let mut rolled_back = repaired.clone();
+        rolled_back.record = Some(world.record_of(&config, &start));
+        let roll_back = rolled_back.roll_back().unwrap();
+        carry_out_all(&mut rolled_back, &roll_back);
+        if !start.is_empty() {
+            prop_assert_eq!(host(&rolled_back), host(&before), "{:#?}", lines(&roll_back));
+        }
+
+        for force in [false, true] {
+            let mut stopped = world.clone();
+            let stop = stopped.stop(&config, force).unwrap();
+            carry_out_all(&mut stopped, &stop);
+            prop_assert_eq!(host(&stopped), host(&before), "{:#?}", lines(&stop));
+        }
+    }
+
+    #[test]
     fn a_record_is_read_as_it_was_written(before in any_world(), config in any_config()) {
-        let record = before.record(&config, &before.start(&config).unwrap());
+        let record = before.record_with(&config, &before.start(&config).unwrap());
         let text = serde_json::to_string(&record).unwrap();
-        prop_assert_eq!(serde_json::from_str::<NetworkBefore>(&text).unwrap(), record);
+        prop_assert_eq!(serde_json::from_str::<NetworkRecord>(&text).unwrap(), record);
     }
 }

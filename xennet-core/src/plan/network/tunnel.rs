@@ -2,7 +2,7 @@
 
 use super::NetworkSnapshot;
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig, VxlanPolicy};
-use crate::plan::{Change, Plan, PlanError, VxlanError, Warning};
+use crate::plan::{Change, HostWarning, Plan, PlanError, VxlanError};
 use crate::types::{
     AddrGenMode, IfName, Link, LinkKind, LinkRef, LinkSet, Mtu, PortFlags, PortSet, VxlanSpec,
 };
@@ -28,7 +28,7 @@ impl<'a> Tunnel<'a> {
         config: &'a NetworkConfig,
         seen: &'a NetworkSnapshot,
     ) -> Result<Option<Self>, PlanError> {
-        let known = seen.before.iter().flat_map(|before| &before.bridges);
+        let known = seen.known_bridges();
         let mut known = known.filter(|known| known.name == policy.name);
         let known = known.find_map(|known| known.vxlan.as_ref());
         let Some(vxlan) = &policy.vxlan else {
@@ -76,7 +76,7 @@ impl<'a> Tunnel<'a> {
         self.fits(mtu)?;
         if !self.has_local {
             let (bridge, local) = (self.bridge.clone(), self.spec.local);
-            plan.warnings.push(Warning::NoVxlanLocal { bridge, local });
+            plan.warn(HostWarning::NoVxlanLocal { bridge, local });
         }
         let wanted = self.flags();
         let Some(link) = self.link else {
@@ -117,7 +117,7 @@ impl<'a> Tunnel<'a> {
         plan.set(true, &link, LinkSet::Up(true), LinkSet::Up(false));
         if self.underlay.is_none() && self.has_local {
             let (bridge, local) = (self.bridge.clone(), self.spec.local);
-            plan.warnings.push(Warning::UnderlayUnknown { bridge, local, mtu });
+            plan.warn(HostWarning::UnderlayUnknown { bridge, local, mtu });
         }
     }
 

@@ -109,7 +109,7 @@ fn a_later_start_is_taken_back_to_the_earlier_one() {
     let record = seen.record_of(&later, &plan);
     let text = serde_json::to_string(&record).unwrap();
     let before = Some(serde_json::from_str(&text).unwrap());
-    let gone = NetworkSnapshot { before, ..NetworkSnapshot::default() };
+    let gone = NetworkSnapshot { record: before, ..NetworkSnapshot::default() };
     let back = gone.roll_back().unwrap();
     let Some(Change::Nft { batch, .. }) = back.changes().first() else { panic!("{back}") };
     assert_eq!(batch.commands, was.rules.make(false));

@@ -58,6 +58,12 @@ pub(super) fn carry_out(world: &mut NetworkSnapshot, change: &Change) {
             let there = world.routes.iter_mut().find(|other| other.key() == was.key());
             *there.unwrap_or_else(|| panic!("{change}: there is none")) = new;
         }
+        Change::RouteInsert { route, first } => {
+            let route = indexed(world, route);
+            let at = world.routes.iter().position(|other| *first && other.key() == route.key());
+            let at = at.unwrap_or(world.routes.len());
+            world.routes.insert(at, route);
+        }
         Change::RouteDelete { route, .. } => world.routes.retain(|other| !other.leads_as(route)),
         Change::NeighbourAdd { link, address, mac } => {
             let new =

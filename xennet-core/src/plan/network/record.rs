@@ -1,20 +1,22 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::handover::FOLLOWING;
 use super::{NatRules, NetworkSnapshot};
 use crate::config::{BridgePolicy, HostAddresses};
 use crate::plan::{Change, HostRoute, Plan};
-use crate::types::{Address, IfName, Link, LinkSet, Neighbour, Sysctl};
+use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkSet, Neighbour, Sysctl};
 
 /// What there was before xennet changed it, and nothing more: what `stop` gives back.
 ///
 /// It is written down before the first change, so that a plan that ends midway can be taken back as well.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NetworkBefore {
+pub struct NetworkRecord {
     /// The bridges, in the order in which they were taken.
-    pub bridges: Vec<BridgeBefore>,
+    pub bridges: Vec<BridgeRecord>,
     /// The settings of interfaces that were there, in the order in which they were changed.
     pub links: Vec<(IfName, LinkSet)>,
     /// The kernel's settings that were changed.
@@ -28,7 +30,7 @@ pub struct NetworkBefore {
 /// What there was of one bridge and its uplink.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct BridgeBefore {
+pub struct BridgeRecord {
     /// The bridge.
     pub name: IfName,
     /// Whether there was none: then xennet made it, and it goes again.
@@ -37,19 +39,22 @@ pub struct BridgeBefore {
     pub uplink: Option<IfName>,
     /// Its port that leads to other hosts.
     #[serde(default)]
-    pub vxlan: Option<VxlanBefore>,
+    pub vxlan: Option<VxlanRecord>,
     /// Which addresses of the host came to it.
     pub moved: Moved,
+    /// When this was recorded: the time since boot.
+    #[serde(default)]
+    pub at: Duration,
     /// What the host had on the bridge.
-    pub of_bridge: HostBefore,
+    pub of_bridge: HostRecord,
     /// What the host had on the uplink.
-    pub of_uplink: HostBefore,
+    pub of_uplink: HostRecord,
 }
 
 /// What there was of a VXLAN port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct VxlanBefore {
+pub struct VxlanRecord {
     /// The port.
     pub name: IfName,
     /// Whether there was none: then xennet made it, and it goes again.
@@ -71,16 +76,36 @@ pub enum Moved {
 /// What the host had on one interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct HostBefore {
+pub struct HostRecord {
     /// Its addresses.
     pub addresses: Vec<Address>,
     /// The routes that left by it.
     pub routes: Vec<HostRoute>,
     /// Its permanent neighbours.
     pub neighbours: Vec<Neighbour>,
+    /// The settings that a bridge takes over.
+    #[serde(default)]
+    pub sysctls: BTreeMap<Sysctl, String>,
 }
 
-impl NetworkBefore {
+impl NetworkRecord {
+    /// The part about these bridges and their uplinks.
+    pub(super) fn of_bridges(&self, which: impl Fn(&BridgeRecord) -> bool) -> Self {
+        let bridges: Vec<_> = self.bridges.iter().filter(|bridge| which(bridge)).cloned().collect();
+        let is_theirs = |name: &str| {
+            let names = bridges.iter().flat_map(|one| [Some(&one.name), one.uplink.as_ref()]);
+            names.flatten().any(|other| other.as_str() == name)
+        };
+        let links = self.links.iter().filter(|(name, _)| is_theirs(name.as_str()));
+        let sysctls = self.sysctls.iter().filter(|(one, _)| one.interface().is_some_and(is_theirs));
+        Self {
+            links: links.cloned().collect(),
+            sysctls: sysctls.map(|(sysctl, was)| (sysctl.clone(), was.clone())).collect(),
+            nat: None,
+            bridges,
+        }
+    }
+
     /// Adds what a plan is about to change, as far as it is not known already.
     pub(super) fn add(&mut self, bridges: &[BridgePolicy], plan: &Plan, seen: &NetworkSnapshot) {
         let started =
@@ -88,9 +113,9 @@ impl NetworkBefore {
         let started: Vec<IfName> = started.flatten().cloned().collect();
         for policy in bridges {
             match self.bridges.iter_mut().find(|known| known.name == policy.name) {
-                None => self.bridges.push(BridgeBefore::of(policy, seen)),
+                None => self.bridges.push(BridgeRecord::of(policy, seen)),
                 // It may have come to a bridge that was there.
-                Some(known) if known.vxlan.is_none() => known.vxlan = VxlanBefore::of(policy, seen),
+                Some(known) if known.vxlan.is_none() => known.vxlan = VxlanRecord::of(policy, seen),
                 Some(_) => {}
             }
         }
@@ -131,41 +156,88 @@ fn alike(one: &LinkSet, other: &LinkSet) -> bool {
     }
 }
 
-impl BridgeBefore {
+impl BridgeRecord {
     fn of(policy: &BridgePolicy, seen: &NetworkSnapshot) -> Self {
         let bridge = seen.link(&policy.name);
         let uplink = policy.uplink.as_ref().and_then(|name| seen.link(name));
         let host =
-            |link: Option<&Link>| link.map(|link| HostBefore::of(link, seen)).unwrap_or_default();
+            |link: Option<&Link>| link.map(|link| HostRecord::of(link, seen)).unwrap_or_default();
         Self {
             name: policy.name.clone(),
             made: bridge.is_none(),
             uplink: policy.uplink.clone(),
-            vxlan: VxlanBefore::of(policy, seen),
+            vxlan: VxlanRecord::of(policy, seen),
             moved: match policy.addresses {
-                None => Moved::No,
+                None | Some(HostAddresses::None) => Moved::No,
                 Some(HostAddresses::Inherit) => Moved::Inherited,
                 Some(HostAddresses::Static(_)) => Moved::Replaced,
             },
+            at: seen.now,
             of_bridge: host(bridge),
             of_uplink: host(uplink),
         }
     }
 }
 
-impl VxlanBefore {
+impl BridgeRecord {
+    /// What the host had on the uplink, as far as it has not expired.
+    pub(super) fn uplink_at(&self, now: Duration) -> HostRecord {
+        self.of_uplink.after(now.saturating_sub(self.at))
+    }
+}
+
+impl HostRecord {
+    /// A recorded setting of the interface.
+    pub(super) fn setting(&self, family: Family, link: &IfName, key: &str) -> Option<&str> {
+        self.sysctls.get(&Sysctl::link(family, link, key).ok()?).map(String::as_str)
+    }
+
+    /// What would be left of it now: addresses and routes expire.
+    fn after(&self, elapsed: Duration) -> Self {
+        let elapsed = u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX);
+        let left = |seconds: Option<u32>| seconds.map(|seconds| seconds.saturating_sub(elapsed));
+        let addresses = self.addresses.iter().map(|address| Address {
+            valid: left(address.valid),
+            preferred: left(address.preferred),
+            ..address.clone()
+        });
+        // The kernel makes temporary addresses itself.
+        let is_temporary = |address: &Address| {
+            address.address.addr().is_ipv6() && address.flags.contains(AddressFlags::SECONDARY)
+        };
+        let routes = self.routes.iter().map(|route| {
+            let mut route = route.clone();
+            route.route.expires = left(route.route.expires);
+            route
+        });
+        Self {
+            addresses: addresses
+                .filter(|address| address.valid != Some(0) && !is_temporary(address))
+                .collect(),
+            routes: routes.filter(|route| route.route.expires != Some(0)).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+impl VxlanRecord {
     fn of(policy: &BridgePolicy, seen: &NetworkSnapshot) -> Option<Self> {
         let name = policy.vxlan.as_ref()?.vni.port_name();
         Some(Self { made: seen.link(&name).is_none(), name })
     }
 }
 
-impl HostBefore {
+impl HostRecord {
     fn of(link: &Link, seen: &NetworkSnapshot) -> Self {
         Self {
             addresses: seen.addresses(link).to_vec(),
             routes: seen.routes(&link.reference()).cloned().collect(),
             neighbours: seen.neighbours(link).to_vec(),
+            sysctls: FOLLOWING
+                .into_iter()
+                .filter_map(|(family, key)| Sysctl::link(family, &link.name, key).ok())
+                .filter_map(|sysctl| Some((sysctl.clone(), seen.sysctls.get(&sysctl)?.clone())))
+                .collect(),
         }
     }
 }

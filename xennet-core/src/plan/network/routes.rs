@@ -1,0 +1,252 @@
+//! What becomes of the host's routes when its addresses move from one interface to another.
+
+use std::collections::{HashMap, HashSet};
+
+use ipnet::IpNet;
+
+use super::{HostRecord, NetworkSnapshot};
+use crate::plan::route::RouteKey;
+use crate::plan::{Change, HostRoute, Plan};
+use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkRef, Route, RouteKind};
+
+/// What becomes of one route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reroute {
+    /// Another way to the same destination.
+    Replace { was: HostRoute, route: HostRoute },
+    /// A route that only the kernel can make, from a router advertisement, goes. Where it is needed, `stand_in` serves on
+    /// the new interface until the next advertisement.
+    Learn { was: HostRoute, stand_in: HostRoute, needed: bool },
+    /// A new route.
+    Add(HostRoute),
+    /// A new route beside others with the same key: before them, or after them.
+    Insert { route: HostRoute, first: bool },
+    /// A route that goes.
+    Delete(HostRoute),
+}
+
+/// The routes of the host by what the kernel tells them apart, and those of the plan so far.
+pub(super) struct Routes<'a> {
+    seen: &'a NetworkSnapshot,
+    by_key: HashMap<RouteKey, Vec<&'a HostRoute>>,
+    planned: HashSet<RouteKey>,
+}
+
+/// Routes of one interface that go to another one.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    pub(super) reroutes: Vec<Reroute>,
+    /// Routes that cannot be made again as they are.
+    pub(super) unmovable: Vec<HostRoute>,
+}
+
+impl<'a> Routes<'a> {
+    pub(super) fn new(seen: &'a NetworkSnapshot, plan: &Plan) -> Self {
+        let mut by_key: HashMap<RouteKey, Vec<&HostRoute>> = HashMap::new();
+        for route in &seen.routes {
+            by_key.entry(route.key()).or_default().push(route);
+        }
+        let planned = plan.changes().iter().filter_map(|change| match change {
+            Change::RouteAdd { route } | Change::RouteInsert { route, .. } => Some(route.key()),
+            _ => None,
+        });
+        Self { seen, by_key, planned: planned.collect() }
+    }
+
+    /// The routes by `from`, but for the `kept` ones, when all goes to `to`.
+    pub(super) fn moved(&mut self, from: &Link, to: &LinkRef, kept: &[HostRoute]) -> Moves {
+        let (seen, reference) = (self.seen, from.reference());
+        let mut moves = Moves::default();
+        let keys: HashSet<RouteKey> = kept.iter().map(HostRoute::key).collect();
+        let is_kept = |route: &HostRoute| keys.contains(&route.key()) && kept.contains(route);
+        let own = seen
+            .routes(&reference)
+            .filter(|route| !made_by_kernel(&route.route, seen.addresses(from)) && !is_kept(route));
+        for was in own {
+            // A nexthop object belongs to its interface, and other routes may use it.
+            if !was.route.unknown.is_empty() || was.route.nexthop.is_some() {
+                moves.unmovable.push(was.clone());
+            } else if is_learnt(seen, from, &was.route) {
+                // One from the last time moves along.
+                let needed = !has_stand_in(seen, &reference, was);
+                let stand_in = self.stand_in(was);
+                moves.reroutes.push(Reroute::Learn { was: was.clone(), stand_in, needed });
+            } else {
+                self.reroute(was, was.moved(&reference, to), &mut moves.reroutes);
+            }
+        }
+        moves
+    }
+
+    /// From one route to another one with the same key.
+    fn reroute(&self, was: &HostRoute, route: HostRoute, reroutes: &mut Vec<Reroute>) {
+        let twins = self.twins(&route);
+        match twins.as_slice() {
+            [] | [_] => reroutes.push(Reroute::Replace { was: was.clone(), route }),
+            twins if twins.iter().any(|other| other.leads_as(&route)) => {
+                reroutes.push(Reroute::Delete(was.clone()));
+            }
+            // To replace one of several could replace another one.
+            twins => {
+                let first = twins.first() == Some(&was);
+                reroutes.push(Reroute::Insert { route, first });
+                reroutes.push(Reroute::Delete(was.clone()));
+            }
+        }
+    }
+
+    /// The routes with the same key: among them the kernel chooses by their order. Routes that it learnt from a router have
+    /// an order of their own.
+    fn twins(&self, route: &HostRoute) -> Vec<&'a HostRoute> {
+        let all = self.by_key.get(&route.key()).into_iter().flatten();
+        all.filter(|other| other.route.protocol != ADVERTISED).copied().collect()
+    }
+
+    /// The recorded routes of `uplink`, on `to`, as far as they are missing there and do not come from `from`.
+    pub(super) fn recorded(
+        &mut self,
+        record: &HostRecord,
+        uplink: &IfName,
+        from: Option<&LinkRef>,
+        to: &LinkRef,
+    ) -> Vec<HostRoute> {
+        let own = record.routes.iter().filter(|route| {
+            !made_by_kernel(&route.route, &record.addresses)
+                && route.route.unknown.is_empty()
+                && route.route.nexthop.is_none()
+        });
+        let mut wanted = Vec::new();
+        for route in own {
+            let Some(mut route) = self.on(route, uplink, to) else { continue };
+            if route.route.protocol == ADVERTISED && route.route.destination.addr().is_ipv6() {
+                let there = |one: &HostRoute| {
+                    let (one, route) = (&one.route, &route.route);
+                    (one.protocol, one.destination) == (route.protocol, route.destination)
+                };
+                let mut links = from.into_iter().chain([to]);
+                if links.any(|link| {
+                    has_stand_in(self.seen, link, &route) || self.seen.routes(link).any(there)
+                }) {
+                    continue;
+                }
+                route = self.stand_in(&route);
+            }
+            // Another route in its place is an administrator's.
+            let there = |other: &&HostRoute| {
+                other.leaves_by(to) || from.is_some_and(|from| other.leaves_by(from))
+            };
+            if !self.twins(&route).iter().any(there) {
+                wanted.push(route);
+            }
+        }
+        wanted
+    }
+
+    /// A new route, whatever other interfaces have.
+    pub(super) fn add(&self, route: HostRoute) -> Reroute {
+        match self.twins(&route).as_slice() {
+            [] => Reroute::Add(route),
+            _ => Reroute::Insert { route, first: true },
+        }
+    }
+
+    /// A recorded route on `to` instead of the uplink, with the indices that its interfaces have now.
+    fn on(&self, route: &HostRoute, uplink: &IfName, to: &LinkRef) -> Option<HostRoute> {
+        let links = route.links.iter().map(|link| {
+            if link.name == *uplink {
+                return Some(to.clone());
+            }
+            self.seen.link(&link.name).map(Link::reference)
+        });
+        Some(HostRoute { route: route.route.clone(), links: links.collect::<Option<_>>()? })
+    }
+
+    /// A route that serves until the kernel hears from the router again.
+    ///
+    /// Only the kernel can make a route that it will refresh. With one like it in its way, it stops reading the
+    /// advertisement at the default route, before the addresses. So the stand-in has a metric that no other route has, and
+    /// expires as the learnt one would have.
+    fn stand_in(&mut self, learnt: &HostRoute) -> HostRoute {
+        let mut route = learnt.clone();
+        route.route.protocol = STATIC;
+        route.route.expires = learnt.route.expires.or(Some(LONGEST));
+        let mut metric = learnt.route.metric.unwrap_or(1024);
+        loop {
+            metric = metric.saturating_add(1);
+            route.route.metric = Some(metric);
+            let key = route.key();
+            let is_free = !self.by_key.contains_key(&key) && !self.planned.contains(&key);
+            if is_free || metric == u32::MAX {
+                self.planned.insert(key);
+                return route;
+            }
+        }
+    }
+}
+
+/// Puts wanted routes in the place of routes with the same key that go. The rest of `wanted` has no such route.
+pub(super) fn replaced(going: Vec<Reroute>, wanted: &mut Vec<HostRoute>) -> Vec<Reroute> {
+    let replace = |reroute| {
+        let was = match reroute {
+            Reroute::Replace { was, .. } => was,
+            Reroute::Learn { was, stand_in, .. } => {
+                return Some(Reroute::Learn { was, stand_in, needed: false });
+            }
+            deleted @ Reroute::Delete(_) => return Some(deleted),
+            Reroute::Add(_) | Reroute::Insert { .. } => return None,
+        };
+        let key = was.key();
+        Some(match wanted.iter().position(|route| route.key() == key) {
+            Some(n) => Reroute::Replace { was, route: wanted.remove(n) },
+            None => Reroute::Delete(was),
+        })
+    };
+    going.into_iter().filter_map(replace).collect()
+}
+
+/// Whether the kernel makes this route by itself for the interface's addresses.
+pub(super) fn made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
+    if route.protocol != KERNEL {
+        return false;
+    }
+    // Host's own and broadcast addresses, and multicast.
+    if route.table == LOCAL || route.kind != RouteKind::Unicast {
+        return true;
+    }
+    addresses.iter().any(|address| {
+        let own = address.address;
+        let peer = address.peer.and_then(|peer| IpNet::new(peer, own.prefix_len()).ok());
+        // To IPv4's peer instead of the address itself, to both of IPv6.
+        let to_own = (peer.is_none() || own.addr().is_ipv6()).then_some(own);
+        let mut nets = to_own.into_iter().chain(peer);
+        let default = own.addr().is_ipv6().then_some(256);
+        !address.flags.contains(AddressFlags::NOPREFIXROUTE)
+            && nets.any(|net| net.trunc() == route.destination.trunc())
+            && address.metric.or(default) == route.metric
+            && route.hops.iter().all(|hop| hop.via.is_none())
+    })
+}
+
+/// Whether the kernel made this route from a router's advertisement.
+pub(super) fn is_learnt(seen: &NetworkSnapshot, link: &Link, route: &Route) -> bool {
+    let listens = seen.setting(Family::V6, &link.name, "accept_ra").is_some_and(|set| set != "0");
+    route.protocol == ADVERTISED && route.destination.addr().is_ipv6() && listens
+}
+
+/// Whether an interface has a route that serves in place of a learnt one.
+fn has_stand_in(seen: &NetworkSnapshot, link: &LinkRef, learnt: &HostRoute) -> bool {
+    seen.routes(link).any(|other| {
+        let Route { destination, protocol, expires, .. } = &other.route;
+        *destination == learnt.route.destination
+            && *protocol == STATIC
+            && expires.is_some()
+            && other.via() == learnt.via()
+    })
+}
+
+const LOCAL: u32 = 255;
+const KERNEL: u8 = 2;
+pub(super) const STATIC: u8 = 4;
+const ADVERTISED: u8 = 9;
+/// Seconds after which a stand-in goes in any case: how long a router is usually believed.
+const LONGEST: u32 = 1800;
