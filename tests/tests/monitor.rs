@@ -58,12 +58,17 @@ fn xenstore_tells_of_vifs_and_of_nothing_else() {
     dom0.fill_store(VIF, &[]);
     settle(&dom0, &mut monitor);
     let write = |path: &str| drop(dom0.store.tool("xenstore-write", &[path, "x"]));
+    // The kernel may report late that the dom0's own links have a carrier.
+    let mut of_store = || {
+        let events = settle(&dom0, &mut monitor).into_iter();
+        events.filter(|event| !event.starts_with("link ")).collect::<BTreeSet<_>>()
+    };
     write("/local/domain/0/backend/vif/1/0/state");
-    assert_eq!(settle(&dom0, &mut monitor), ["vif 1.0".to_owned()].into());
+    assert_eq!(of_store(), ["vif 1.0".to_owned()].into());
     // What a guest may write wakes nobody.
     write("/local/domain/1/device/vif/0/state");
     write("/local/domain/0/backend/vbd/1/0/state");
-    assert_eq!(settle(&dom0, &mut monitor), BTreeSet::new());
+    assert_eq!(of_store(), BTreeSet::new());
     // The directory of all of a guest's.
     dom0.store.tool("xenstore-rm", &["/local/domain/0/backend/vif/1"]);
     assert!(settle(&dom0, &mut monitor).contains("everything"));
