@@ -162,6 +162,7 @@ impl Lan {
             ("-6 route show table all", "dst"),
             ("-4 neighbour show nud permanent", "dst"),
             ("-6 neighbour show nud permanent", "dst"),
+            ("neighbour show proxy", "dst"),
             ("-4 rule show", "priority"),
             ("-6 rule show", "priority"),
         ] {

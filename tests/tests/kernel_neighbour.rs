@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use xennet_core::kernel::{Kernel, sysctl, sysctl_set};
-use xennet_core::types::{Family, LinkRef, MacAddr, Sysctl};
+use xennet_core::types::{Family, LinkRef, MacAddr, Neighbour, Sysctl};
 use xennet_tests::netns::Netns;
 
 fn by_name(text: &str) -> LinkRef {
@@ -33,10 +33,10 @@ fn permanent_neighbours() {
     let mac: MacAddr = "00:16:3e:00:00:01".parse().unwrap();
     let (v4, v6): (IpAddr, IpAddr) = ("192.0.2.9".parse().unwrap(), "2001:db8::9".parse().unwrap());
     for address in [v4, v6] {
-        kernel
-            .neighbour_replace(&by_name("vif1.0"), address, "00:16:3e:00:00:07".parse().unwrap())
-            .unwrap();
-        kernel.neighbour_replace(&by_name("vif1.0"), address, mac).unwrap();
+        for mac in ["00:16:3e:00:00:07".parse().unwrap(), mac] {
+            let neighbour = Neighbour::permanent(address, mac);
+            kernel.neighbour_replace(&by_name("vif1.0"), &neighbour).unwrap();
+        }
     }
     netns.ip("neighbour add 192.0.2.10 lladdr 00:16:3e:00:00:02 dev vif2.0 nud permanent");
     let told = netns.ip_json("neighbour show dev vif1.0 nud permanent");

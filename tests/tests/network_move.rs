@@ -184,3 +184,150 @@ fn connections_stay() {
         println!("longest silence: {longest:?}");
     }
 }
+
+/// Settings of an interface that its bridge has too, each with a value that no new interface has.
+const FOLLOWING: [(&str, &str, &str); 48] = [
+    ("ipv4", "accept_local", "1"),
+    ("ipv4", "accept_redirects", "0"),
+    ("ipv4", "accept_source_route", "0"),
+    ("ipv4", "arp_accept", "1"),
+    ("ipv4", "arp_announce", "2"),
+    ("ipv4", "arp_filter", "1"),
+    ("ipv4", "arp_ignore", "1"),
+    ("ipv4", "arp_notify", "1"),
+    ("ipv4", "drop_gratuitous_arp", "1"),
+    ("ipv4", "forwarding", "1"),
+    ("ipv4", "log_martians", "1"),
+    ("ipv4", "promote_secondaries", "1"),
+    ("ipv4", "proxy_arp", "1"),
+    ("ipv4", "proxy_arp_pvlan", "1"),
+    ("ipv4", "route_localnet", "1"),
+    ("ipv4", "rp_filter", "2"),
+    ("ipv4", "secure_redirects", "0"),
+    ("ipv4", "send_redirects", "0"),
+    ("ipv4", "shared_media", "0"),
+    ("ipv4", "src_valid_mark", "1"),
+    ("ipv6", "accept_dad", "2"),
+    ("ipv6", "accept_ra", "2"),
+    ("ipv6", "accept_ra_defrtr", "0"),
+    ("ipv6", "accept_ra_from_local", "1"),
+    ("ipv6", "accept_ra_min_hop_limit", "2"),
+    ("ipv6", "accept_ra_min_lft", "30"),
+    ("ipv6", "accept_ra_mtu", "0"),
+    ("ipv6", "accept_ra_pinfo", "0"),
+    ("ipv6", "accept_ra_rt_info_max_plen", "64"),
+    ("ipv6", "accept_ra_rt_info_min_plen", "1"),
+    ("ipv6", "accept_ra_rtr_pref", "0"),
+    ("ipv6", "accept_redirects", "0"),
+    ("ipv6", "accept_source_route", "1"),
+    ("ipv6", "autoconf", "0"),
+    ("ipv6", "dad_transmits", "2"),
+    ("ipv6", "drop_unsolicited_na", "1"),
+    ("ipv6", "forwarding", "1"),
+    ("ipv6", "hop_limit", "33"),
+    ("ipv6", "keep_addr_on_down", "1"),
+    ("ipv6", "ndisc_notify", "1"),
+    ("ipv6", "optimistic_dad", "1"),
+    ("ipv6", "proxy_ndp", "1"),
+    ("ipv6", "ra_defrtr_metric", "500"),
+    ("ipv6", "temp_prefered_lft", "1000"),
+    ("ipv6", "temp_valid_lft", "2000"),
+    ("ipv6", "use_oif_addrs_only", "1"),
+    ("ipv6", "use_optimistic", "1"),
+    ("ipv6", "use_tempaddr", "2"),
+];
+
+fn setting(family: &str, link: &str, key: &str) -> String {
+    format!("/proc/sys/net/{family}/conf/{link}/{key}")
+}
+
+fn read(path: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.trim().to_owned()
+}
+
+#[test]
+fn settings_of_the_uplink_follow() {
+    let lan = Lan::with_addresses();
+    for (family, key, value) in FOLLOWING {
+        let path = setting(family, "eth0", key);
+        let default = setting(family, "default", key);
+        assert_ne!(read(&default), value, "{default}");
+        std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    lan.configure(INHERIT);
+    there_and_back(&lan);
+    lan.xennet("network start").succeeded();
+    for (family, key, value) in FOLLOWING {
+        assert_eq!(read(&setting(family, "xenbr0", key)), value, "{family} {key}");
+    }
+    lan.xennet("network stop").succeeded();
+    // An existing bridge gets its own settings back.
+    lan.netns.ip("link add xenbr0 type bridge");
+    let of_bridge = || FOLLOWING.map(|(family, key, _)| read(&setting(family, "xenbr0", key)));
+    let before = of_bridge();
+    lan.xennet("network start").succeeded();
+    assert_ne!(of_bridge(), before);
+    lan.xennet("network stop").succeeded();
+    assert_eq!(of_bridge(), before);
+}
+
+#[test]
+fn forwarding_of_single_interfaces_comes_back() {
+    let lan = Lan::with_addresses();
+    lan.netns.ip("link add eth1 type veth peer name far1");
+    lan.configure(&format!("{INHERIT}[forwarding]\nipv4 = true\nipv6 = true\n"));
+    let paths = ["ipv4", "ipv6"].map(|family| setting(family, "eth1", "forwarding"));
+    for path in &paths {
+        std::fs::write(path, "1").unwrap();
+    }
+    std::fs::write(setting("ipv4", "eth0", "forwarding"), "1").unwrap();
+    there_and_back(&lan);
+    assert_eq!(paths.each_ref().map(|path| read(path)), ["1", "1"]);
+    // And the other way round: guests need the bridge to forward, whatever the uplink does.
+    for path in [setting("ipv4", "all", "forwarding"), setting("ipv6", "all", "forwarding")] {
+        std::fs::write(path, "1").unwrap();
+    }
+    for family in ["ipv4", "ipv6"] {
+        std::fs::write(setting(family, "eth0", "forwarding"), "0").unwrap();
+    }
+    there_and_back(&lan);
+    lan.xennet("network start").succeeded();
+    for family in ["ipv4", "ipv6"] {
+        assert_eq!(read(&setting(family, "xenbr0", "forwarding")), "1", "{family}");
+    }
+    lan.xennet("network stop").succeeded();
+}
+
+#[test]
+fn addresses_that_the_host_answers_for() {
+    let lan = Lan::with_addresses();
+    for words in [
+        "neighbour add proxy 192.0.2.50 dev eth0",
+        "neighbour add proxy 2001:db8::50 dev eth0 router protocol static",
+        "neighbour add 2001:db8::77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent router",
+    ] {
+        lan.netns.ip(words);
+    }
+    let proxies = |link: &str| {
+        let mut all = lan.netns.ip_json(&format!("neighbour show proxy dev {link}"));
+        let all = all.as_array_mut().unwrap();
+        for one in all.iter_mut() {
+            one.as_object_mut().unwrap().remove("dev");
+        }
+        all.clone()
+    };
+    let before = proxies("eth0");
+    assert_eq!(before.len(), 2);
+    lan.configure(INHERIT);
+    there_and_back(&lan);
+    lan.xennet("network start").succeeded();
+    assert_eq!((proxies("eth0"), proxies("xenbr0")), (vec![], before.clone()));
+    lan.netns.ip("link delete xenbr0");
+    lan.xennet("network stop").succeeded();
+    assert_eq!(proxies("eth0"), before);
+    // The uplink loses them with its last addresses, and gets them back.
+    let given = "addresses = [\"198.51.100.2/24\"]\n";
+    lan.configure(&INHERIT.replace("addresses = \"inherit\"\n", given));
+    there_and_back(&lan);
+}

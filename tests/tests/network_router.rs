@@ -122,6 +122,20 @@ fn a_host_that_begins_to_forward_goes_on_learning() {
     lan.xennet("network stop").succeeded();
     assert_eq!((sysctl("all/forwarding"), sysctl("eth0/accept_ra")), ("0".into(), "1".into()));
 
+    // A forwarding host whose uplink is no router's: neither is the bridge.
+    lan.configure(INHERIT);
+    for (path, value) in [("all/forwarding", "1"), ("eth0/forwarding", "0")] {
+        fs::write(format!("/proc/sys/net/ipv6/conf/{path}"), value).unwrap();
+    }
+    advertise(&lan, 1800);
+    eventually("a default route", || !defaults(&lan, "eth0").is_empty());
+    lan.xennet("network start").succeeded();
+    advertise(&lan, 1800);
+    eventually("the bridge learns", || metrics(&lan, "xenbr0") == [1024, 1025]);
+    lan.xennet("network stop").succeeded();
+    fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "0").unwrap();
+    lan.netns.ip("-6 route flush default");
+
     lan.configure(&format!("{INHERIT}[forwarding]\nipv6 = true\n"));
     advertise(&lan, 1800);
     eventually("a default route", || !defaults(&lan, "eth0").is_empty());

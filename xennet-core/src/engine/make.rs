@@ -159,10 +159,13 @@ fn rtnetlink(kernel: &mut Kernel, change: &Change) -> Result<(), kernel::Error> 
         Change::RouteDelete { route, .. } => {
             resolve(kernel, route).and_then(|route| kernel.route_delete(&route))
         }
-        Change::NeighbourAdd { link, address, mac } => {
-            kernel.neighbour_replace(link, *address, *mac)
+        Change::NeighbourAdd { link, neighbour } => kernel.neighbour_replace(link, neighbour),
+        Change::NeighbourDelete { link, neighbour } if neighbour.proxy => {
+            kernel.proxy_delete(link, neighbour.address)
         }
-        Change::NeighbourDelete { link, address, .. } => kernel.neighbour_delete(link, *address),
+        Change::NeighbourDelete { link, neighbour } => {
+            kernel.neighbour_delete(link, neighbour.address)
+        }
         Change::ProxyAdd { link, address } => kernel.proxy_add(link, *address),
         Change::ProxyDelete { link, address } => kernel.proxy_delete(link, *address),
         Change::Sysctl { sysctl, value, .. } => kernel::sysctl_set(sysctl, value),

@@ -8,7 +8,7 @@ use netlink_packet_route::neighbour::{
 
 use super::Kernel;
 use super::address::family;
-use super::attributes::{attributes, ip, mac};
+use super::attributes::{attributes, ip, mac, u8};
 use super::error::Error;
 use crate::types::{LinkRef, MacAddr, Neighbour, Reachability};
 
@@ -27,16 +27,15 @@ impl Kernel {
     pub fn neighbour_replace(
         &mut self,
         link: &LinkRef,
-        address: IpAddr,
-        mac: MacAddr,
+        neighbour: &Neighbour,
     ) -> Result<(), Error> {
         self.link_index(link)
             .and_then(|index| {
-                let message = RouteNetlinkMessage::NewNeighbour(new_message(index, address, mac));
+                let message = RouteNetlinkMessage::NewNeighbour(new_message(index, neighbour));
                 self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
             })
             .map_err(|error| {
-                error.doing(format!("neighbour replace {address} lladdr {mac} dev {}", link.name))
+                error.doing(format!("neighbour replace {neighbour} dev {}", link.name))
             })
     }
 
@@ -84,16 +83,19 @@ impl Kernel {
     }
 
     /// Every address that the host answers for because of [`proxy_add`](Self::proxy_add), with the index of its link.
-    /// `ip neighbour show proxy`
     pub fn own_proxies(&mut self) -> Result<Vec<(u32, IpAddr)>, Error> {
+        let mut all = self.proxies()?;
+        all.retain(|(_, proxy)| proxy.protocol == Some(PROXY_PROTOCOL));
+        Ok(all.into_iter().map(|(index, proxy)| (index, proxy.address)).collect())
+    }
+
+    /// Every address that the host answers for, with the index of its link. `ip neighbour show proxy`
+    pub fn proxies(&mut self) -> Result<Vec<(u32, Neighbour)>, Error> {
         let mut message = NeighbourMessage::default();
         message.header.flags = NeighbourFlags::Proxy;
         self.dump(RouteNetlinkMessage::GetNeighbour(message), |body| {
-            let (header, rest) = Header::split(body)?;
-            let find =
-                |wanted| attributes(rest).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-            let own = find(NDA_PROTOCOL) == Some(&[PROXY_PROTOCOL]);
-            own.then(|| Some((header.index, ip(find(libc::NDA_DST)?)?))).flatten()
+            let index = Header::split(body)?.0.index;
+            Some((index, decode(body, index)?))
         })
         .map_err(|error| error.doing("neighbour show proxy"))
     }
@@ -120,9 +122,10 @@ impl Kernel {
     pub fn proxy_add(&mut self, link: &LinkRef, address: IpAddr) -> Result<(), Error> {
         self.link_index(link)
             .and_then(|index| {
-                let mut message = message(index, address, NeighbourFlags::Proxy);
-                message.attributes.push(NeighbourAttribute::Protocol(PROXY_PROTOCOL.into()));
-                self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE)
+                let mut proxy = Neighbour::proxy(address);
+                proxy.protocol = Some(PROXY_PROTOCOL);
+                let message = RouteNetlinkMessage::NewNeighbour(new_message(index, &proxy));
+                self.change(message, NLM_F_CREATE)
             })
             .map_err(|error| {
                 error.doing(format!("neighbour add proxy {address} dev {}", link.name))
@@ -161,10 +164,16 @@ fn filter_message(index: u32, flags: NeighbourFlags) -> NeighbourMessage {
     message
 }
 
-fn new_message(index: u32, address: IpAddr, mac: MacAddr) -> NeighbourMessage {
-    let mut message = message(index, address, NeighbourFlags::empty());
+/// It is permanent: Linux 6.17 and later keeps such a proxy entry while its link has no carrier.
+fn new_message(index: u32, neighbour: &Neighbour) -> NeighbourMessage {
+    let Neighbour { address, mac, router, proxy, protocol, .. } = *neighbour;
+    let flag = |set, flag| if set { flag } else { NeighbourFlags::empty() };
+    let flags = flag(proxy, NeighbourFlags::Proxy) | flag(router, NeighbourFlags::Router);
+    let mut message = message(index, address, flags);
     message.header.state = NeighbourState::Permanent;
-    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.octets().into()));
+    let mac = mac.map(|mac| NeighbourAttribute::LinkLayerAddress(mac.octets().into()));
+    let protocol = protocol.map(|protocol| NeighbourAttribute::Protocol(protocol.into()));
+    message.attributes.extend(mac.into_iter().chain(protocol));
     message
 }
 
@@ -190,6 +199,8 @@ fn decode(body: &[u8], wanted: u32) -> Option<Neighbour> {
             .and_then(|octets| MacAddr::from_octets(octets).ok()),
         permanent: header.state & libc::NUD_PERMANENT != 0,
         router: header.flags & libc::NTF_ROUTER != 0,
+        proxy: header.flags & libc::NTF_PROXY != 0,
+        protocol: find(NDA_PROTOCOL).and_then(u8).filter(|protocol| *protocol != 0),
     })
 }
 
@@ -244,18 +255,20 @@ mod tests {
              00000000 00000000 00000800 08000800 09000000"
         );
         let (v4, v6) = ([192, 0, 2, 9].into(), "2001:db8::9".parse().unwrap());
-        let permanent = new_message(9, v4, "00:16:3e:00:00:01".parse().unwrap());
+        let permanent = Neighbour::permanent(v4, "00:16:3e:00:00:01".parse().unwrap());
+        let permanent = new_message(9, &permanent);
         assert_eq!(
             sent(NewNeighbour(permanent), NLM_F_CREATE | NLM_F_REPLACE),
             "30000000 1c000105 00000000 00000000 \
              02000000 09000000 80000000 08000100 c0000209 0a000200 00163e00 00010000"
         );
-        let proxy = message(9, v6, NeighbourFlags::Proxy);
+        let proxy = new_message(9, &Neighbour { router: true, ..Neighbour::proxy(v6) });
         assert_eq!(
-            sent(NewNeighbour(proxy.clone()), NLM_F_CREATE),
+            sent(NewNeighbour(proxy), NLM_F_CREATE),
             "30000000 1c000104 00000000 00000000 \
-             0a000000 09000000 00000800 14000100 20010db8 00000000 00000000 00000009"
+             0a000000 09000000 80008800 14000100 20010db8 00000000 00000000 00000009"
         );
+        let proxy = message(9, v6, NeighbourFlags::Proxy);
         assert_eq!(
             sent(DelNeighbour(proxy), 0),
             "30000000 1d000100 00000000 00000000 \

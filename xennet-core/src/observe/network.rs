@@ -45,6 +45,7 @@ impl Facts<'_> {
             links.iter().map(|link| (link.index, link.reference())).collect();
         let concerned = NetworkSnapshot::concerned(config, record.as_ref());
 
+        let proxies = kernel.proxies()?;
         let mut facts =
             NetworkSnapshot { links, record, now: since_boot(), ..NetworkSnapshot::default() };
         for name in &concerned {
@@ -57,6 +58,8 @@ impl Facts<'_> {
             facts.addresses.insert(index, kernel.addresses(&reference)?);
             let mut neighbours = kernel.neighbours(&reference)?;
             neighbours.retain(|neighbour| neighbour.permanent);
+            let proxies = proxies.iter().filter(|(on, _)| *on == index);
+            neighbours.extend(proxies.map(|(_, proxy)| proxy.clone()));
             facts.neighbours.insert(index, neighbours);
             facts.managed.extend(managers(&root, index, name));
         }
@@ -81,6 +84,11 @@ impl Facts<'_> {
             .flat_map(|route| route.links.iter().map(|link| link.name.clone()))
             .collect();
         for setting in NetworkSnapshot::sysctls(&concerned, &learning) {
+            if let Some(value) = sysctl(&setting)? {
+                facts.sysctls.insert(setting, value);
+            }
+        }
+        for setting in facts.overwritten(config) {
             if let Some(value) = sysctl(&setting)? {
                 facts.sysctls.insert(setting, value);
             }

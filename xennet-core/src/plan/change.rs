@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{HostRoute, IptablesRule};
 use crate::types::{
-    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftBatch, OvsPort, PortSet, Sysctl,
-    VlanId, VlanRange,
+    Address, IfName, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, Neighbour, NftBatch, OvsPort,
+    PortSet, Sysctl, VlanId, VlanRange,
 };
 
 /// One step, with what is needed to take it back. Prints as one line in the words of `ip`, `nft` and `xenstore-write`.
@@ -89,23 +89,19 @@ pub enum Change {
         /// What takes it back: itself, or a stand-in for one that only the kernel can make.
         again: HostRoute,
     },
-    /// `ip neighbour replace ADDRESS lladdr MAC dev NAME nud permanent`
+    /// `ip neighbour replace ADDRESS lladdr MAC dev NAME nud permanent`, or a proxy entry that is not xennet's own
     NeighbourAdd {
         /// The interface.
         link: LinkRef,
-        /// The neighbour's IP address.
-        address: IpAddr,
-        /// Its hardware address.
-        mac: MacAddr,
+        /// The neighbour.
+        neighbour: Neighbour,
     },
     /// `ip neighbour delete ADDRESS dev NAME`
     NeighbourDelete {
         /// The interface.
         link: LinkRef,
-        /// The neighbour's IP address.
-        address: IpAddr,
-        /// Its hardware address.
-        mac: MacAddr,
+        /// The neighbour, with all that is needed to put it back.
+        neighbour: Neighbour,
     },
     /// `ip neighbour add proxy ADDRESS dev NAME`
     ProxyAdd {
@@ -307,15 +303,12 @@ impl fmt::Display for Change {
             Self::RouteInsert { route, first: false } => write!(f, "route append {route}"),
             Self::RouteReplace { route, .. } => write!(f, "route replace {route}"),
             Self::RouteDelete { route, .. } => write!(f, "route delete {route}"),
-            Self::NeighbourAdd { link, address, mac } => {
-                write!(
-                    f,
-                    "neighbour replace {address} lladdr {mac} dev {} nud permanent",
-                    link.name
-                )
+            Self::NeighbourAdd { link, neighbour } => {
+                write!(f, "neighbour replace {neighbour} dev {} nud permanent", link.name)
             }
-            Self::NeighbourDelete { link, address, .. } => {
-                write!(f, "neighbour delete {address} dev {}", link.name)
+            Self::NeighbourDelete { link, neighbour } => {
+                let proxy = if neighbour.proxy { "proxy " } else { "" };
+                write!(f, "neighbour delete {proxy}{} dev {}", neighbour.address, link.name)
             }
             Self::ProxyAdd { link, address } => {
                 write!(f, "neighbour add proxy {address} dev {}", link.name)

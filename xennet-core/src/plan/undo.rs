@@ -37,11 +37,11 @@ impl Change {
             Self::RouteDelete { again, .. } => {
                 Self::RouteInsert { route: again.clone(), first: true }
             }
-            Self::NeighbourAdd { link, address, mac } => {
-                Self::NeighbourDelete { link: link.clone(), address: *address, mac: *mac }
+            Self::NeighbourAdd { link, neighbour } => {
+                Self::NeighbourDelete { link: link.clone(), neighbour: neighbour.clone() }
             }
-            Self::NeighbourDelete { link, address, mac } => {
-                Self::NeighbourAdd { link: link.clone(), address: *address, mac: *mac }
+            Self::NeighbourDelete { link, neighbour } => {
+                Self::NeighbourAdd { link: link.clone(), neighbour: neighbour.clone() }
             }
             Self::ProxyAdd { link, address } => {
                 Self::ProxyDelete { link: link.clone(), address: *address }

@@ -2,13 +2,12 @@
 
 use ipnet::IpNet;
 
-use super::handover::{
-    DISABLE_IPV6, FOLLOWING, Handover, entered, link_local, movable, same, silence, with_recorded,
-};
+use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, silence, with_recorded};
+use super::neighbours::entered;
 use super::record::Moved;
 use super::routes::{Moves, Reroute, Routes, STATIC, replaced};
 use super::tunnel::Tunnel;
-use super::{NetworkSnapshot, forwarding};
+use super::{NetworkSnapshot, following};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
 use crate::plan::{BridgeConfig, Change, HostRoute, HostWarning, Plan, PlanError};
@@ -275,13 +274,14 @@ fn settings(
     };
     if let Some(uplink) = follows {
         let known = seen.known(name).filter(|known| known.moved != Moved::No);
-        for (family, key) in FOLLOWING {
+        for setting @ (family, key) in following::FOLLOWING {
             let recorded =
                 known.and_then(|known| known.of_uplink.setting(family, &uplink.name, key));
             let value = recorded.or_else(|| seen.setting(family, &uplink.name, key));
-            let forwards =
-                key == "accept_ra" && forwarding::hides_routers(config, seen, &uplink.name);
-            if let Some(value) = if forwards { Some("2") } else { value } {
+            let value = value.and_then(|value| {
+                following::value(config, seen, (&uplink.name, name), setting, value)
+            });
+            if let Some(value) = value {
                 set(family, key, value);
             }
         }

@@ -3,7 +3,7 @@
 use super::{NetworkRecord, NetworkSnapshot};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, Plan, PlanError};
-use crate::types::{Family, IfName, Sysctl};
+use crate::types::{Family, IfName, Link, Sysctl};
 
 /// The settings of an uplink by which the host answers for its guests.
 pub(super) const PROXY: [(Family, &str); 2] =
@@ -35,16 +35,36 @@ pub(super) fn accept_learning(plan: &mut Plan, config: &NetworkConfig, seen: &Ne
 }
 
 /// Whether an interface would lose the routes that a router told it.
-pub(super) fn hides_routers(config: &NetworkConfig, seen: &NetworkSnapshot, link: &IfName) -> bool {
-    let learns = seen.link(link).is_some_and(|link| {
-        let reference = link.reference();
-        seen.routes(&reference).any(|route| super::routes::is_learnt(seen, link, &route.route))
-    });
+fn hides_routers(config: &NetworkConfig, seen: &NetworkSnapshot, link: &IfName) -> bool {
     let forwards = seen.sysctls.get(&Sysctl::forwarding(Family::V6)).is_some_and(|now| now != "0");
-    wanted(config, Family::V6) == Some(true)
-        && !forwards
-        && learns
-        && seen.setting(Family::V6, link, "accept_ra") == Some("1")
+    wanted(config, Family::V6) == Some(true) && !forwards && learns(seen, link)
+}
+
+/// Whether an interface has routes that a router told it, and that it would lose as a forwarding one.
+pub(super) fn learns(seen: &NetworkSnapshot, link: &IfName) -> bool {
+    seen.setting(Family::V6, link, "accept_ra") == Some("1")
+        && seen.link(link).is_some_and(|link| {
+            let reference = link.reference();
+            seen.routes(&reference).any(|route| super::routes::is_learnt(seen, link, &route.route))
+        })
+}
+
+impl NetworkSnapshot {
+    /// The settings that the kernel overwrites when the plan switches forwarding on or off for the whole host.
+    pub fn overwritten(&self, config: &NetworkConfig) -> Vec<Sysctl> {
+        let families = [Family::V4, Family::V6].into_iter().filter(|family| {
+            let wanted = wanted(config, *family).map(|on| if on { "1" } else { "0" });
+            let now = self.sysctls.get(&Sysctl::forwarding(*family)).map(String::as_str);
+            wanted.is_some() && wanted != now
+        });
+        families
+            .flat_map(|family| {
+                let of = move |link: &Link| Sysctl::link(family, &link.name, FORWARDING).ok();
+                let default = Sysctl::default(family, FORWARDING).ok();
+                self.links.iter().filter_map(of).chain(default)
+            })
+            .collect()
+    }
 }
 
 pub(super) fn start(
@@ -86,6 +106,10 @@ pub(super) fn stop(plan: &mut Plan, before: &NetworkRecord, seen: &NetworkSnapsh
         let now = seen.sysctls.get(&switch).map(String::as_str);
         if let Some(was) = before.sysctls.get(&switch).filter(|was| now != Some(was)) {
             plan.sysctl(switch, was, now);
+            for (own, value) in before.sysctls.iter().filter(|(own, _)| is_own(own, family)) {
+                let was = Some(was.clone());
+                plan.push(Change::Sysctl { sysctl: own.clone(), value: value.clone(), was });
+            }
             if let (Family::V4, Some(redirects)) = (family, redirects()) {
                 let set = if was == "0" { "1" } else { "0" };
                 let was = before.sysctls.get(&redirects).map_or(set, String::as_str);
@@ -113,15 +137,31 @@ fn set(plan: &mut Plan, seen: &NetworkSnapshot, family: Family, value: &str) {
         let value = if value == "0" { "1" } else { "0" }.to_owned();
         plan.push(Change::Sysctl { sysctl: redirects.clone(), value, was: Some(was.clone()) });
     }
+    // The same for interfaces that differ from the host.
+    let differs = |(own, was): &(&Sysctl, &String)| {
+        is_own(own, family) && now.is_some_and(|now| now != was.as_str())
+    };
+    for (own, was) in seen.sysctls.iter().filter(differs) {
+        let (value, was) = (value.to_owned(), Some(was.clone()));
+        plan.push(Change::Sysctl { sysctl: own.clone(), value, was });
+    }
     plan.sysctl(switch, value, now);
 }
+
+/// Whether it says of one interface, or of new ones, whether they forward.
+fn is_own(sysctl: &Sysctl, family: Family) -> bool {
+    let key = sysctl.as_str().strip_prefix(&format!("net/{family}/conf/"));
+    key.is_some_and(|key| key.ends_with("/forwarding")) && *sysctl != Sysctl::forwarding(family)
+}
+
+pub(super) const FORWARDING: &str = "forwarding";
 
 /// Whether accept ICMP redirects: a router does not.
 fn redirects() -> Option<Sysctl> {
     Sysctl::all(Family::V4, "accept_redirects").ok()
 }
 
-fn wanted(config: &NetworkConfig, family: Family) -> Option<bool> {
+pub(super) fn wanted(config: &NetworkConfig, family: Family) -> Option<bool> {
     let (v4, v6) = config.forwards();
     match family {
         Family::V4 => config.forwarding.ipv4.or(v4.then_some(true)),

@@ -1,28 +1,11 @@
 //! The host's addresses and routes, from one interface to another, such that it has them at every moment.
 
-use super::NetworkSnapshot;
 use super::routes::Reroute;
+use super::{NetworkSnapshot, neighbours};
 use crate::plan::{Change, Plan};
 use crate::types::{
     AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Scope, Sysctl,
 };
-
-/// The settings of an uplink that decide whether the host is reached through it, and how: its bridge has them too.
-pub(super) const FOLLOWING: [(Family, &str); 13] = [
-    (Family::V4, "arp_announce"),
-    (Family::V4, "arp_ignore"),
-    (Family::V4, "rp_filter"),
-    (Family::V6, "accept_ra"),
-    (Family::V6, "accept_ra_defrtr"),
-    (Family::V6, "accept_ra_pinfo"),
-    (Family::V6, "accept_ra_rt_info_max_plen"),
-    (Family::V6, "accept_ra_rtr_pref"),
-    (Family::V6, "accept_redirects"),
-    (Family::V6, "autoconf"),
-    (Family::V6, DISABLE_IPV6),
-    (Family::V6, "ra_defrtr_metric"),
-    (Family::V6, "use_tempaddr"),
-];
 
 pub(super) const DISABLE_IPV6: &str = "disable_ipv6";
 
@@ -67,14 +50,7 @@ impl Handover<'_> {
             _ => (true, true),
         });
         plan.changes.extend(routes);
-        for Neighbour { address, mac, .. } in &self.neighbours {
-            let known = self.seen.link(&self.to.name).map(|link| self.seen.neighbours(link));
-            let known = known.is_some_and(|all| all.iter().any(|other| other.address == *address));
-            if let (Some(mac), false) = (*mac, known) {
-                let link = self.to.clone();
-                plan.push(Change::NeighbourAdd { link, address: *address, mac });
-            }
-        }
+        neighbours::arrive(plan, self.seen, &self.to, &self.neighbours);
     }
 
     /// The change that makes a route on the new interface.
@@ -107,15 +83,8 @@ impl Handover<'_> {
                 _ => {}
             }
         }
-        let from = self.seen.link(&self.from.name).filter(|_| self.from != self.to);
-        for Neighbour { address, mac, .. } in
-            entered(from.map_or(&[], |link| self.seen.neighbours(link)), &[])
-        {
-            let moves = self.neighbours.iter().any(|other| other.address == address);
-            if let (Some(mac), true) = (mac, moves) {
-                let link = self.from.clone();
-                plan.push(Change::NeighbourDelete { link, address, mac });
-            }
+        if self.from != self.to {
+            neighbours::leave(plan, self.seen, &self.from, &self.neighbours);
         }
         // The last of a network first: with the first, IPv4 takes all others of it along. Undone, they come back in
         // their order; of IPv6's the newest is listed first.
@@ -229,13 +198,6 @@ pub(super) fn same(one: &Address, other: &Address) -> bool {
 /// An IPv6 address that the host uses on one link only.
 pub(super) fn link_local(address: &Address) -> bool {
     address.address.addr().is_ipv6() && address.scope == Scope::LINK
-}
-
-/// Neighbours that an administrator entered: those of an interface, and those on record.
-pub(super) fn entered(neighbours: &[Neighbour], recorded: &[Neighbour]) -> Vec<Neighbour> {
-    let is_new = |one: &&Neighbour| neighbours.iter().all(|other| other.address != one.address);
-    let all = neighbours.iter().chain(recorded.iter().filter(is_new));
-    all.filter(|one| one.permanent && one.mac.is_some()).cloned().collect()
 }
 
 /// That the uplink makes itself no IPv6 address again, and what gives that back.

@@ -1,9 +1,11 @@
 //! The host's side: bridges with the host's addresses, forwarding, and all of it given back.
 
 mod bridge;
+mod following;
 mod forwarding;
 mod handover;
 mod nat;
+mod neighbours;
 mod now;
 mod record;
 mod rollback;
@@ -36,7 +38,7 @@ pub struct NetworkSnapshot {
     pub links: Vec<Link>,
     /// The addresses of the interfaces that are concerned, by index.
     pub addresses: BTreeMap<u32, Vec<Address>>,
-    /// Their permanent neighbours, by index.
+    /// Their permanent neighbours and proxy entries, by index.
     pub neighbours: BTreeMap<u32, Vec<Neighbour>>,
     /// Every route that leaves by an interface.
     pub routes: Vec<HostRoute>,
@@ -80,7 +82,7 @@ impl NetworkSnapshot {
 
     /// The settings that a plan depends on. `learning` are the interfaces with routes that a router told.
     pub fn sysctls(concerned: &[IfName], learning: &[IfName]) -> Vec<Sysctl> {
-        let keys = || handover::FOLLOWING.into_iter().chain(forwarding::PROXY);
+        let keys = || following::FOLLOWING.into_iter().chain(forwarding::PROXY);
         let of_link = |name: &IfName| {
             keys()
                 .filter_map(|(family, key)| Sysctl::link(family, name, key).ok())

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::handover::FOLLOWING;
+use super::following::FOLLOWING;
 use super::{NatRules, NetworkSnapshot};
 use crate::config::{BridgePolicy, HostAddresses};
 use crate::plan::{Change, HostRoute, Plan};
@@ -81,7 +81,7 @@ pub struct HostRecord {
     pub addresses: Vec<Address>,
     /// The routes that left by it.
     pub routes: Vec<HostRoute>,
-    /// Its permanent neighbours.
+    /// Its permanent neighbours and proxy entries.
     pub neighbours: Vec<Neighbour>,
     /// The settings that a bridge takes over.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! Everything given back.
 
-use super::handover::{DISABLE_IPV6, Handover, entered, link_local, movable, same, with_recorded};
+use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, with_recorded};
+use super::neighbours::entered;
 use super::record::{BridgeRecord, HostRecord, Moved, NetworkRecord};
 use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
 use super::{NetworkSnapshot, forwarding, nat};

@@ -12,7 +12,7 @@ use world::{add_address, add_link, carry_out, plain};
 /// A host with `eth0`, and what every kernel has.
 fn empty() -> NetworkSnapshot {
     let mut world = NetworkSnapshot::default();
-    for (family, key) in handover::FOLLOWING.into_iter().chain(forwarding::PROXY) {
+    for (family, key) in following::FOLLOWING.into_iter().chain(forwarding::PROXY) {
         let value = if key.starts_with("accept") { "1" } else { "0" };
         world.sysctls.insert(Sysctl::default(family, key).unwrap(), value.to_owned());
     }

@@ -4,7 +4,7 @@ use crate::plan::network::NetworkSnapshot;
 use crate::plan::{Change, HostRoute};
 use crate::types::{
     AddrGenMode, Address, AddressFlags, BridgeSet, Family, Link, LinkKind, LinkRef, LinkSet,
-    Neighbour, NextHop, Route, Sysctl,
+    NextHop, Route, Sysctl,
 };
 
 pub(super) fn plain(index: u32, name: &str) -> Link {
@@ -65,15 +65,13 @@ pub(super) fn carry_out(world: &mut NetworkSnapshot, change: &Change) {
             world.routes.insert(at, route);
         }
         Change::RouteDelete { route, .. } => world.routes.retain(|other| !other.leads_as(route)),
-        Change::NeighbourAdd { link, address, mac } => {
-            let new =
-                Neighbour { address: *address, mac: Some(*mac), permanent: true, router: false };
+        Change::NeighbourAdd { link, neighbour } => {
             let index = index(world, link);
-            world.neighbours.entry(index).or_default().push(new);
+            world.neighbours.entry(index).or_default().push(neighbour.clone());
         }
-        Change::NeighbourDelete { link, address, .. } => {
+        Change::NeighbourDelete { link, neighbour } => {
             let index = index(world, link);
-            world.neighbours.entry(index).or_default().retain(|one| one.address != *address);
+            world.neighbours.entry(index).or_default().retain(|one| one != neighbour);
         }
         Change::Sysctl { sysctl, value, .. } => set_sysctl(world, sysctl, value),
         other => panic!("no plan for a host has {other}"),
@@ -81,7 +79,7 @@ pub(super) fn carry_out(world: &mut NetworkSnapshot, change: &Change) {
 }
 
 pub(super) fn add_link(world: &mut NetworkSnapshot, link: Link) {
-    for (family, key) in super::super::handover::FOLLOWING {
+    for (family, key) in super::super::following::FOLLOWING {
         let default = world.of_new(family, key).unwrap().to_owned();
         world.sysctls.insert(Sysctl::link(family, &link.name, key).unwrap(), default);
     }
