@@ -17,6 +17,10 @@ const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddress
 /// Sends a router advertisement (RFC 4861) from `fe80::1`: a default route, and `2001:db8:9::/64` to make addresses in,
 /// each for so many seconds.
 fn advertise(lan: &Lan, seconds: u16) {
+    advertise_prefix(lan, seconds, "2001:db8:9::");
+}
+
+fn advertise_prefix(lan: &Lan, seconds: u16, prefix: &str) {
     let seconds_long = u32::from(seconds).to_be_bytes();
     let mut message = vec![134, 0, 0, 0, 64, 0];
     message.extend(seconds.to_be_bytes());
@@ -25,7 +29,7 @@ fn advertise(lan: &Lan, seconds: u16) {
     message.extend([3, 4, 64, 0xc0]);
     message.extend([seconds_long, seconds_long].concat());
     message.extend([0; 4]);
-    message.extend("2001:db8:9::".parse::<Ipv6Addr>().unwrap().octets());
+    message.extend(prefix.parse::<Ipv6Addr>().unwrap().octets());
     within(&lan.router, || {
         let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
         let index = index("lan0");
@@ -143,5 +147,107 @@ fn a_host_that_begins_to_forward_goes_on_learning() {
     assert_eq!((sysctl("all/forwarding"), sysctl("xenbr0/accept_ra")), ("1".into(), "2".into()));
     advertise(&lan, 1800);
     eventually("the bridge learns", || metrics(&lan, "xenbr0") == [1024, 1025]);
+    lan.xennet("network stop").succeeded();
+}
+
+/// The addresses that were made from routers' advertisements, and for how long they are valid.
+fn made(lan: &Lan, link: &str) -> Vec<(String, u64)> {
+    let all = lan.netns.ip_json(&format!("-6 address show dev {link}"));
+    let all = all[0]["addr_info"].as_array().into_iter().flatten();
+    let mut all: Vec<_> = all
+        .filter(|one| one["scope"] == "global")
+        .map(|one| {
+            let address = one["local"].as_str().unwrap().to_owned();
+            (address, one["valid_life_time"].as_u64().unwrap())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Has `eth0` make its addresses from a secret that the kernel makes when the interface comes up.
+fn random(lan: &Lan) {
+    for words in ["down", "addrgenmode random", "up"] {
+        lan.netns.ip(&format!("link set dev eth0 {words}"));
+    }
+    eventually("a link-local address", || {
+        lan.netns.ip_json("-6 address show dev eth0").to_string().contains("fe80::")
+    });
+    lan.settled();
+}
+
+/// Starts and stops; the router renews the addresses that the host has, after each.
+fn renewed_on_both(lan: &Lan, is_eui64: bool) {
+    advertise(lan, 1800);
+    eventually("an address", || !made(lan, "eth0").is_empty());
+    lan.settled();
+    let [(address, _)] = made(lan, "eth0").try_into().unwrap();
+    assert_eq!(address == "2001:db8:9::ff:fe00:2", is_eui64);
+    let renewed = |link, seconds| {
+        advertise(lan, seconds);
+        let only = |all: &[(String, u64)]| matches!(all, [(one, _)] if *one == address);
+        eventually("the address is renewed", || {
+            let all = made(lan, link);
+            assert!(only(&all), "{link}: {all:?}, and not {address} alone");
+            all[0].1 > u64::from(seconds) - 100
+        });
+    };
+    let started = lan.xennet("network start");
+    started.succeeded();
+    assert_eq!(started.stderr, "");
+    renewed("xenbr0", 4000);
+    assert_eq!(lan.xennet("network start -v").stderr, "", "the second start did something");
+    lan.xennet("network check").succeeded();
+    lan.xennet("network stop").succeeded();
+    renewed("eth0", 6000);
+}
+
+#[test]
+fn an_address_of_another_identifier_is_renewed_on_the_bridge() {
+    let own_mac = INHERIT.replace("uplink", "mac = \"02:00:00:00:00:99\"\nuplink");
+    for (config, prepare) in [
+        (INHERIT, "token"),
+        (INHERIT, "random"),
+        (INHERIT, "stable_secret"),
+        (&own_mac, "another MAC address"),
+    ] {
+        for bridge in ["", "link add xenbr0 address 02:00:00:00:00:98 type bridge"] {
+            let lan = Lan::new();
+            lan.configure(config);
+            match prepare {
+                "token" => lan.netns.ip("token set ::77 dev eth0"),
+                "random" => random(&lan),
+                "stable_secret" => {
+                    let path = "/proc/sys/net/ipv6/conf/eth0/stable_secret";
+                    fs::write(path, "2001:db8:1:2:3:4:5:6").unwrap();
+                }
+                _ => {}
+            }
+            if !bridge.is_empty() {
+                lan.netns.ip(bridge);
+            }
+            renewed_on_both(&lan, config == own_mac);
+            let left = lan.netns.ip_json("token list").to_string();
+            assert!(!left.contains("xenbr0") || left.contains("\"::\""), "{left}");
+        }
+    }
+}
+
+#[test]
+fn addresses_of_several_identifiers_are_warned_of() {
+    let lan = Lan::new();
+    lan.configure(INHERIT);
+    random(&lan);
+    advertise(&lan, 1800);
+    advertise_prefix(&lan, 1800, "2001:db8:8::");
+    eventually("two addresses", || made(&lan, "eth0").len() == 2);
+    lan.settled();
+    let addresses = made(&lan, "eth0");
+    let started = lan.xennet("network start");
+    started.succeeded();
+    for (address, _) in addresses {
+        let warned = |line: &&str| line.contains(&address) && line.contains("make it static");
+        assert!(started.stderr.lines().any(|line| warned(&line)), "{}", started.stderr);
+    }
     lan.xennet("network stop").succeeded();
 }

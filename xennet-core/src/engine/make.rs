@@ -193,7 +193,9 @@ fn accept(change: &Change, outcome: Result<(), kernel::Error>) -> Result<(), ker
         // The link went down meanwhile, and no station is behind it.
         Change::Announce { .. } => libc::ENETDOWN,
         // A kernel without IPv6 makes no link-local address.
-        Change::LinkSet { set: LinkSet::AddrGenMode(_), .. } => libc::EAFNOSUPPORT,
+        Change::LinkSet { set: LinkSet::AddrGenMode(_) | LinkSet::Token(_), .. } => {
+            libc::EAFNOSUPPORT
+        }
         _ => return outcome,
     };
     match outcome {

@@ -21,6 +21,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         alias: None,
         parent: None,
         addr_gen_mode: None,
+        token: None,
     };
     for (kind, value) in all {
         match kind {
@@ -32,7 +33,12 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
             libc::IFLA_LINKINFO => link_info(value, &mut link),
             libc::IFLA_IFALIAS => link.alias = Some(text(value)),
             libc::IFLA_PARENT_DEV_NAME => link.parent = Some(text(value)),
-            libc::IFLA_AF_SPEC => link.addr_gen_mode = addr_gen_mode(value),
+            libc::IFLA_AF_SPEC => {
+                let inet6 = find(value, AF_INET6).unwrap_or_default();
+                link.addr_gen_mode = find(inet6, IFLA_INET6_ADDR_GEN_MODE).and_then(addr_gen_mode);
+                let token = find(inet6, IFLA_INET6_TOKEN).and_then(|token| token.try_into().ok());
+                link.token = token.map(|octets: [u8; 16]| octets.into());
+            }
             _ => {}
         }
     }
@@ -152,8 +158,7 @@ const IFLA_VXLAN_GROUP6: u16 = 16;
 const IFLA_VXLAN_LOCAL6: u16 = 17;
 
 fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
-    let mode = find(find(bytes, AF_INET6)?, IFLA_INET6_ADDR_GEN_MODE)?;
-    match u8(mode)? {
+    match u8(bytes)? {
         0 => Some(AddrGenMode::Eui64),
         1 => Some(AddrGenMode::None),
         2 => Some(AddrGenMode::StableSecret),
@@ -163,6 +168,7 @@ fn addr_gen_mode(bytes: &[u8]) -> Option<AddrGenMode> {
 }
 
 const AF_INET6: u16 = 10;
+const IFLA_INET6_TOKEN: u16 = 7;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 
 #[cfg(test)]

@@ -86,6 +86,10 @@ pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage
             });
             vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])])]
         }
+        LinkSet::Token(token) => {
+            let token = AfSpecUnspec::Inet6(vec![AfSpecInet6::Token(*token)]);
+            vec![LinkAttribute::AfSpecUnspec(vec![token])]
+        }
         LinkSet::Bridge(set) => {
             let set = InfoData::Bridge(vec![bridge_setting(*set)]);
             let kind = LinkInfo::Kind(InfoKind::Bridge);
@@ -348,6 +352,12 @@ mod tests {
                 LinkSet::AddrGenMode(AddrGenMode::None),
                 "30000000 13000100 00000000 00000000 \
                  00000000 09000000 00000000 00000000 10001a00 0c000a00 05000800 01000000",
+            ),
+            (
+                LinkSet::Token("::77".parse().unwrap()),
+                "3c000000 13000100 00000000 00000000 \
+                 00000000 09000000 00000000 00000000 1c001a00 18000a00 14000700 00000000 \
+                 00000000 00000000 00000077",
             ),
             (
                 LinkSet::Bridge(BridgeSet::GroupFwdMask(8)),

@@ -277,6 +277,9 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LinkSet { link, set: LinkSet::Token(token), .. } => {
+                write!(f, "token set {token} dev {}", link.name)
+            }
             Self::LinkSet { link, set, .. } => write!(f, "link set dev {} {set}", link.name),
             Self::LinkAdd { name, kind, mac, mtu } => {
                 write!(f, "link add {name}")?;

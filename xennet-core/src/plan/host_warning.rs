@@ -1,6 +1,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::Managed;
 use crate::config::Transport;
 use crate::types::{IfName, Mtu};
@@ -40,6 +42,22 @@ pub enum HostWarning {
         to: IfName,
         /// Seconds.
         seconds: u32,
+    },
+    /// The bridge makes another address in the place of one that a router gave the uplink.
+    NotRenewed {
+        /// The address, with its prefix.
+        address: String,
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// Another interface has an address in the same network, and the kernel prefers it from now on.
+    SameNetwork {
+        /// The network.
+        network: IpNet,
+        /// The interface that the host's addresses move to.
+        link: IfName,
+        /// The other interface.
+        other: IfName,
     },
     /// The way out of guests behind the host's address is not there yet.
     NoWayOut {
@@ -107,6 +125,16 @@ impl fmt::Display for HostWarning {
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \
                  run the client on {to}, or make the address static"
+            ),
+            Self::NotRenewed { address, bridge } => write!(
+                f,
+                "{address}: expires when its lifetime ends, because {bridge} makes other addresses of the router's \
+                 prefixes; make it static"
+            ),
+            Self::SameNetwork { network, link, other } => write!(
+                f,
+                "{network}: {link} and {other} both have addresses in it, and the host sends by {other} from now on; to send by \
+                 {link}, give the addresses of {other} a higher metric (`ip address change ... metric`)"
             ),
             Self::NoWayOut { nat, uplink } => write!(
                 f,

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::{IfName, LinkRef, MacAddr, Mtu, PortState, VlanId, VxlanInfo, VxlanSpec};
 
@@ -35,6 +36,9 @@ pub struct Link {
     pub parent: Option<String>,
     /// How it makes its IPv6 link-local address; none when the kernel has no IPv6 on it.
     pub addr_gen_mode: Option<AddrGenMode>,
+    /// The interface identifier that it makes its IPv6 addresses with; `::` when it has none, and none when the kernel has
+    /// no IPv6 on it. `ip token list`
+    pub token: Option<Ipv6Addr>,
 }
 
 /// What a bridge is set to. `ip -d link show type bridge`
@@ -112,6 +116,8 @@ pub enum LinkSet {
     Master(Option<LinkRef>),
     /// `addrgenmode MODE`
     AddrGenMode(AddrGenMode),
+    /// `ip token set TOKEN dev NAME`; `::` removes it
+    Token(Ipv6Addr),
     /// `type bridge SETTING VALUE`
     Bridge(BridgeSet),
 }
@@ -187,6 +193,7 @@ impl fmt::Display for LinkSet {
             Self::Master(Some(master)) => write!(f, "master {}", master.name),
             Self::Master(None) => f.write_str("nomaster"),
             Self::AddrGenMode(mode) => write!(f, "addrgenmode {mode}"),
+            Self::Token(token) => write!(f, "token {token}"),
             Self::Bridge(set) => write!(f, "type bridge {set}"),
         }
     }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use super::ParseError;
@@ -30,6 +31,16 @@ impl MacAddr {
     /// The six bytes in the order in which they are sent.
     pub fn octets(self) -> [u8; 6] {
         self.0
+    }
+
+    /// The IPv6 link-local address that an interface makes from it (RFC 4291).
+    pub(crate) fn link_local(self) -> Ipv6Addr {
+        let [first, vendor @ .., serial2, serial1, serial0] = self.0;
+        let [vendor1, vendor0] = vendor;
+        let mut octets =
+            [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, vendor1, vendor0, 0xff, 0xfe, 0, 0, 0];
+        octets[13..].copy_from_slice(&[serial2, serial1, serial0]);
+        octets.into()
     }
 }
 

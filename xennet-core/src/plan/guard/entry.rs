@@ -170,7 +170,7 @@ impl GuardEntry {
         if level < GuardLevel::Ip {
             return elements;
         }
-        let link_local = IpNet::from(IpAddr::from(link_local(self.mac)));
+        let link_local = IpNet::from(IpAddr::from(self.mac.link_local()));
         let prefixes: BTreeSet<IpNet> = self.prefixes().into_iter().chain([link_local]).collect();
         for prefix in &prefixes {
             let set = GuardLayout::own_set(version(*prefix), prefix.prefix_len());
@@ -215,15 +215,6 @@ fn can_be_owned(prefix: &IpNet) -> bool {
 }
 
 /// The address that a guest makes of its Ethernet address (RFC 4291, appendix A).
-fn link_local(mac: MacAddr) -> Ipv6Addr {
-    let [first, vendor @ .., serial2, serial1, serial0] = mac.octets();
-    let [vendor1, vendor0] = vendor;
-    let mut octets =
-        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, vendor1, vendor0, 0xff, 0xfe, 0, 0, 0];
-    octets[13..].copy_from_slice(&[serial2, serial1, serial0]);
-    octets.into()
-}
-
 fn version(prefix: IpNet) -> Version {
     match prefix {
         IpNet::V4(_) => Version::V4,

@@ -7,13 +7,13 @@ use super::neighbours::entered;
 use super::record::Moved;
 use super::routes::{Moves, Reroute, Routes, STATIC, replaced};
 use super::tunnel::Tunnel;
-use super::{NetworkSnapshot, following};
+use super::{NetworkSnapshot, following, slaac};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
 use crate::plan::{BridgeConfig, Change, HostRoute, HostWarning, Plan, PlanError};
 use crate::types::{
-    AddrGenMode, Address, AddressFlags, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef,
-    LinkSet, Mtu, NextHop, Route, Scope, Sysctl,
+    AddrGenMode, Address, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef, LinkSet, Mtu,
+    NextHop, Route, Scope, Sysctl,
 };
 
 /// What makes a bridge as the configuration says, and the host use it.
@@ -49,6 +49,7 @@ pub(super) fn start(
     let follows = uplink.filter(|_| joins && policy.moves_addresses());
     settings(plan, policy, config, seen, follows);
     let hosts = hosts(plan, policy, &bridge, uplink, seen)?;
+    slaac::keep(plan, policy, seen, follows, hosts.as_ref());
     let up = link.is_some_and(|link| link.up);
     let arrive = |plan: &mut Plan| {
         if let Some(hosts) = &hosts {
@@ -422,11 +423,7 @@ fn warn_of_leases(plan: &mut Plan, policy: &BridgePolicy, uplink: &Link, seen: &
         return;
     }
     for address in seen.addresses(uplink) {
-        // The kernel itself renews what it made from a router's advertisement, wherever it hears the next one.
-        let advertised = address.flags.contains(AddressFlags::MANAGETEMPADDR)
-            || address.protocol == Some(KERNEL_RA)
-            || address.address.addr().is_ipv6() && address.flags.contains(AddressFlags::SECONDARY);
-        if let (Some(seconds), false) = (address.valid, advertised) {
+        if let (Some(seconds), false) = (address.valid, slaac::advertised(address)) {
             plan.warn(HostWarning::Expires {
                 address: address.to_string(),
                 from: uplink.name.clone(),
@@ -436,9 +433,6 @@ fn warn_of_leases(plan: &mut Plan, policy: &BridgePolicy, uplink: &Link, seen: &
         }
     }
 }
-
-/// `IFAPROT_KERNEL_RA`
-const KERNEL_RA: u8 = 2;
 
 fn hundredths(seconds: u32) -> u32 {
     seconds.saturating_mul(100)

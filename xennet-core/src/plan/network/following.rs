@@ -12,7 +12,7 @@ use crate::types::{Family, IfName};
 /// Left out are the timers and versions of multicast protocols, `IPsec` and segment routing, which few hosts set per
 /// interface. `addr_gen_mode` is a setting of the link here. The kernel resets the IPv6 `mtu` with each new MTU of the
 /// link.
-pub(super) const FOLLOWING: [(Family, &str); 49] = [
+pub(super) const FOLLOWING: [(Family, &str); 50] = [
     // Which packets are accepted: sources, ways of a source, redirects, addresses of the loopback network.
     (Family::V4, "accept_local"),
     (Family::V4, "accept_source_route"),
@@ -66,6 +66,7 @@ pub(super) const FOLLOWING: [(Family, &str); 49] = [
     (Family::V6, "accept_ra_rtr_pref"),
     (Family::V6, "hop_limit"),
     (Family::V6, "ra_defrtr_metric"),
+    (Family::V6, super::slaac::SOLICITATIONS),
     (Family::V6, FORWARDING),
 ];
 

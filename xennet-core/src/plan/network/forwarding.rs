@@ -40,12 +40,15 @@ fn hides_routers(config: &NetworkConfig, seen: &NetworkSnapshot, link: &IfName) 
     wanted(config, Family::V6) == Some(true) && !forwards && learns(seen, link)
 }
 
-/// Whether an interface has routes that a router told it, and that it would lose as a forwarding one.
+/// Whether an interface has routes or addresses that a router told it, and that it would lose as a forwarding one.
 pub(super) fn learns(seen: &NetworkSnapshot, link: &IfName) -> bool {
     seen.setting(Family::V6, link, "accept_ra") == Some("1")
         && seen.link(link).is_some_and(|link| {
             let reference = link.reference();
-            seen.routes(&reference).any(|route| super::routes::is_learnt(seen, link, &route.route))
+            seen.addresses(link).iter().any(super::slaac::advertised)
+                || seen
+                    .routes(&reference)
+                    .any(|route| super::routes::is_learnt(seen, link, &route.route))
         })
 }
 

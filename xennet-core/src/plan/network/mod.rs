@@ -10,6 +10,7 @@ mod now;
 mod record;
 mod rollback;
 mod routes;
+mod slaac;
 mod stop;
 mod tunnel;
 

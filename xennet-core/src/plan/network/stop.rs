@@ -271,6 +271,7 @@ impl<'a> Return<'a> {
                 LinkSet::Master(master.map(Link::reference))
             }
             LinkSet::AddrGenMode(_) => LinkSet::AddrGenMode(link.addr_gen_mode?),
+            LinkSet::Token(_) => LinkSet::Token(link.token?),
             LinkSet::Bridge(set) => {
                 let now = link.bridge.as_ref()?;
                 LinkSet::Bridge(match set {

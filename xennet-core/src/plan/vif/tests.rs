@@ -34,6 +34,7 @@ pub(super) fn link(index: u32, name: &str) -> Link {
         alias: None,
         parent: None,
         addr_gen_mode: Some(AddrGenMode::Eui64),
+        token: None,
     }
 }
 
@@ -521,6 +522,7 @@ fn carry_out(facts: &mut VifSnapshot, change: &Change, ipv6: bool) {
                 facts.master =
                     facts.bridges.iter().find(|bridge| Some(bridge.index) == link.master).cloned();
             }
+            LinkSet::Token(token) => link.token = Some(*token),
             LinkSet::AddrGenMode(mode) => {
                 assert!(!link.up, "set while up, the link-local address stays");
                 link.addr_gen_mode = Some(*mode).filter(|_| ipv6);

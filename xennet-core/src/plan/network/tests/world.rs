@@ -23,6 +23,7 @@ pub(super) fn plain(index: u32, name: &str) -> Link {
         alias: None,
         parent: None,
         addr_gen_mode: Some(AddrGenMode::Eui64),
+        token: None,
     }
 }
 
@@ -130,6 +131,7 @@ fn set_link(world: &mut NetworkSnapshot, link: &LinkRef, set: &LinkSet) {
             link.master = master;
         }
         LinkSet::AddrGenMode(mode) => link.addr_gen_mode = Some(*mode),
+        LinkSet::Token(token) => link.token = Some(*token),
         LinkSet::Bridge(set) => {
             let info = link.bridge.as_mut().unwrap();
             match *set {
