@@ -331,3 +331,40 @@ fn addresses_that_the_host_answers_for() {
     lan.configure(&INHERIT.replace("addresses = \"inherit\"\n", given));
     there_and_back(&lan);
 }
+
+#[test]
+fn another_interface_in_the_same_network_is_named() {
+    let lan = Lan::new();
+    lan.netns.ip("link add eth1 type veth peer name far1");
+    lan.netns.ip("link set eth1 up");
+    lan.netns.ip("link set far1 up");
+    lan.settled();
+    lan.netns.ip("address add 192.0.2.2/24 dev eth0");
+    lan.netns.ip("address add 2001:db8::2/64 dev eth0 nodad");
+    lan.netns.ip("address add 198.51.100.2/24 dev eth0");
+    lan.configure(INHERIT);
+    let by = |to: &str| lan.netns.ip_json(&format!("route get {to}"))[0]["dev"].clone();
+    let networks = |said: &str| {
+        let all = said.lines().filter(|line| line.contains("both have addresses in it"));
+        all.map(|line| line.split_whitespace().nth(2).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(networks(&lan.xennet("network plan").stderr), [""; 0]);
+    lan.netns.ip("address add 192.0.2.9/24 dev eth1");
+    lan.netns.ip("address add 2001:db8::9/64 dev eth1 nodad");
+    lan.netns.ip("address add 198.51.100.9/24 dev eth1 metric 100");
+    assert_eq!((by("192.0.2.77"), by("2001:db8::77")), (json!("eth0"), json!("eth0")));
+    let started = lan.xennet("network start");
+    started.succeeded();
+    assert_eq!(
+        networks(&started.stderr),
+        ["192.0.2.0/24:", "2001:db8::/64:"],
+        "{}",
+        started.stderr
+    );
+    assert!(started.stderr.contains("xenbr0 and eth1"), "{}", started.stderr);
+    assert_eq!((by("192.0.2.77"), by("2001:db8::77")), (json!("eth1"), json!("eth1")));
+    // It is no news to the next.
+    assert_eq!(networks(&lan.xennet("network stop").stderr), [""; 0]);
+    assert_eq!(networks(&lan.xennet("network start").stderr), [""; 0]);
+    lan.xennet("network stop").succeeded();
+}

@@ -1,7 +1,7 @@
 //! The host's addresses and routes, from one interface to another, such that it has them at every moment.
 
 use super::routes::Reroute;
-use super::{NetworkSnapshot, neighbours};
+use super::{NetworkSnapshot, neighbours, order};
 use crate::plan::{Change, Plan};
 use crate::types::{
     AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Scope, Sysctl,
@@ -29,6 +29,7 @@ pub(super) struct Handover<'a> {
 impl Handover<'_> {
     /// The addresses, on the new interface as well.
     pub(super) fn arrive(&self, plan: &mut Plan) {
+        order::warn(plan, self.seen, (&self.from, &self.to), self.missing());
         for address in self.missing() {
             let (link, address) = (self.to.clone(), self.at_once(address));
             plan.push(Change::AddressAdd { link, address });

@@ -7,6 +7,7 @@ mod handover;
 mod nat;
 mod neighbours;
 mod now;
+mod order;
 mod record;
 mod rollback;
 mod routes;
