@@ -185,6 +185,9 @@ impl BridgePolicy {
             if !local && !addresses.iter().any(|net| net.contains(gateway)) {
                 return Some(("gateways", format!("{gateway} is in the network of no address")));
             }
+            if gateway.is_ipv4() && addresses.iter().any(|net| is_of_no_host(net, *gateway)) {
+                return Some(("gateways", format!("{gateway} is no router's address")));
+            }
             if addresses.iter().any(|net| net.addr() == *gateway) {
                 return Some(("gateways", format!("{gateway} is the host itself")));
             }
@@ -202,10 +205,13 @@ pub(super) fn not_a_hosts(net: &IpNet) -> Option<String> {
     if ip.is_loopback() || ip.is_multicast() || ip.is_unspecified() {
         return Some(format!("{ip} is no address of a host"));
     }
+    is_of_no_host(net, ip).then(|| format!("{net} is a network: give the host's own address in it"))
+}
+
+/// Whether an address stands for all of the network that it is in: the first one, and the last one of IPv4.
+pub(super) fn is_of_no_host(net: &IpNet, ip: IpAddr) -> bool {
     let room = net.max_prefix_len().saturating_sub(net.prefix_len()) > 1;
-    let broadcast = ip.is_ipv4() && ip == net.broadcast();
-    (room && (ip == net.network() || broadcast))
-        .then(|| format!("{net} is a network: give the host's own address in it"))
+    room && (ip == net.network() || ip.is_ipv4() && ip == net.broadcast())
 }
 
 impl<'de> Deserialize<'de> for HostAddresses {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::bridge::not_a_hosts;
+use super::bridge::{is_of_no_host, not_a_hosts};
 use super::routed::overlap;
 use super::table::Table;
 use crate::types::IfName;
@@ -82,8 +82,16 @@ impl NatPolicy {
             return Err(table.wrong(key, format!("nat {}: {words}", policy.name)));
         }
         for (n, (one, table)) in policy.forward.iter().zip(&forward).enumerate() {
-            if !policy.subnets.iter().any(|net| net.contains(&one.to)) {
+            let Some(subnet) = policy.subnets.iter().find(|net| net.contains(&one.to)) else {
                 return Err(table.wrong("to", format!("{} is in none of the subnets", one.to)));
+            };
+            if is_of_no_host(subnet, one.to) {
+                let words = format!(
+                    "{} is no guest's address: it stands for all of {}",
+                    one.to,
+                    subnet.trunc()
+                );
+                return Err(table.wrong("to", words));
             }
             if policy.forward.iter().take(n).any(|other| other.clashes(one)) {
                 return Err(

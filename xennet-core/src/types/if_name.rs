@@ -4,7 +4,8 @@ use std::str::FromStr;
 use super::{ParseError, parse_bytes};
 
 /// The name of a network interface, by the kernel's rules: 1 to 15 bytes, no `/`, no `:`, no white space,
-/// neither `.` nor `..`, and no `%`: the kernel takes `web%d` for "the next free `webN`".
+/// neither `.` nor `..`, neither `all` nor `default`, which are directories of its sysctls, and no `%`: the kernel takes
+/// `web%d` for "the next free `webN`".
 ///
 /// It is UTF-8, as everything that a person can type; the kernel itself does not care.
 #[derive(
@@ -40,6 +41,8 @@ impl FromStr for IfName {
             "1 to 15 bytes"
         } else if s == "." || s == ".." {
             "neither \".\" nor \"..\""
+        } else if s == "all" || s == "default" {
+            "another name: the kernel has settings of that name for all interfaces"
         } else if s.chars().any(|c| "/:%".contains(c) || c.is_whitespace() || c.is_control()) {
             "no \"/\", no \":\", no \"%\", no white space and no control characters"
         } else {
@@ -99,6 +102,8 @@ mod tests {
             "eth0:1",
             "web%d",
             "a\0b",
+            "all",
+            "default",
         ] {
             assert!(bad.parse::<IfName>().is_err(), "{bad:?}");
         }

@@ -21,13 +21,8 @@ pub enum Family {
 }
 
 impl Sysctl {
-    /// A setting of one interface: `net/ipv4/conf/NAME/KEY`. An error for a key that there cannot be, and for an
-    /// interface called `all` or `default`: the kernel gives it no settings, those are everybody's.
+    /// A setting of one interface: `net/ipv4/conf/NAME/KEY`. An error for a key that there cannot be.
     pub fn link(family: Family, name: &IfName, key: &str) -> Result<Self, ParseError> {
-        if matches!(name.as_str(), "all" | "default") {
-            let expected = "an interface: these are the settings of all of them, not of one";
-            return Err(ParseError::new(KEY, name.as_str(), expected));
-        }
         Self::conf(family, name.as_str(), key)
     }
 
@@ -80,6 +75,7 @@ impl FromStr for Sysctl {
         let parts: Vec<&str> = s.split('/').collect();
         let good = match *parts.as_slice() {
             ["net", "ipv4", "ip_forward"] => true,
+            ["net", "ipv4" | "ipv6", "conf", "all" | "default", last] => key(last),
             ["net", "ipv4" | "ipv6", "conf", name, last] => {
                 name.parse::<IfName>().is_ok() && key(last)
             }
@@ -147,13 +143,6 @@ mod tests {
         for family in [Family::V4, Family::V6] {
             let forwarding = Sysctl::forwarding(family);
             assert_eq!(forwarding.as_str().parse(), Ok(forwarding));
-        }
-    }
-
-    #[test]
-    fn an_interface_called_all_is_not_all_interfaces() {
-        for name in ["all", "default"] {
-            Sysctl::link(Family::V4, &name.parse().unwrap(), "forwarding").unwrap_err();
         }
     }
 

@@ -188,6 +188,11 @@ fn an_error_names_its_line_and_column() {
         ),
         ("[[bridge]]\nuplink = \"e\"\n", "line 1, column 1: [[bridge]] has no name"),
         ("[[bridge]]\nname = \"a/b\"\n", "line 2, column 8: interface name \"a/b\": expected no"),
+        (
+            "[[bridge]]\nname = \"all\"\n",
+            "line 2, column 8: interface name \"all\": expected another",
+        ),
+        ("[[bridge]]\nname = \"b\"\nuplink = \"default\"\n", "line 3, column 10: interface name"),
         ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),
         ("\n\n[[bridge]\n", "line 3, column"),
         (
@@ -259,6 +264,10 @@ fn what_contradicts_itself_in_a_bridge() {
             "addresses = [\"192.0.2.2/24\"]\ngateways = [\"192.0.3.1\"]",
             "line 4, column 12: bridge b: 192.0.3.1 is in the network of no address",
         ),
+        (
+            "addresses = [\"192.0.2.2/24\"]\ngateways = [\"192.0.2.255\"]",
+            "line 4, column 12: bridge b: 192.0.2.255 is no router's address",
+        ),
         ("addresses = [\"192.0.2.2/24\"]\ngateways = [\"192.0.2.2\"]", "is the host itself"),
         (
             "addresses = [\"192.0.2.2/24\"]\ngateways = [\"192.0.2.1\", \"192.0.2.3\"]",
@@ -329,6 +338,14 @@ fn what_contradicts_itself_among_guests() {
         (
             "forward = [{ protocol = \"tcp\", port = 1, to = \"10.0.1.5\" }]",
             "line 4, column 47: 10.0.1.5 is in none of the subnets",
+        ),
+        (
+            "forward = [{ protocol = \"tcp\", port = 1, to = \"10.0.0.255\" }]",
+            "line 4, column 47: 10.0.0.255 is no guest's address: it stands for all of 10.0.0.0/24",
+        ),
+        (
+            "forward = [{ protocol = \"tcp\", port = 1, to = \"10.0.0.0\" }]",
+            "line 4, column 47: 10.0.0.0 is no guest's address",
         ),
         (
             "forward = [{ protocol = \"tcp\", port = 1, to = \"10.0.0.5\", prot = 2 }]",
