@@ -106,6 +106,9 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
                 Options::print_json(&json!(status))?;
             } else if let Ok(plan) = &status.drift {
                 write!(stdout(), "{plan}")?;
+                for warning in plan.warnings() {
+                    complain("xennet: warning", warning);
+                }
             }
             drift(&status)
         }
@@ -188,6 +191,9 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
     if let Ok(plan) = &status.drift {
         for line in plan.lines() {
             writeln!(out, "drift: {line}")?;
+        }
+        for warning in plan.warnings() {
+            writeln!(out, "warning: {warning}")?;
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ mod monitor;
 mod neighbour;
 mod nftables;
 mod packet;
+mod policy_rule;
 mod port;
 mod request;
 mod route;
@@ -26,6 +27,7 @@ mod syscall;
 mod sysctl;
 mod vlan;
 mod xtables;
+mod xtables_rule;
 
 pub use error::{Error, ErrorKind};
 pub use link_filter::LinkFilter;

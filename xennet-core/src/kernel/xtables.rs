@@ -1,4 +1,4 @@
-//! The rules of the legacy iptables, which are no part of nftables: only their FORWARD chains' policies.
+//! The tables of the legacy iptables, which are no part of nftables, and their FORWARD chains' policies.
 
 use std::fs::File;
 
@@ -21,25 +21,34 @@ impl LegacyTables {
     ///
     /// False where no program uses it: the question creates no table. It is about the calling thread's network namespace.
     pub fn forward_drops(&mut self, family: Family) -> Result<bool, Error> {
-        let doing = match family {
-            Family::V4 => "iptables-legacy -S FORWARD",
-            Family::V6 => "ip6tables-legacy -S FORWARD",
-        };
-        // Asking the kernel for a table that nobody has used yet would make it: here or, where the thread has been elsewhere
-        // since it opened the list, there.
-        let kept = match family {
+        if !self.names(family).lines().any(|table| table == "filter") {
+            return Ok(false);
+        }
+        forward_drops(family)
+            .map_err(|error| error.doing(format!("{} -S FORWARD", program(family))))
+    }
+
+    /// The tables in use, one a line. Asking the kernel for a table that nobody has used yet would make it: here or, where
+    /// the thread has been elsewhere since it opened the list, there.
+    pub(super) fn names(&mut self, family: Family) -> String {
+        let list = match family {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
         };
-        if !has_filter(kept, family) || !has_filter(&mut None, family) {
-            return Ok(false);
-        }
-        forward_drops(family).map_err(|error| error.doing(doing))
+        let kept = names(list, family);
+        if kept.is_empty() { kept } else { names(&mut None, family) }
     }
 }
 
-/// Whether a list names the table `filter`; it is opened where that has not been done.
-fn has_filter(list: &mut Option<File>, family: Family) -> bool {
+pub(super) fn program(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables-legacy",
+        Family::V6 => "ip6tables-legacy",
+    }
+}
+
+/// What a list says; it is opened where that has not been done.
+fn names(list: &mut Option<File>, family: Family) -> String {
     let path = match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
@@ -47,24 +56,54 @@ fn has_filter(list: &mut Option<File>, family: Family) -> bool {
     // One whose module is gone, and may have come back, cannot be read any more.
     let kept = list.as_ref().and_then(|list| read_whole(list).ok());
     let read_anew = || read_whole(list.insert(File::open(path).ok()?)).ok();
-    kept.or_else(read_anew).is_some_and(|names| names.lines().any(|table| table == "filter"))
+    kept.or_else(read_anew).unwrap_or_default()
 }
 
 fn forward_drops(family: Family) -> Result<bool, Error> {
-    let layout = Layout::of(family);
-    let socket = Socket::new(layout.domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
-    let mut info = vec![0; INFO];
-    put(&mut info, 0, b"filter");
-    socket_option(&socket, layout.level, SO_GET_INFO, &mut info)?;
-    let field = |at: usize| usize::try_from(word(&info, at)?).ok();
-    let (size, policy) = (field(INFO_SIZE), field(INFO_UNDERFLOW + 4 * FORWARD));
-    let (Some(size), Some(policy)) = (size, policy) else { return Err(short()) };
+    let table = Table::read(family, "filter")?;
+    let policy = table.info(INFO_UNDERFLOW + 4 * FORWARD).ok_or_else(short)?;
+    policy_drops(&table.entries, policy, &Layout::of(family)).ok_or_else(short)
+}
 
-    let mut entries = vec![0; ENTRIES + size];
-    put(&mut entries, 0, b"filter");
-    put(&mut entries, NAME, &u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes());
-    socket_option(&socket, layout.level, SO_GET_ENTRIES, &mut entries)?;
-    policy_drops(entries.get(ENTRIES..).unwrap_or_default(), policy, &layout).ok_or_else(short)
+/// A table, as the kernel has it.
+#[derive(Debug)]
+pub(super) struct Table {
+    info: Vec<u8>,
+    /// Its rules, one behind the other.
+    pub(super) entries: Vec<u8>,
+}
+
+impl Table {
+    pub(super) fn read(family: Family, name: &str) -> Result<Self, Error> {
+        let layout = Layout::of(family);
+        let raw = Some(Protocol::from(libc::IPPROTO_RAW));
+        let socket = Socket::new(layout.domain, Type::RAW, raw)?;
+        let mut table = Self { info: vec![0; INFO], entries: Vec::new() };
+        put(&mut table.info, 0, name.as_bytes());
+        socket_option(&socket, layout.level, SO_GET_INFO, &mut table.info)?;
+        let size = table.info(INFO_SIZE).ok_or_else(short)?;
+
+        let mut entries = vec![0; ENTRIES + size];
+        put(&mut entries, 0, name.as_bytes());
+        put(&mut entries, NAME, &u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes());
+        socket_option(&socket, layout.level, SO_GET_ENTRIES, &mut entries)?;
+        table.entries = entries.split_off(ENTRIES);
+        Ok(table)
+    }
+
+    /// A number of the table's description.
+    fn info(&self, at: usize) -> Option<usize> {
+        usize::try_from(word(&self.info, at)?).ok()
+    }
+
+    /// Where the chain at a hook (`NF_INET_*`) begins, if the table has one there.
+    pub(super) fn hook(&self, number: usize) -> Option<usize> {
+        let valid = self.info(NAME)?;
+        if valid >> number & 1 == 0 {
+            return None;
+        }
+        self.info(INFO_HOOKS + 4 * number)
+    }
 }
 
 /// The rule at this offset is a chain's policy: its target is a plain verdict, -1 to drop.
@@ -76,20 +115,38 @@ fn policy_drops(entries: &[u8], at: usize, layout: &Layout) -> Option<bool> {
 }
 
 /// How IPv4's and IPv6's structures differ.
-struct Layout {
+pub(super) struct Layout {
     domain: Domain,
     level: libc::c_int,
-    /// Of `target_offset` in `struct ipt_entry` and `struct ip6t_entry`.
-    target_offset: usize,
+    /// Of `iniface` in `struct ipt_entry` and `struct ip6t_entry`.
+    pub(super) interfaces: usize,
+    /// Of `invflags`.
+    pub(super) inverted: usize,
+    /// Of `target_offset`; `next_offset` is behind it.
+    pub(super) target_offset: usize,
+    /// Of the matches and the target.
+    pub(super) elements: usize,
 }
 
 impl Layout {
-    fn of(family: Family) -> Self {
+    pub(super) fn of(family: Family) -> Self {
         match family {
-            Family::V4 => Self { domain: Domain::IPV4, level: libc::IPPROTO_IP, target_offset: 88 },
-            Family::V6 => {
-                Self { domain: Domain::IPV6, level: libc::IPPROTO_IPV6, target_offset: 140 }
-            }
+            Family::V4 => Self {
+                domain: Domain::IPV4,
+                level: libc::IPPROTO_IP,
+                interfaces: 16,
+                inverted: 83,
+                target_offset: 88,
+                elements: 112,
+            },
+            Family::V6 => Self {
+                domain: Domain::IPV6,
+                level: libc::IPPROTO_IPV6,
+                interfaces: 64,
+                inverted: 132,
+                target_offset: 140,
+                elements: 168,
+            },
         }
     }
 }
@@ -101,14 +158,15 @@ const SO_GET_ENTRIES: libc::c_int = 65;
 const NAME: usize = 32;
 /// `struct ipt_getinfo { name, valid_hooks, hook_entry[5], underflow[5], num_entries, size }`
 const INFO: usize = 84;
-const INFO_UNDERFLOW: usize = NAME + 4 + 20;
+const INFO_HOOKS: usize = NAME + 4;
+const INFO_UNDERFLOW: usize = INFO_HOOKS + 20;
 const INFO_SIZE: usize = INFO - 4;
 /// `NF_INET_FORWARD`
 const FORWARD: usize = 2;
 /// `struct ipt_get_entries`: name and size, and the entries at the next multiple of eight.
 const ENTRIES: usize = 40;
 /// `struct xt_entry_target`, behind which a verdict stands.
-const TARGET_HEADER: usize = 32;
+pub(super) const TARGET_HEADER: usize = 32;
 
 fn put(buffer: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(place) = buffer.get_mut(at..at + bytes.len()) {
@@ -116,7 +174,7 @@ fn put(buffer: &mut [u8], at: usize, bytes: &[u8]) {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 

@@ -10,6 +10,7 @@ mod guest;
 mod link;
 mod managers;
 mod network;
+mod policy;
 mod port;
 mod routed;
 mod switch;
@@ -32,7 +33,7 @@ use crate::connections::Connections;
 use crate::kernel::BaseChain;
 use crate::paths::Paths;
 use crate::plan::{Change, FilterSnapshot, Plan};
-use crate::types::{Address, IfName, Link, LinkRef, NftFamily};
+use crate::types::{Address, IfName, Link, LinkRef, LinkRule, NftFamily};
 
 /// Answers questions about this host, for one operation.
 ///
@@ -59,6 +60,7 @@ struct WantedFacts {
     /// By the backend's directory.
     backends: BTreeMap<String, Backend>,
     filters: Option<FilterSnapshot>,
+    link_rules: Option<Vec<LinkRule>>,
     base_chains: Option<Vec<BaseChain>>,
     hooks: Option<Vec<PathBuf>>,
 }

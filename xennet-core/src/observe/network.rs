@@ -31,6 +31,13 @@ impl Facts<'_> {
             facts.filters = self.filters(true);
             facts.listening = listening();
         }
+        let moves = NetworkSnapshot::has_moves(self.config);
+        if translates || moves {
+            facts.policy_rules = self.policy_rules();
+        }
+        if moves {
+            facts.link_rules = self.link_rules();
+        }
         Ok(facts)
     }
 
@@ -71,10 +78,12 @@ impl Facts<'_> {
             }
             facts.homes.extend(home(kernel, &facts.links, vxlan.local)?);
         }
-        let routes = kernel.routes(RouteFilter::default())?;
+        let routes = kernel.routes(RouteFilter::default())?.into_iter();
+        let (routes, dead_ends): (Vec<_>, Vec<_>) =
+            routes.partition(|route| !route.hops.is_empty());
+        facts.dead_ends = dead_ends;
         facts.routes = routes
             .into_iter()
-            .filter(|route| !route.hops.is_empty())
             .filter_map(|route| HostRoute::of(route, |index| names.get(&index).cloned()))
             .collect();
         let learning: Vec<IfName> = facts

@@ -66,6 +66,10 @@ pub enum HostWarning {
         /// Its uplink.
         uplink: IfName,
     },
+    /// Packets of guests behind the host's address do not go where they should: which, and why.
+    Diverted(String),
+    /// Rules of another program name an uplink whose addresses are on its bridge: which, and where.
+    StaleRules(String),
     /// A port of the host that leads to a guest is one that a program of the host listens on.
     PortInUse {
         /// The `[[nat]]`.
@@ -121,6 +125,7 @@ impl fmt::Display for HostWarning {
                  between hosts: set mtu, or dev in vxlan"
             ),
             Self::Managed(managed) => managed.fmt(f),
+            Self::Diverted(text) | Self::StaleRules(text) => f.write_str(text),
             Self::Expires { address, from, to, seconds } => write!(
                 f,
                 "{address}: expires in {seconds} s, and its DHCP client renews it on {from}, not on {to}: \

@@ -6,6 +6,7 @@
 mod address_error;
 mod bridge;
 mod change;
+mod diversion;
 mod error;
 mod filters;
 mod foreign_filter;
@@ -16,6 +17,7 @@ mod managed;
 mod network;
 mod pipeline;
 mod route;
+mod stale_rules;
 mod undo;
 mod uplink;
 pub(crate) mod vif;
@@ -89,6 +91,12 @@ impl Plan {
 
     pub(crate) fn new(changes: Vec<Change>, warnings: Vec<Warning>) -> Self {
         Self { changes, warnings }
+    }
+
+    /// Adds the changes and warnings of a later operation.
+    pub fn append(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+        self.warnings.extend(later.warnings);
     }
 
     /// The part that the kernel or Open vSwitch carries out, and that can be observed again to verify it.

@@ -90,6 +90,13 @@ pub enum Warning {
         /// The key, its value, and what is valid.
         error: ParseError,
     },
+    /// A connected vif on a bridge of the configuration is not as wanted, and could not be attached again.
+    NotAttached {
+        /// The vif.
+        vif: VifId,
+        /// What failed.
+        why: String,
+    },
     /// The network was not told where the guest is.
     NotAnnounced {
         /// What failed.
@@ -156,6 +163,7 @@ impl fmt::Display for Warning {
                     error.key()
                 )
             }
+            Self::NotAttached { vif, why } => write!(f, "vif{vif}: not attached again: {why}"),
             Self::NotAnnounced { why } => {
                 write!(f, "the vif is connected, but the network was not told of it: {why}")
             }

@@ -11,6 +11,7 @@ mod interface;
 mod ip_list;
 mod link;
 mod link_ref;
+mod link_rule;
 mod mac_addr;
 mod mode;
 mod mtu;
@@ -19,6 +20,7 @@ mod nft;
 mod ovs_port;
 mod parse_bytes;
 mod parse_error;
+mod policy_rule;
 mod port;
 mod rate;
 mod route;
@@ -57,6 +59,7 @@ pub use internals::*;
 mod internals {
     pub use super::address::{Address, AddressFlags, Scope};
     pub use super::link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkSet};
+    pub use super::link_rule::{LinkMatch, LinkNames, LinkRule};
     pub use super::neighbour::{Neighbour, Reachability};
     pub use super::nft::{
         NftBase, NftBatch, NftChain, NftCmp, NftCommand, NftCt, NftElement, NftExpr, NftFamily,
@@ -65,6 +68,7 @@ mod internals {
     };
     pub use super::ovs_port::{OvsBridge, OvsPort, OvsPortNow, OvsVlanMode, OvsVlans};
     pub use super::parse_bytes::parse_bytes;
+    pub use super::policy_rule::{PolicyAction, PolicyRule};
     pub use super::port::{Port, PortFlags, PortSet};
     pub use super::route::{NextHop, Route, RouteKind};
     pub use super::sysctl::{Family, Sysctl};

@@ -7,6 +7,7 @@ mod element;
 mod explain;
 mod expr;
 mod find;
+mod link_rule;
 mod message;
 mod probe;
 mod query;

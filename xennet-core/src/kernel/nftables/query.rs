@@ -188,7 +188,7 @@ impl Nftables {
         found.map_err(|error| error.explain(libc::EPERM, NO_RIGHTS))
     }
 
-    fn dump<T>(
+    pub(super) fn dump<T>(
         &mut self,
         question: Messages,
         answer: u16,

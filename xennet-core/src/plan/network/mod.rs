@@ -8,10 +8,12 @@ mod nat;
 mod neighbours;
 mod now;
 mod order;
+mod policy;
 mod record;
 mod rollback;
 mod routes;
 mod slaac;
+mod stale;
 mod stop;
 mod tunnel;
 
@@ -29,7 +31,8 @@ use super::filters::BRIDGE_NF;
 use super::{Change, FilterSnapshot, HostRoute, HostWarning, Managed, Plan, PlanError, Warning};
 use crate::config::{NetworkConfig, PortForward, Transport};
 use crate::types::{
-    Address, Family, IfName, Link, LinkRef, LinkSet, MacAddr, Neighbour, Port, Sysctl,
+    Address, Family, IfName, Link, LinkRef, LinkRule, LinkSet, MacAddr, Neighbour, PolicyRule,
+    Port, Route, Sysctl,
 };
 
 /// What there is of a host's network, as far as a plan for it depends on it.
@@ -58,6 +61,12 @@ pub struct NetworkSnapshot {
     pub ports: BTreeMap<u32, Port>,
     /// Which interface has the address that a VXLAN port sends from.
     pub homes: BTreeMap<IpAddr, IfName>,
+    /// The rules of the routing policy, in their order; only looked at where a plan may warn of them.
+    pub policy_rules: Vec<PolicyRule>,
+    /// The routes that drop packets, and those that end the look-up in their table.
+    pub dead_ends: Vec<Route>,
+    /// Rules of packet filters with a condition on an interface; only looked at where the host's addresses move.
+    pub link_rules: Vec<LinkRule>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,
     /// What the host had before xennet changed it; none if it has not.
@@ -115,6 +124,8 @@ impl NetworkSnapshot {
         }
         forwarding::start(&mut plan, config, self)?;
         nat::start(&mut plan, config, self)?;
+        policy::warn(&mut plan, config, self);
+        stale::warn(&mut plan, config, self);
         self.warn(&mut plan, config);
         Ok(plan)
     }
@@ -155,6 +166,11 @@ impl NetworkSnapshot {
     ) -> Option<&LinkSet> {
         let links = self.record.iter().flat_map(|record| &record.links);
         links.filter(|(name, _)| name == link).map(|(_, was)| was).find(|was| which(was))
+    }
+
+    /// Whether the host's addresses move to a bridge.
+    pub(crate) fn has_moves(config: &NetworkConfig) -> bool {
+        stale::moves(config).next().is_some()
     }
 
     /// The interface of this name.

@@ -123,7 +123,7 @@ fn check_subnets(nat: &NatPolicy, seen: &NetworkSnapshot) -> Result<(), PlanErro
     };
     let routes = seen.routes.iter().filter(|route| {
         let Route { destination, kind, table, .. } = &route.route;
-        (*kind, *table) == (RouteKind::Unicast, Route::MAIN) && destination.prefix_len() != 0
+        (*kind, *table) == (RouteKind::Unicast, Route::MAIN) && !is_default(destination)
     });
     let routes = routes
         .flat_map(|route| route.links.iter().map(|link| (route.route.destination, &link.name)));
@@ -142,6 +142,12 @@ fn check_subnets(nat: &NatPolicy, seen: &NetworkSnapshot) -> Result<(), PlanErro
         }
     }
     Ok(())
+}
+
+/// Whether a route is for the whole world, or for a part of it that stands for the whole: programs for private networks
+/// add `0.0.0.0/1` and `128.0.0.0/1`, and `2000::/3` is all of the Internet.
+pub(super) fn is_default(destination: &IpNet) -> bool {
+    destination.prefix_len() <= if destination.addr().is_ipv4() { 7 } else { 3 }
 }
 
 /// Makes it what it was.

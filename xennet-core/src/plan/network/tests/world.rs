@@ -7,7 +7,7 @@ use crate::types::{
     NextHop, Route, Sysctl,
 };
 
-pub(super) fn plain(index: u32, name: &str) -> Link {
+pub(in crate::plan::network) fn plain(index: u32, name: &str) -> Link {
     Link {
         index,
         name: name.parse().unwrap(),
