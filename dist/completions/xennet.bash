@@ -1530,7 +1530,7 @@ _xennet() {
             return 0
             ;;
         xennet__subcmd__network__subcmd__start)
-            opts="-v -h --config --confirm-timeout --probe-timeout --dry-run --json --verbose --help"
+            opts="-v -h --config --confirm-timeout --probe-timeout --no-guests --dry-run --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -203,6 +203,7 @@ complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_s
 complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -l config -d 'The configuration, instead of /etc/xen/xennet.toml' -r -F
 complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -l confirm-timeout -d 'Take all back unless `xennet network confirm` is called within so many seconds; 0: keep it at once. Default: 60, but 0 on a console of the machine itself' -r
 complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -l probe-timeout -d 'Take all back when a gateway that answered before is silent for so many seconds' -r
+complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -l no-guests -d 'Do not attach guests again that lost their bridge'
 complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -l dry-run -d 'Print the plan and change nothing'
 complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -l json -d 'Print JSON'
 complete -c xennet -n "__fish_xennet_using_subcommand network; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Say on standard error what is done'

@@ -21,7 +21,15 @@ pub(crate) struct ConfigFile {
 impl ConfigFile {
     /// Opens the kernel and loads the file.
     pub(crate) fn open(&self) -> Result<Dom0Network, Failure> {
-        let mut net = Options::network(true)?;
+        self.load(Options::network(true)?)
+    }
+
+    /// The same with XenStore; none where it cannot be reached, as on a host without Xen.
+    pub(crate) fn open_with_store(&self) -> Option<Dom0Network> {
+        self.load(Options::network(false).ok()?).ok()
+    }
+
+    fn load(&self, mut net: Dom0Network) -> Result<Dom0Network, Failure> {
         let path = self.config.clone().unwrap_or_else(hotplug::config_path);
         if !path.exists() {
             return Err(Failure::Failed(format!(

@@ -31,6 +31,9 @@ pub(crate) enum Command {
         /// Take all back when a gateway that answered before is silent for so many seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 10)]
         probe_timeout: u64,
+        /// Do not attach guests again that lost their bridge
+        #[arg(long)]
+        no_guests: bool,
     },
     /// Keep what start has made
     Confirm,
@@ -64,19 +67,24 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
     match command {
         Command::Plan(file) => {
             let options = Options { dry_run: true, ..options.clone() };
-            told(&file.open()?.host().plan_start()?, &options)
+            let mut plan = file.open()?.host().plan_start()?;
+            attach_guests(&file, &options, &mut plan);
+            told(&plan, &options)
         }
-        Command::Start { file, confirm_timeout, probe_timeout } => {
+        Command::Start { file, confirm_timeout, probe_timeout, no_guests } => {
             let mut net = file.open()?;
             let mut host = net.host();
             let confirm = confirm_timeout.map_or_else(trial::usual_timeout, Duration::from_secs);
-            let plan = if options.dry_run {
+            let mut plan = if options.dry_run {
                 host.plan_start()?
             } else if confirm.is_zero() {
                 host.start()?
             } else {
                 trial::start(&mut host, confirm, Duration::from_secs(probe_timeout))?
             };
+            if !no_guests {
+                attach_guests(&file, options, &mut plan);
+            }
             told(&plan, options)
         }
         Command::Confirm => {
@@ -120,6 +128,16 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
         }
         Command::Import(from) => convert::import(&from),
         Command::Export(to) => convert::export(&to, options),
+    }
+}
+
+/// Adds what attaches guests again that lost their bridge. A failure is a warning: the host has its network.
+fn attach_guests(file: &ConfigFile, options: &Options, plan: &mut Plan) {
+    let Some(mut net) = file.open_with_store() else { return };
+    let mut host = net.host();
+    match if options.dry_run { host.plan_attach_guests() } else { host.attach_guests() } {
+        Ok(guests) => plan.append(guests),
+        Err(error) => complain("xennet: warning", format_args!("guests: {error}")),
     }
 }
 

@@ -1,3 +1,4 @@
+mod guests;
 mod json;
 mod watchdog;
 

@@ -47,6 +47,15 @@ pub enum PlanError {
         name: IfName,
     },
 
+    /// The bridge is one of `xennet.toml`, and does not exist.
+    #[error(
+        "bridge {name}: no such interface; xennet.toml describes it, and `xennet network start` makes it"
+    )]
+    NotStarted {
+        /// The bridge.
+        name: IfName,
+    },
+
     /// `bridge` names no bridge of Open vSwitch.
     #[error(
         "bridge {name}: Open vSwitch has no such bridge; make it with `ovs-vsctl add-br {name}`, or correct bridge="
@@ -320,6 +329,7 @@ impl PlanError {
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
+            | Self::NotStarted { .. }
             | Self::NoSwitch { .. }
             | Self::NoSwitches
             | Self::NoUplink { .. }

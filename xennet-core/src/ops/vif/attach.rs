@@ -140,7 +140,8 @@ impl Resolved {
         {
             return Err(PlanError::RateWithoutStore { vif: self.target.name.clone() }.into());
         }
-        let mut plan = self.target.online(&self.config, vif)?;
+        let mut plan =
+            self.target.online(&self.config, vif).map_err(|error| self.not_started(error))?;
         if let Some(guard) = &vif.guard
             && !guard.other_owners(Some(self.target.id)).is_empty()
             && let Some(entry) = self.target.guard(&self.config, vif)
@@ -148,6 +149,16 @@ impl Resolved {
             plan.warnings.extend(entry.shared_addresses(guard));
         }
         Ok(self.store_keys(request, plan))
+    }
+
+    /// Says so if the missing bridge is one that a start of the host's network makes.
+    fn not_started(&self, error: PlanError) -> PlanError {
+        let described = |name: &IfName| self.described.contains(name);
+        match (error, self.described.first()) {
+            (PlanError::NoBridge { name }, _) if described(&name) => PlanError::NotStarted { name },
+            (PlanError::NoBridges, Some(name)) => PlanError::NotStarted { name: name.clone() },
+            (error, _) => error,
+        }
     }
 
     /// Adds the keys that the backend lacks: what the caller sets is kept, and netback reads `rate` there.

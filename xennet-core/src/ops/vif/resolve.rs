@@ -28,6 +28,8 @@ pub(super) struct Resolved {
     pub(super) links: VifLinks,
     /// The interfaces that `bridge` can mean; for Open vSwitch, the bridge's own interface.
     pub(super) bridges: Vec<Link>,
+    /// If none of them is a bridge, the bridges that `xennet.toml` describes.
+    pub(super) described: Vec<IfName>,
     /// The bridge of Open vSwitch.
     pub(super) switch_bridge: Option<OvsBridge>,
     /// Why its bridge or its addresses are not known, where the caller tolerates that.
@@ -84,6 +86,7 @@ impl Resolved {
             chooses_address: false,
             links,
             bridges: Vec::new(),
+            described: Vec::new(),
             switch_bridge: None,
             misplaced: None,
         };
@@ -148,6 +151,10 @@ impl Resolved {
             return Ok(());
         }
         self.bridges = facts.bridges(&names)?;
+        if !self.bridges.iter().any(|link| link.bridge.is_some()) {
+            let described = facts.config.all_bridges().into_iter();
+            self.described = described.map(|policy| policy.name).collect();
+        }
         Ok(())
     }
 
