@@ -23,5 +23,6 @@ pub mod roff;
 pub mod strace;
 pub mod talk;
 pub mod tap;
+pub mod uml;
 pub mod world;
 pub mod xenstored;
