@@ -182,7 +182,7 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
             writeln!(out, "{}: no such interface", policy.name)?;
             continue;
         };
-        let uplink = policy.uplink.as_ref().map_or("none", |uplink| uplink.as_str());
+        let uplink = status.uplink(policy).unwrap_or_else(|| "none".to_owned());
         let state = if link.up { "up" } else { "down" };
         let carrier = if link.carrier { "carrier" } else { "no carrier" };
         write!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;

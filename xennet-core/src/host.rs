@@ -5,7 +5,7 @@ mod watchdog;
 use std::collections::BTreeMap;
 
 use crate::Error;
-use crate::config::HostNow;
+use crate::config::{BridgePolicy, HostNow};
 use crate::context::Context;
 use crate::engine::{self, LockName, TIME_LIMIT};
 use crate::ops::network::{
@@ -201,6 +201,12 @@ impl HostStatus {
     /// An interface of the host.
     pub fn link(&self, name: &IfName) -> Option<Interface> {
         self.seen.link(name).map(Interface::from)
+    }
+
+    /// The name of a bridge's uplink, or what the configuration says of one that no interface is.
+    pub fn uplink(&self, policy: &BridgePolicy) -> Option<String> {
+        let link = policy.uplink_of(&self.seen.links).map(|link| link.name.to_string());
+        link.or_else(|| policy.uplink_text())
     }
 
     /// The addresses of a bridge or uplink of the configuration, each in the words of `ip address show`.

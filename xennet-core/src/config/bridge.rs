@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde::de::{Error, SeqAccess, Visitor};
 
 use super::table::Table;
-use super::{ConfigError, PortPolicy, VxlanPolicy};
-use crate::types::{IfName, MacAddr, Mtu};
+use super::uplink_id::Uplink;
+use super::{ConfigError, GatewayPolicy, PortPolicy, RoutePolicy, UplinkId, VxlanPolicy};
+use crate::types::{IfName, Link, MacAddr, Mtu};
 
 /// What an administrator decides for one bridge: `[[bridge]]`.
 ///
@@ -19,12 +20,16 @@ pub struct BridgePolicy {
     pub name: IfName,
     /// The port through which it reaches the world.
     pub uplink: Option<IfName>,
+    /// Its uplink, where that is not given by the name of the interface.
+    pub(crate) uplink_id: Option<UplinkId>,
     /// The network between hosts that it is a part of.
     pub vxlan: Option<VxlanPolicy>,
     /// The host's own addresses on it. None leaves all addresses where they are; an error if the uplink has some.
     pub addresses: Option<HostAddresses>,
     /// The routers behind it, with static addresses: the host's default routes.
-    pub gateways: Vec<IpAddr>,
+    pub gateways: Vec<GatewayPolicy>,
+    /// The host's other routes by it, with static addresses.
+    pub(crate) routes: Vec<RoutePolicy>,
     /// Keeps frames to their VLAN: `vlan_filtering`.
     pub vlan_filtering: Option<bool>,
     /// Speaks the spanning tree protocol: `stp_state`.
@@ -68,9 +73,11 @@ impl BridgePolicy {
         Self {
             name,
             uplink: None,
+            uplink_id: None,
             vxlan: None,
             addresses: None,
             gateways: Vec::new(),
+            routes: Vec::new(),
             vlan_filtering: None,
             stp: None,
             forward_delay: None,
@@ -88,11 +95,19 @@ impl BridgePolicy {
     pub(super) fn read(table: &mut Table<'_>) -> Result<Self, ConfigError> {
         let name = table.required("name")?;
         let vxlan = table.table("vxlan")?;
+        let mut routes = table.tables("routes")?;
+        let (uplink, uplink_id) = match table.optional("uplink")? {
+            Some(Uplink::Name(name)) => (Some(name), None),
+            Some(Uplink::Id(id)) => (None, Some(id)),
+            None => (None, None),
+        };
         let policy = Self {
-            uplink: table.optional("uplink")?,
+            uplink,
+            uplink_id,
             vxlan: vxlan.map(|mut table| VxlanPolicy::read(&mut table, &name)).transpose()?,
             addresses: table.optional("addresses")?,
-            gateways: table.or_default("gateways")?,
+            gateways: GatewayPolicy::read_all(table)?,
+            routes: routes.iter_mut().map(RoutePolicy::read).collect::<Result<_, _>>()?,
             vlan_filtering: table.optional("vlan_filtering")?,
             stp: table.optional("stp")?,
             forward_delay: table.optional("forward_delay")?,
@@ -118,6 +133,31 @@ impl BridgePolicy {
         matches!(self.addresses, Some(HostAddresses::Inherit | HostAddresses::Static(_)))
     }
 
+    /// The uplink among some interfaces.
+    pub(crate) fn uplink_of<'l>(&self, links: &'l [Link]) -> Option<&'l Link> {
+        let named = |name: &IfName| {
+            let is = |link: &&Link| link.name == *name;
+            let also = |link: &&Link| link.altnames.iter().any(|other| *other == name.as_str());
+            links.iter().find(is).or_else(|| links.iter().find(also))
+        };
+        match (&self.uplink, &self.uplink_id) {
+            (Some(name), _) => named(name),
+            (None, Some(id)) => links.iter().find(|link| id.is(link)),
+            (None, None) => None,
+        }
+    }
+
+    /// Its uplink as the configuration gives it.
+    pub(crate) fn uplink_text(&self) -> Option<String> {
+        let id = self.uplink_id.as_ref().map(ToString::to_string);
+        self.uplink.as_ref().map(ToString::to_string).or(id)
+    }
+
+    /// Whether it has an uplink.
+    pub(crate) fn has_uplink(&self) -> bool {
+        self.uplink.is_some() || self.uplink_id.is_some()
+    }
+
     /// A key that does not go with the others, and why.
     fn contradiction(&self) -> Option<(&'static str, String)> {
         let wrong = |key, words: &str| Some((key, words.to_owned()));
@@ -129,10 +169,10 @@ impl BridgePolicy {
         if dev.is_some() && self.uplink.as_ref() == dev {
             return wrong("vxlan", "its dev is the uplink, a port of the bridge itself");
         }
-        if self.manage_uplink_vlans && self.uplink.is_none() {
+        if self.manage_uplink_vlans && !self.has_uplink() {
             return wrong("manage_uplink_vlans", "manage_uplink_vlans needs an uplink as well");
         }
-        if inherits && self.uplink.is_none() {
+        if inherits && !self.has_uplink() {
             return wrong("addresses", "there is nothing to inherit without an uplink");
         }
         if inherits && self.ipv6 == Some(false) {
@@ -177,25 +217,45 @@ impl BridgePolicy {
                 return Some(("ipv6", format!("without IPv6 it cannot have {address}")));
             }
         }
-        for (n, gateway) in self.gateways.iter().enumerate() {
-            if addresses.is_empty() {
-                return Some(("gateways", "gateways need static addresses".to_owned()));
+        let gateways = self.gateways.iter().map(|gateway| ("gateways", gateway.route()));
+        let routes = self.routes.iter().map(|route| ("routes", *route));
+        let mut all: Vec<RoutePolicy> = Vec::new();
+        for (key, route) in gateways.chain(routes) {
+            if let Some(words) = self.wrong_route(key, &route, addresses) {
+                return Some((key, words));
             }
-            let local = matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local());
-            if !local && !addresses.iter().any(|net| net.contains(gateway)) {
-                return Some(("gateways", format!("{gateway} is in the network of no address")));
+            if all.iter().any(|other| other.clashes(&route)) {
+                let default = key == "gateways";
+                let twice = || format!("{} is there twice with the same metric", route.destination);
+                let words = "expected one per protocol and metric";
+                return Some((key, if default { words.to_owned() } else { twice() }));
             }
-            if gateway.is_ipv4() && addresses.iter().any(|net| is_of_no_host(net, *gateway)) {
-                return Some(("gateways", format!("{gateway} is no router's address")));
-            }
-            if addresses.iter().any(|net| net.addr() == *gateway) {
-                return Some(("gateways", format!("{gateway} is the host itself")));
-            }
-            if self.gateways.iter().take(n).any(|other| other.is_ipv4() == gateway.is_ipv4()) {
-                return Some(("gateways", "expected one per protocol".to_owned()));
-            }
+            all.push(route);
         }
         None
+    }
+
+    fn wrong_route(&self, key: &str, route: &RoutePolicy, addresses: &[IpNet]) -> Option<String> {
+        if addresses.is_empty() {
+            return Some(format!("{key} need static addresses"));
+        }
+        if self.ipv6 == Some(false) && route.destination.addr().is_ipv6() {
+            return Some(format!("without IPv6 it cannot have a route to {}", route.destination));
+        }
+        let via = route.via?;
+        let local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
+        if !local && !route.onlink && !addresses.iter().any(|net| net.contains(&via)) {
+            let words = "set onlink = true if it is on the link all the same";
+            return Some(format!("{via} is in the network of no address; {words}"));
+        }
+        if via.is_unspecified() || via.is_multicast() || via.is_loopback() {
+            return Some(format!("{via} is no router"));
+        }
+        if via.is_ipv4() && addresses.iter().any(|net| is_of_no_host(net, via)) {
+            return Some(format!("{via} is no router's address"));
+        }
+        let own = addresses.iter().any(|net| net.addr() == via);
+        own.then(|| format!("{via} is the host itself"))
     }
 }
 

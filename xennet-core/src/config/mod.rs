@@ -1,5 +1,6 @@
 //! What is wanted, parsed on construction.
 
+mod bond;
 mod bridge;
 pub(crate) mod dnsmasq;
 mod error;
@@ -10,14 +11,19 @@ mod nat;
 mod network;
 mod policing;
 mod port;
+mod route;
 mod routed;
 mod script;
+mod stack;
 mod switch;
 mod table;
+mod uplink_id;
 mod vif;
+mod vlan_link;
 mod vxlan;
 mod write;
 
+pub(crate) use bond::BondPolicy;
 pub use bridge::{BridgePolicy, HostAddresses};
 pub use error::ConfigError;
 pub use export::{Export, ExportFile, ExportTarget, HostNow};
@@ -30,9 +36,13 @@ pub use import::{Import, Remark};
 pub use nat::{NatPolicy, PortForward, Transport};
 pub use network::{Forwarding, NetworkConfig};
 pub use port::{GuestName, GuestPolicy, PortPolicy};
+pub use route::GatewayPolicy;
+pub(crate) use route::RoutePolicy;
 pub use routed::RoutedPolicy;
 pub(crate) use routed::overlap;
 pub use script::{NetworkScript, ScriptBridge, ScriptKind};
 pub use switch::SwitchPolicy;
+pub(crate) use uplink_id::UplinkId;
 pub use vif::VifConfig;
+pub(crate) use vlan_link::VlanPolicy;
 pub use vxlan::VxlanPolicy;

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use super::routed::overlap;
 use super::table::Table;
 use super::{
-    BridgePolicy, ConfigError, GuestName, GuestPolicy, HostAddresses, NatPolicy, RoutedPolicy,
-    SwitchPolicy, VifConfig,
+    BondPolicy, BridgePolicy, ConfigError, GuestName, GuestPolicy, HostAddresses, NatPolicy,
+    RoutedPolicy, SwitchPolicy, VifConfig, VlanPolicy,
 };
 use crate::types::IfName;
 
@@ -19,6 +19,10 @@ use crate::types::IfName;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NetworkConfig {
+    /// Bonds, below bridges and VLAN interfaces.
+    pub(crate) bonds: Vec<BondPolicy>,
+    /// VLAN interfaces, below bridges.
+    pub(crate) vlans: Vec<VlanPolicy>,
     /// What holds for each bridge; nothing for one that is not named.
     pub bridges: Vec<BridgePolicy>,
     /// What holds for each bridge of Open vSwitch; nothing for one that is not named.
@@ -53,6 +57,16 @@ impl NetworkConfig {
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let mut root = Table::parse(text)?;
         let mut config = Self::default();
+        for mut table in root.tables("bond")? {
+            let bond = BondPolicy::read(&mut table)?;
+            config.check_bond(&bond).map_err(|(key, words)| table.wrong(key, words))?;
+            config.bonds.push(bond);
+        }
+        for mut table in root.tables("vlan")? {
+            let vlan = VlanPolicy::read(&mut table)?;
+            config.check_vlan(&vlan).map_err(|(key, words)| table.wrong(key, words))?;
+            config.vlans.push(vlan);
+        }
         for mut table in root.tables("bridge")? {
             if let Some(switch) = SwitchPolicy::read(&mut table)? {
                 let words = config.described_twice(&switch.name);
@@ -130,7 +144,8 @@ impl NetworkConfig {
     /// Whether it says anything of the host's side: bridges, guests that are routed or behind its address, forwarding.
     pub fn describes_host(&self) -> bool {
         let guests = self.bridges.is_empty() && self.routed.is_empty() && self.nat.is_empty();
-        !guests || self.forwarding != Forwarding::default()
+        let stack = self.bonds.is_empty() && self.vlans.is_empty();
+        !guests || !stack || self.forwarding != Forwarding::default()
     }
 
     /// Whether guests need the host to forward packets: IPv4, and IPv6.
@@ -147,8 +162,10 @@ impl NetworkConfig {
     pub(super) fn check_bridge(&self, bridge: &BridgePolicy) -> Result<(), (&'static str, String)> {
         let name = &bridge.name;
         self.described_twice(name)?;
+        self.check_stack(bridge)?;
         for other in &self.bridges {
-            if other.uplink.is_some() && other.uplink == bridge.uplink {
+            let uplink = |policy: &BridgePolicy| (policy.uplink.clone(), policy.uplink_id.clone());
+            if other.has_uplink() && uplink(other) == uplink(bridge) {
                 let words = format!("bridge {name}: {} has this uplink already", other.name);
                 return Err(("uplink", words));
             }
@@ -181,6 +198,7 @@ impl NetworkConfig {
         if self.routed.iter().any(|other| other.uplink == *uplink) {
             return Err(format!("routed {uplink}: described twice"));
         }
+        self.check_not_port(uplink).map_err(|words| format!("routed {uplink}: {words}"))?;
         match self.port_of(uplink) {
             Some(bridge) => Err(format!(
                 "routed {uplink}: it is a port of {bridge}, so the way out is {bridge}"

@@ -20,6 +20,13 @@ pub(super) struct Table<'t> {
     known: BTreeMap<&'static str, Option<usize>>,
 }
 
+/// A value that is a text or a table.
+#[derive(Debug)]
+pub(super) enum TextOrTable<'t> {
+    Text { text: String, at: usize },
+    Table(Table<'t>),
+}
+
 impl<'t> Table<'t> {
     /// The whole text.
     pub(super) fn parse(text: &'t str) -> Result<Self, ConfigError> {
@@ -93,6 +100,29 @@ impl<'t> Table<'t> {
             }
             _ => Err(self.wrong(key, format!("{key}: there can be several: write {title}"))),
         }
+    }
+
+    /// The values of an array of texts and tables; each text with its position.
+    pub(super) fn texts_or_tables(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Vec<TextOrTable<'t>>, ConfigError> {
+        let Some(value) = self.take(key) else { return Ok(Vec::new()) };
+        let DeValue::Array(values) = value.into_inner() else {
+            return Err(self.wrong(key, format!("{key}: expected an array")));
+        };
+        let one = |value: Spanned<DeValue<'t>>| match value.get_ref() {
+            DeValue::String(text) => {
+                Ok(TextOrTable::Text { text: text.to_string(), at: value.span().start })
+            }
+            _ => self.inner(value, format!("[[{key}]]")).map(TextOrTable::Table),
+        };
+        values.into_iter().map(one).collect()
+    }
+
+    /// That a text of this table is wrong.
+    pub(super) fn wrong_at(&self, at: usize, message: impl Into<String>) -> ConfigError {
+        ConfigError::at(self.text, at, message)
     }
 
     /// That the value of a key which was taken is wrong; of one that is not there, that its table is.

@@ -3,10 +3,10 @@
 use std::fmt::{Display, Write as _};
 
 use super::{
-    BridgePolicy, GuestName, HostAddresses, NatPolicy, NetworkConfig, PortPolicy, RoutedPolicy,
-    SwitchPolicy,
+    BondPolicy, BridgePolicy, GatewayPolicy, GuestName, HostAddresses, NatPolicy, NetworkConfig,
+    PortPolicy, RoutePolicy, RoutedPolicy, SwitchPolicy, VlanPolicy,
 };
-use crate::types::{Policing, VxlanSpec};
+use crate::types::{Policing, VlanProtocol, VxlanSpec};
 
 impl NetworkConfig {
     /// The text of `xennet.toml` that says this, and nothing that need not be said: what
@@ -15,6 +15,8 @@ impl NetworkConfig {
     /// Of [`vif`](Self::vif), only what more than one vif can have.
     pub fn to_toml(&self) -> String {
         let mut out = Writer::default();
+        self.bonds.iter().for_each(|bond| out.bond(bond));
+        self.vlans.iter().for_each(|vlan| out.vlan(vlan));
         self.bridges.iter().for_each(|bridge| out.bridge(bridge));
         self.switches.iter().for_each(|switch| out.switch_policy(switch));
         self.routed.iter().for_each(|routed| out.routed(routed));
@@ -57,10 +59,33 @@ impl NetworkConfig {
 struct Writer(String);
 
 impl Writer {
+    fn bond(&mut self, policy: &BondPolicy) {
+        self.table("[[bond]]");
+        self.text("name", &policy.name);
+        self.texts("ports", &policy.ports);
+        self.text("mode", policy.mode);
+        self.optional("miimon", policy.miimon);
+        self.optional_text("lacp_rate", policy.lacp_rate);
+        self.optional_text("xmit_hash_policy", policy.xmit_hash_policy);
+        self.optional_text("primary", policy.primary.as_ref());
+        self.optional("mtu", policy.mtu);
+    }
+
+    fn vlan(&mut self, policy: &VlanPolicy) {
+        self.table("[[vlan]]");
+        self.text("name", &policy.name);
+        self.text("link", &policy.link);
+        self.line(format_args!("id = {}", policy.id));
+        let usual = VlanProtocol::default();
+        self.optional_text("protocol", Some(policy.protocol).filter(|one| *one != usual));
+        self.optional("mtu", policy.mtu);
+    }
+
     fn bridge(&mut self, policy: &BridgePolicy) {
         self.table("[[bridge]]");
         self.text("name", &policy.name);
         self.optional_text("uplink", policy.uplink.as_ref());
+        self.optional_text("uplink", policy.uplink_id.as_ref());
         if let Some(vxlan) = &policy.vxlan {
             let mut words = format!("vni = {}, local = {}", vxlan.vni, quoted(vxlan.local));
             let mut add = |key: &str, value: Option<String>| {
@@ -79,7 +104,13 @@ impl Writer {
             Some(HostAddresses::Static(addresses)) => self.texts("addresses", addresses),
         }
         if !policy.gateways.is_empty() {
-            self.texts("gateways", &policy.gateways);
+            let gateways: Vec<String> = policy.gateways.iter().map(gateway).collect();
+            self.line(format_args!("gateways = [{}]", gateways.join(", ")));
+        }
+        if !policy.routes.is_empty() {
+            self.0.push_str("routes = [\n");
+            policy.routes.iter().for_each(|one| self.line(format_args!("    {},", route(one))));
+            self.0.push_str("]\n");
         }
         self.optional("vlan_filtering", policy.vlan_filtering);
         self.optional("stp", policy.stp);
@@ -187,6 +218,34 @@ impl Writer {
     fn line(&mut self, line: impl Display) {
         writeln!(self.0, "{line}").expect("a String takes every text");
     }
+}
+
+fn gateway(policy: &GatewayPolicy) -> String {
+    match policy {
+        GatewayPolicy { via, onlink: false, metric: None } => quoted(via),
+        GatewayPolicy { via, onlink, metric } => inline(&[
+            ("via", Some(quoted(via))),
+            ("onlink", onlink.then(|| "true".to_owned())),
+            ("metric", metric.map(|metric| metric.to_string())),
+        ]),
+    }
+}
+
+fn route(policy: &RoutePolicy) -> String {
+    let RoutePolicy { destination, via, onlink, metric, table } = policy;
+    inline(&[
+        ("destination", Some(quoted(destination))),
+        ("via", via.map(quoted)),
+        ("onlink", onlink.then(|| "true".to_owned())),
+        ("metric", metric.map(|metric| metric.to_string())),
+        ("table", table.map(|table| table.to_string())),
+    ])
+}
+
+/// An inline table of the keys that have a value.
+fn inline(keys: &[(&str, Option<String>)]) -> String {
+    let pairs = keys.iter().filter_map(|(key, value)| Some(format!("{key} = {}", value.as_ref()?)));
+    format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
 }
 
 /// A basic string of TOML.

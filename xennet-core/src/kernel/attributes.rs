@@ -103,6 +103,8 @@ pub(super) mod strange {
             Just(vec![192, 0, 2, 1]),
             Just(b"bridge\0".to_vec()),
             Just(b"vxlan\0".to_vec()),
+            Just(b"bond\0".to_vec()),
+            Just(b"vlan\0".to_vec()),
             Just(b"vif1.0\0".to_vec()),
         ];
         value.prop_recursive(4, 64, 8, |inner| {

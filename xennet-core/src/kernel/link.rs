@@ -9,7 +9,9 @@ use super::link_encode::{
 use super::link_filter::LinkFilter;
 use super::request::encode;
 use super::{Kernel, address, link_decode};
-use crate::types::{Address, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu};
+use crate::types::{
+    Address, BondSet, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu,
+};
 
 /// The outcomes of settings; and interfaces, with the addresses of one, after them, unless they cannot be read.
 pub(crate) type SetAndRead = (Vec<Result<(), Error>>, Option<(Vec<Option<Link>>, Vec<Address>)>);
@@ -141,15 +143,23 @@ impl Kernel {
             LinkKind::Bridge(_) => "bridge",
             LinkKind::Veth { .. } => "veth",
             LinkKind::Vxlan(_) => "vxlan",
+            LinkKind::Bond(_) => "bond",
+            LinkKind::Vlan(_) => "vlan",
         };
         let vlans = matches!(kind, LinkKind::Bridge(info) if info.vlan_filtering);
         let dev = match kind {
             LinkKind::Vxlan(spec) => spec.dev.as_ref(),
+            LinkKind::Vlan(spec) => Some(&spec.link),
             _ => None,
         };
         let dev = dev.map(|dev| self.link_index(dev)).transpose();
         dev.and_then(|dev| self.link_new(new_message(name, kind, dev, mac, mtu))).map_err(|error| {
-            let error = if vlans { error.explain(libc::EOPNOTSUPP, NO_VLANS) } else { error };
+            let error = match kind {
+                LinkKind::Bridge(_) if vlans => error.explain(libc::EOPNOTSUPP, NO_VLANS),
+                LinkKind::Bond(_) => error.explain(libc::EOPNOTSUPP, NO_BONDS),
+                LinkKind::Vlan(_) => error.explain(libc::EOPNOTSUPP, NO_VLAN_LINKS),
+                _ => error,
+            };
             error.doing(format!("link add {name} type {word}"))
         })
     }
@@ -209,14 +219,16 @@ impl Kernel {
 
     fn set_request(&mut self, link: &LinkRef, set: &LinkSet) -> Result<RouteNetlinkMessage, Error> {
         let index = self.link_index(link)?;
-        let master = match set {
-            LinkSet::Master(Some(master)) => self.link_index(master)?,
+        let other = match set {
+            LinkSet::Master(Some(other)) | LinkSet::Bond(BondSet::Primary(Some(other))) => {
+                self.link_index(other)?
+            }
             _ => 0,
         };
-        let message = set_message(index, set, master);
+        let message = set_message(index, set, other);
         Ok(match set {
             // SETLINK accepts and ignores the settings of one kind of interface.
-            LinkSet::Bridge(_) => RouteNetlinkMessage::NewLink(message),
+            LinkSet::Bridge(_) | LinkSet::Bond(_) => RouteNetlinkMessage::NewLink(message),
             _ => RouteNetlinkMessage::SetLink(message),
         })
     }
@@ -247,4 +259,6 @@ fn explain(error: Error, set: &LinkSet) -> Error {
     }
 }
 
+const NO_BONDS: &str = "this kernel has no bonds (CONFIG_BONDING)";
+const NO_VLAN_LINKS: &str = "this kernel has no VLAN interfaces (CONFIG_VLAN_8021Q)";
 const NO_VLANS: &str = "this kernel's bridges know no VLANs (CONFIG_BRIDGE_VLAN_FILTERING)";

@@ -1,4 +1,6 @@
 use super::attributes::{attributes, be16, c_str, find, ip, mac, text, u8, u16, u32};
+use super::bond::bond_info;
+use super::vlan_link::vlan_link_info;
 use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, PortState, VlanId, VxlanInfo};
 
 /// A link from the body of `RTM_NEWLINK`; none when its name is no [`IfName`].
@@ -10,12 +12,17 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         index: header.index,
         name: IfName::from_bytes(c_str(name)).ok()?,
         mac: None,
+        permanent_mac: None,
+        altnames: Vec::new(),
         mtu: 0,
         up: header.flags & libc::IFF_UP.cast_unsigned() != 0,
         carrier: header.flags & libc::IFF_LOWER_UP.cast_unsigned() != 0,
         master: None,
         port_state: None,
         kind: None,
+        lower: None,
+        bond: None,
+        vlan: None,
         bridge: None,
         vxlan: None,
         alias: None,
@@ -25,9 +32,10 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     };
     for (kind, value) in all {
         match kind {
-            libc::IFLA_ADDRESS => {
-                link.mac = mac(value).and_then(|octets| MacAddr::from_octets(octets).ok());
-            }
+            libc::IFLA_ADDRESS => link.mac = unicast(value),
+            libc::IFLA_PERM_ADDRESS => link.permanent_mac = unicast(value),
+            libc::IFLA_PROP_LIST => link.altnames = altnames(value),
+            libc::IFLA_LINK => link.lower = u32(value),
             libc::IFLA_MTU => link.mtu = u32(value)?,
             libc::IFLA_MASTER => link.master = u32(value),
             libc::IFLA_LINKINFO => link_info(value, &mut link),
@@ -53,6 +61,15 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
 pub(super) fn name(body: &[u8]) -> Option<&[u8]> {
     let (_, rest) = Header::split(body)?;
     attributes(rest).find(|(kind, _)| *kind == libc::IFLA_IFNAME).map(|(_, value)| c_str(value))
+}
+
+fn unicast(value: &[u8]) -> Option<MacAddr> {
+    mac(value).and_then(|octets| MacAddr::from_octets(octets).ok())
+}
+
+fn altnames(bytes: &[u8]) -> Vec<String> {
+    let names = attributes(bytes).filter(|(kind, _)| *kind == libc::IFLA_ALT_IFNAME);
+    names.map(|(_, value)| text(value)).collect()
 }
 
 /// `struct ifinfomsg`
@@ -85,6 +102,8 @@ fn link_info(bytes: &[u8], link: &mut Link) {
     match (link.kind.as_deref(), data) {
         (Some("bridge"), Some(data)) => link.bridge = Some(bridge_info(data)),
         (Some("vxlan"), Some(data)) => link.vxlan = Some(vxlan_info(data)),
+        (Some("bond"), Some(data)) => link.bond = Some(bond_info(data)),
+        (Some("vlan"), Some(data)) => link.vlan = vlan_link_info(data),
         _ => {}
     }
     if let (Some(b"bridge"), Some(data)) = (port_kind, port_data) {

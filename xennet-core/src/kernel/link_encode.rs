@@ -7,7 +7,9 @@ use netlink_packet_route::link::{
     InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 
+use super::bond::{bond_set, bond_spec};
 use super::link_filter::LinkFilter;
+use super::vlan_link::vlan_link_spec;
 use crate::types::{
     AddrGenMode, BridgeInfo, BridgeSet, IfName, LinkKind, LinkSet, MacAddr, Mtu, VxlanSpec,
 };
@@ -37,7 +39,7 @@ pub(super) fn filter_message(filter: LinkFilter<'_>) -> LinkMessage {
     sparing(link_message(0, attribute.into_iter().collect()))
 }
 
-/// `dev` is the index of the interface that a VXLAN port is bound to, if it is.
+/// `dev` is the index of the interface that a VXLAN port is bound to, if it is, or that is below a VLAN interface.
 pub(super) fn new_message(
     name: &IfName,
     kind: &LinkKind,
@@ -49,10 +51,13 @@ pub(super) fn new_message(
         LinkKind::Bridge(info) => bridge_info(info),
         LinkKind::Veth { peer } => veth_info(peer, None),
         LinkKind::Vxlan(spec) => vxlan_info(spec, dev),
+        LinkKind::Bond(spec) => bond_spec(*spec),
+        LinkKind::Vlan(spec) => vlan_link_spec(spec),
     };
     let mut attributes = vec![name_attribute(name)];
     attributes.extend(mac.map(mac_attribute));
     attributes.extend(mtu.map(|mtu| LinkAttribute::Mtu(mtu.bytes())));
+    attributes.extend(dev.filter(|_| matches!(kind, LinkKind::Vlan(_))).map(LinkAttribute::Link));
     attributes.push(LinkAttribute::LinkInfo(info));
     link_message(0, attributes)
 }
@@ -63,8 +68,8 @@ pub(super) fn veth_message(name: &IfName, peer: &IfName, netns: BorrowedFd<'_>) 
     link_message(0, vec![name_attribute(name), info])
 }
 
-/// `master` is the index of the master that `set` names, if it does.
-pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage {
+/// `other` is the index of the interface that `set` names, if it does.
+pub(super) fn set_message(index: u32, set: &LinkSet, other: u32) -> LinkMessage {
     let mut message = link_message(index, vec![]);
     message.attributes = match set {
         LinkSet::Up(up) => {
@@ -76,7 +81,7 @@ pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage
         LinkSet::Mtu(mtu) => vec![LinkAttribute::Mtu(mtu.bytes())],
         LinkSet::Name { name, alias } => vec![name_attribute(name), alias_attribute(alias)],
         LinkSet::Alias(alias) => vec![alias_attribute(alias)],
-        LinkSet::Master(_) => vec![LinkAttribute::Controller(master)],
+        LinkSet::Master(_) => vec![LinkAttribute::Controller(other)],
         LinkSet::AddrGenMode(mode) => {
             let mode = AfSpecInet6::AddrGenMode(match mode {
                 AddrGenMode::Eui64 => In6AddrGenMode::Eui64,
@@ -95,6 +100,7 @@ pub(super) fn set_message(index: u32, set: &LinkSet, master: u32) -> LinkMessage
             let kind = LinkInfo::Kind(InfoKind::Bridge);
             vec![LinkAttribute::LinkInfo(vec![kind, LinkInfo::Data(set)])]
         }
+        LinkSet::Bond(set) => vec![LinkAttribute::LinkInfo(bond_set(set, other))],
     };
     message
 }

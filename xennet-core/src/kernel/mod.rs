@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod attributes;
+mod bond;
 mod error;
 mod fdb;
 mod link;
@@ -26,6 +27,7 @@ mod socket;
 mod syscall;
 mod sysctl;
 mod vlan;
+mod vlan_link;
 mod xtables;
 mod xtables_rule;
 

@@ -50,11 +50,11 @@ impl Facts<'_> {
         let links = kernel.links(LinkFilter::All)?;
         let names: BTreeMap<u32, LinkRef> =
             links.iter().map(|link| (link.index, link.reference())).collect();
-        let concerned = NetworkSnapshot::concerned(config, record.as_ref());
-
         let proxies = kernel.proxies()?;
         let mut facts =
             NetworkSnapshot { links, record, now: since_boot(), ..NetworkSnapshot::default() };
+        let config = &*facts.resolve(config);
+        let concerned = NetworkSnapshot::concerned(config, facts.record.as_ref());
         for name in &concerned {
             let Some(link) = facts.link(name).map(|link| (link.index, link.reference())) else {
                 // Asked for in any case: it costs nothing, and most bridges here are yet to be made.

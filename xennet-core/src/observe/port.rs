@@ -27,9 +27,12 @@ impl Facts<'_> {
         if config.mtu.is_some() && recorded_mtu(bridge).is_some() {
             return Ok(mtu);
         }
-        let uplink = policy.and_then(|policy| policy.uplink.as_ref());
-        if let Some(name) = uplink.filter(|_| mtu.needs_uplink(bridge)) {
-            let link = self.link(name)?.filter(|link| link.master == Some(bridge.index));
+        let policy = policy.filter(|_| mtu.needs_uplink(bridge));
+        if let Some(policy) = policy.filter(|policy| policy.has_uplink()) {
+            let link = match &policy.uplink {
+                Some(name) => self.link(name)?.filter(|link| link.master == Some(bridge.index)),
+                None => policy.uplink_of(&self.links(LinkFilter::Master(bridge.index))?).cloned(),
+            };
             mtu.uplink = link.and_then(|link| Mtu::new(link.mtu).ok());
         }
         if mtu.needs_ports(bridge) {

@@ -2,28 +2,29 @@
 
 use super::Facts;
 use crate::Error;
+use crate::config::BridgePolicy;
 use crate::kernel::LinkFilter;
 use crate::plan::{PlanError, UplinkSnapshot};
-use crate::types::{IfName, Link};
+use crate::types::Link;
 
 impl Facts<'_> {
-    /// The uplink of a bridge, where the configuration asks for its VLANs to be managed.
-    pub(crate) fn managed_uplink(&self, bridge: &Link) -> Option<IfName> {
-        let policy =
-            self.config.bridge(&bridge.name).filter(|policy| policy.manage_uplink_vlans)?;
-        policy.uplink.clone()
+    /// What the configuration says of a bridge, where it asks for the VLANs of the uplink to be managed.
+    pub(crate) fn managed_uplink(&self, bridge: &Link) -> Option<BridgePolicy> {
+        let policy = self.config.bridge(&bridge.name);
+        policy.filter(|policy| policy.manage_uplink_vlans).cloned()
     }
 
     /// The VLANs of the uplink, of `vif`, and of the bridge and its other ports.
     pub(crate) fn uplink_vlans(
         &mut self,
         bridge: &Link,
-        uplink: &IfName,
+        policy: &BridgePolicy,
         vif: Option<u32>,
     ) -> Result<UplinkSnapshot, Error> {
         let ports = self.links(LinkFilter::Master(bridge.index))?;
-        let uplink = ports.iter().find(|port| port.name == *uplink).ok_or_else(|| {
-            PlanError::NoUplink { bridge: bridge.name.clone(), uplink: uplink.clone() }
+        let uplink = policy.uplink_of(&ports).ok_or_else(|| PlanError::NoUplink {
+            bridge: bridge.name.clone(),
+            uplink: policy.uplink_text().unwrap_or_default(),
         })?;
         let belongs = |index| index == bridge.index || ports.iter().any(|port| port.index == index);
         let mut facts = UplinkSnapshot {

@@ -283,6 +283,9 @@ impl fmt::Display for Change {
             Self::LinkSet { link, set, .. } => write!(f, "link set dev {} {set}", link.name),
             Self::LinkAdd { name, kind, mac, mtu } => {
                 write!(f, "link add {name}")?;
+                if let LinkKind::Vlan(vlan) = kind {
+                    write!(f, " link {}", vlan.link.name)?;
+                }
                 if let Some(mac) = mac {
                     write!(f, " address {mac}")?;
                 }

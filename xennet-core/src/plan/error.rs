@@ -1,4 +1,5 @@
 use super::address_error::AddressError;
+use super::bond_error::{BondError, VlanLinkError};
 use super::vxlan_error::VxlanError;
 use crate::types::{IfName, NftFamily, ParseError, VlanId};
 
@@ -26,6 +27,14 @@ pub enum PlanError {
     /// The VXLAN port of a bridge cannot be as configured.
     #[error(transparent)]
     Vxlan(#[from] VxlanError),
+
+    /// A bond cannot be as configured.
+    #[error(transparent)]
+    Bond(#[from] BondError),
+
+    /// A VLAN interface cannot be as configured.
+    #[error(transparent)]
+    VlanLink(#[from] VlanLinkError),
 
     /// netback (or the device model) has not made the interface.
     #[error(
@@ -139,7 +148,7 @@ pub enum PlanError {
     NoBridges,
 
     /// No `bridge` is set, and any of several could be meant.
-    #[error("bridge: none is set and there are several ({}); set bridge= to one of them", list(.names))]
+    #[error("bridge: none is set and there are several ({}); set bridge= to one of them", IfName::list(.names))]
     ManyBridges {
         /// All bridges.
         names: Vec<IfName>,
@@ -181,7 +190,7 @@ pub enum PlanError {
         /// The bridge.
         bridge: IfName,
         /// Its uplink, as configured.
-        uplink: IfName,
+        uplink: String,
     },
 
     /// A guest cannot be held to an address that nobody knows.
@@ -194,7 +203,7 @@ pub enum PlanError {
     },
 
     /// The guard still guards vifs.
-    #[error("guard: it still guards {}; unplug them first, or use --force", list(.ports))]
+    #[error("guard: it still guards {}; unplug them first, or use --force", IfName::list(.ports))]
     StillGuarded {
         /// Their interfaces.
         ports: Vec<IfName>,
@@ -248,6 +257,32 @@ pub enum PlanError {
         uplink: IfName,
         /// What the uplink is a port of.
         master: IfName,
+    },
+
+    /// No interface, or more than one, has the hardware address or the alternative name of an uplink.
+    #[error("bridge {bridge}: its uplink {uplink} is {}; correct uplink in xennet.toml", several(.links))]
+    UplinkUnclear {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink, as configured.
+        uplink: String,
+        /// The interfaces that have it.
+        links: Vec<IfName>,
+    },
+
+    /// The uplink of a bridge is in a VRF, or is one.
+    #[error(
+        "bridge {bridge}: its uplink {uplink} belongs to the VRF {vrf}, and no port of a bridge can; take it out with `ip \
+         link set dev {uplink} nomaster`, start, and put the bridge into the VRF instead: `ip link set dev {bridge} master \
+         {vrf}`"
+    )]
+    UplinkInVrf {
+        /// The bridge.
+        bridge: IfName,
+        /// Its uplink, as configured.
+        uplink: IfName,
+        /// The VRF.
+        vrf: IfName,
     },
 
     /// The configuration names another uplink than the one that the bridge has.
@@ -310,7 +345,7 @@ pub enum PlanError {
     },
 
     /// A bridge still has ports.
-    #[error("bridge {name}: still has ports ({}); take them out first, or use --force", list(.ports))]
+    #[error("bridge {name}: still has ports ({}); take them out first, or use --force", IfName::list(.ports))]
     HasPorts {
         /// The bridge.
         name: IfName,
@@ -326,6 +361,8 @@ impl PlanError {
             Self::Value(error) => error.errno(),
             Self::Address(error) => error.errno(),
             Self::Vxlan(error) => error.errno(),
+            Self::Bond(error) => error.errno(),
+            Self::VlanLink(error) => error.errno(),
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
@@ -334,6 +371,7 @@ impl PlanError {
             | Self::NoSwitches
             | Self::NoUplink { .. }
             | Self::UplinkMissing { .. }
+            | Self::UplinkUnclear { .. }
             | Self::NoWayOut { .. }
             | Self::NoGateway { .. } => libc::ENODEV,
             Self::NotABridge { .. }
@@ -354,11 +392,16 @@ impl PlanError {
             | Self::InDatapath { .. }
             | Self::StillGuarded { .. }
             | Self::UplinkTaken { .. }
+            | Self::UplinkInVrf { .. }
             | Self::UplinkChanged { .. } => libc::EBUSY,
         }
     }
 }
 
-fn list(names: &[IfName]) -> String {
-    names.iter().map(IfName::as_str).collect::<Vec<_>>().join(", ")
+/// How many interfaces have the name or the address of one.
+fn several(names: &[IfName]) -> String {
+    match names {
+        [] => "the name or the address of no interface here".to_owned(),
+        names => format!("the name or the address of several ({})", IfName::list(names)),
+    }
 }

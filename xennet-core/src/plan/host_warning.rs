@@ -104,6 +104,13 @@ pub enum HostWarning {
         /// The bridge.
         bridge: IfName,
     },
+    /// A port of a bond does not exist.
+    BondPortMissing {
+        /// The bond.
+        bond: IfName,
+        /// Its port, as configured.
+        port: IfName,
+    },
     /// A bridge stays, because nothing says whether xennet made it.
     LeftBehind {
         /// The bridge.
@@ -167,6 +174,10 @@ impl fmt::Display for HostWarning {
                 f,
                 "{uplink}: has addresses of its own again, which move to {bridge}: another program configures it, or an \
                  earlier start was interrupted"
+            ),
+            Self::BondPortMissing { bond, port } => write!(
+                f,
+                "{bond}: its port {port} is no interface here; `xennet network start` puts it in once it is"
             ),
             Self::LeftBehind { bridge } => write!(
                 f,

@@ -4,6 +4,7 @@
 //! anything twice is a no-op.
 
 mod address_error;
+mod bond_error;
 mod bridge;
 mod change;
 mod diversion;
@@ -26,6 +27,7 @@ mod vxlan_error;
 mod warning;
 
 pub use address_error::AddressError;
+pub use bond_error::{BondError, VlanLinkError};
 pub use bridge::{BridgeConfig, BridgeSnapshot, BridgeStatus};
 pub use change::{Change, Hook};
 pub use error::PlanError;

@@ -25,6 +25,11 @@ impl IfName {
         parse_bytes(KEY, bytes)
     }
 
+    /// Several names, separated by commas.
+    pub(crate) fn list(names: &[Self]) -> String {
+        names.iter().map(Self::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,7 +1,10 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use super::{IfName, LinkRef, MacAddr, Mtu, PortState, VlanId, VxlanInfo, VxlanSpec};
+use super::{
+    BondInfo, BondSet, BondSpec, IfName, LinkRef, MacAddr, Mtu, PortState, VlanId, VlanLinkInfo,
+    VlanLinkSpec, VxlanInfo, VxlanSpec,
+};
 
 /// A network interface as the kernel describes it. `ip -d link show`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,10 @@ pub struct Link {
     pub name: IfName,
     /// Its hardware address; none where it has none, or one that no station may have.
     pub mac: Option<MacAddr>,
+    /// Its hardware address before a bond, or an administrator, gave it another one; none where the driver has none.
+    pub permanent_mac: Option<MacAddr>,
+    /// Its alternative names. `ip link property add dev NAME altname NAME`
+    pub altnames: Vec<String>,
     /// Its MTU in bytes, as the kernel says: a loopback or tunnel device may have one that [`Mtu`] would refuse.
     pub mtu: u32,
     /// Administratively up (`IFF_UP`).
@@ -26,6 +33,12 @@ pub struct Link {
     pub port_state: Option<PortState>,
     /// What the kernel calls its kind (`bridge`, `veth`, `vif`, ...); none for plain hardware.
     pub kind: Option<String>,
+    /// The index of the interface below: of a VLAN interface, the one that carries its frames; of a veth, its peer.
+    pub lower: Option<u32>,
+    /// The settings of a bond, when it is one.
+    pub bond: Option<BondInfo>,
+    /// The settings of a VLAN interface, when it is one.
+    pub vlan: Option<VlanLinkInfo>,
     /// The settings of a bridge, when it is one.
     pub bridge: Option<BridgeInfo>,
     /// The settings of a VXLAN port, when it is one.
@@ -91,6 +104,10 @@ pub enum LinkKind {
     },
     /// A VXLAN port. `ip link add NAME type vxlan id VNI local ADDRESS ...`
     Vxlan(VxlanSpec),
+    /// A bond. `ip link add NAME type bond mode MODE ...`
+    Bond(BondSpec),
+    /// A VLAN interface. `ip link add link LINK name NAME type vlan id ID`
+    Vlan(VlanLinkSpec),
 }
 
 /// One setting of an interface: what follows `ip link set dev NAME`.
@@ -120,6 +137,8 @@ pub enum LinkSet {
     Token(Ipv6Addr),
     /// `type bridge SETTING VALUE`
     Bridge(BridgeSet),
+    /// `type bond SETTING VALUE`
+    Bond(BondSet),
 }
 
 /// One setting of a bridge: what follows `ip link set dev NAME type bridge`.
@@ -141,9 +160,13 @@ pub enum BridgeSet {
 }
 
 impl Link {
+    /// The lowest index of an interface that an earlier change of the same plan creates: the kernel has no such index.
+    pub(crate) const PLANNED: u32 = i32::MAX.cast_unsigned() + 1;
+
     /// How a change names it.
     pub fn reference(&self) -> LinkRef {
-        LinkRef { index: Some(self.index), name: self.name.clone() }
+        let index = Some(self.index).filter(|index| *index < Self::PLANNED);
+        LinkRef { index, name: self.name.clone() }
     }
 }
 
@@ -175,6 +198,8 @@ impl fmt::Display for LinkKind {
             }
             Self::Veth { peer } => write!(f, "veth peer name {peer}"),
             Self::Vxlan(spec) => spec.fmt(f),
+            Self::Bond(spec) => spec.fmt(f),
+            Self::Vlan(spec) => spec.fmt(f),
         }
     }
 }
@@ -195,6 +220,7 @@ impl fmt::Display for LinkSet {
             Self::AddrGenMode(mode) => write!(f, "addrgenmode {mode}"),
             Self::Token(token) => write!(f, "token {token}"),
             Self::Bridge(set) => write!(f, "type bridge {set}"),
+            Self::Bond(set) => write!(f, "type bond {set}"),
         }
     }
 }

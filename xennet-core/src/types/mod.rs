@@ -4,6 +4,7 @@
 
 mod address;
 mod announcement;
+mod bond;
 mod bridge_spec;
 mod decimal;
 mod if_name;
@@ -27,6 +28,7 @@ mod route;
 mod sysctl;
 mod vif_id;
 mod vlan_id;
+mod vlan_link;
 mod vlan_spec;
 mod vxlan;
 
@@ -58,6 +60,7 @@ pub use internals::*;
 /// Values of internal modules.
 mod internals {
     pub use super::address::{Address, AddressFlags, Scope};
+    pub use super::bond::{BondInfo, BondMode, BondSet, BondSpec, LacpRate, XmitHashPolicy};
     pub use super::link::{AddrGenMode, BridgeInfo, BridgeSet, Link, LinkKind, LinkSet};
     pub use super::link_rule::{LinkMatch, LinkNames, LinkRule};
     pub use super::neighbour::{Neighbour, Reachability};
@@ -72,6 +75,7 @@ mod internals {
     pub use super::port::{Port, PortFlags, PortSet};
     pub use super::route::{NextHop, Route, RouteKind};
     pub use super::sysctl::{Family, Sysctl};
+    pub use super::vlan_link::{VlanLinkInfo, VlanLinkSpec, VlanProtocol};
     pub use super::vlan_spec::VlanRange;
     pub use super::vxlan::{VxlanInfo, VxlanSpec};
 }

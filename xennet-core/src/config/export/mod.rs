@@ -97,7 +97,7 @@ impl NetworkConfig {
                 Some(HostAddresses::Inherit) => Some(seen.clone()),
                 Some(HostAddresses::Static(addresses)) => Some(HostNow {
                     addresses: addresses.clone(),
-                    gateways: policy.gateways.clone(),
+                    gateways: policy.gateways.iter().map(|gateway| gateway.via).collect(),
                     ..HostNow::default()
                 }),
             };

@@ -1,11 +1,12 @@
 mod example;
+mod stack;
 
 use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{GuardLevel, VxlanPolicy};
+use crate::config::{GatewayPolicy, GuardLevel, VxlanPolicy};
 use crate::types::{MacAddr, Policing};
 
 /// Every key that there is.
@@ -105,7 +106,8 @@ fn reads_every_key_and_nothing() {
     full.uplink = Some("eth1".parse().unwrap());
     let addresses = ["192.0.2.2/24", "2001:db8::2/64"].map(|net| net.parse().unwrap());
     full.addresses = Some(HostAddresses::Static(addresses.to_vec()));
-    full.gateways = vec!["192.0.2.1".parse().unwrap(), "fe80::1".parse().unwrap()];
+    full.gateways =
+        ["192.0.2.1", "fe80::1"].map(|via| GatewayPolicy::new(via.parse().unwrap())).into();
     (full.vlan_filtering, full.stp, full.multicast_snooping) =
         (Some(true), Some(false), Some(true));
     (full.forward_delay, full.ageing, full.group_fwd_mask) = (Some(0), Some(300), Some(8));
@@ -203,7 +205,10 @@ fn an_error_names_its_line_and_column() {
             "[[brigde]]\n",
             "line 1, column 3: unknown key brigde in xennet.toml: did you mean bridge?",
         ),
-        ("quite = \"else\"\n", "expected one of bridge, forwarding, guest, nat, ovs, routed, vif"),
+        (
+            "quite = \"else\"\n",
+            "expected one of bond, bridge, forwarding, guest, nat, ovs, routed, vif, vlan",
+        ),
         (
             "[vif]\nmtu = 1500\nbrigde = \"b\"\n",
             "line 3, column 1: unknown key brigde in [vif]: did you mean bridge?",

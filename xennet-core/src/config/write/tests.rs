@@ -52,7 +52,10 @@ prop_compose! {
             )),
         };
         if gateways && matches!(policy.addresses, Some(HostAddresses::Static(_))) {
-            policy.gateways = vec![format!("192.0.{n}.1").parse().unwrap(), "fe80::1".parse().unwrap()];
+            policy.gateways = vec![
+                GatewayPolicy::new(format!("192.0.{n}.1").parse().unwrap()),
+                GatewayPolicy { metric: Some(7), onlink: true, ..GatewayPolicy::new("fe80::1".parse().unwrap()) },
+            ];
         }
         (policy.vlan_filtering, policy.stp) = (vlan_filtering, stp);
         (policy.multicast_snooping, policy.manage_uplink_vlans) = (multicast_snooping, manage && uplink);

@@ -5,7 +5,8 @@ use ipnet::IpNet;
 use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, silence, with_recorded};
 use super::neighbours::entered;
 use super::record::Moved;
-use super::routes::{Moves, Reroute, Routes, STATIC, replaced};
+use super::routes::{Moves, Reroute, Routes, replaced};
+use super::static_route::static_routes;
 use super::tunnel::Tunnel;
 use super::{NetworkSnapshot, following, slaac};
 use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
@@ -13,7 +14,7 @@ use crate::plan::bridge::not_a_bridge;
 use crate::plan::{BridgeConfig, Change, HostRoute, HostWarning, Plan, PlanError};
 use crate::types::{
     AddrGenMode, Address, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef, LinkSet, Mtu,
-    NextHop, Route, Scope, Sysctl,
+    Scope, Sysctl,
 };
 
 /// What makes a bridge as the configuration says, and the host use it.
@@ -151,6 +152,11 @@ fn uplink<'a>(
         });
     }
     let master = seen.links.iter().find(|link| uplink.master == Some(link.index));
+    let is_vrf = |link: &&Link| link.kind.as_deref() == Some("vrf");
+    if let Some(vrf) = [master, Some(uplink)].into_iter().flatten().find(is_vrf) {
+        let (bridge, uplink, vrf) = (bridge(), name.clone(), vrf.name.clone());
+        return Err(PlanError::UplinkInVrf { bridge, uplink, vrf });
+    }
     match master {
         Some(master) if master.name != policy.name => Err(PlanError::UplinkTaken {
             bridge: bridge(),
@@ -389,8 +395,7 @@ fn fixed_routes(
     seen: &NetworkSnapshot,
     of_uplink: Vec<Reroute>,
 ) -> Vec<Reroute> {
-    let mut wanted: Vec<HostRoute> =
-        policy.gateways.iter().map(|gateway| default_route(*gateway, bridge)).collect();
+    let mut wanted: Vec<HostRoute> = static_routes(policy, bridge);
     let mut all = replaced(of_uplink, &mut wanted);
     // One of the bridge's own that leads elsewhere makes way; another interface's is in the way, and the kernel says so.
     for route in wanted {
@@ -403,18 +408,6 @@ fn fixed_routes(
         }
     }
     all
-}
-
-fn default_route(gateway: std::net::IpAddr, bridge: &LinkRef) -> HostRoute {
-    let any = if gateway.is_ipv4() { [0; 4].into() } else { std::net::IpAddr::from([0; 16]) };
-    let mut hop = NextHop::link(0);
-    (hop.via, hop.index) = (Some(gateway), None);
-    let net = IpNet::new(any, 0).unwrap_or_else(|_| IpNet::from(any));
-    let mut route = Route::new(net, hop);
-    route.protocol = STATIC;
-    // IPv6's own default, which it would tell.
-    route.metric = gateway.is_ipv6().then_some(1024);
-    HostRoute { route, links: vec![bridge.clone()] }
 }
 
 /// Whoever leased an address renews it where it was.

@@ -1,5 +1,6 @@
 //! The host's side: bridges with the host's addresses, forwarding, and all of it given back.
 
+mod bond;
 mod bridge;
 mod following;
 mod forwarding;
@@ -9,13 +10,19 @@ mod neighbours;
 mod now;
 mod order;
 mod policy;
+mod predict;
 mod record;
 mod rollback;
 mod routes;
+mod settings;
 mod slaac;
+mod stack;
 mod stale;
+mod static_route;
 mod stop;
 mod tunnel;
+mod uplink;
+mod vlan_link;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -24,7 +31,7 @@ use std::time::Duration;
 use nat::NatRules;
 pub use nat::NatSnapshot;
 pub use record::NetworkRecord;
-use record::{BridgeRecord, HostRecord};
+use record::{BondRecord, BridgeRecord, HostRecord};
 pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
@@ -82,10 +89,11 @@ impl NetworkSnapshot {
         let bridges =
             bridges.iter().flat_map(|bridge| [Some(&bridge.name), bridge.uplink.as_ref()]);
         let routed = config.routed.iter().map(|routed| Some(&routed.uplink));
+        let stack = stack::concerned(config, before);
         let before = before.iter().flat_map(|before| &before.bridges);
         let before = before.flat_map(|bridge| [Some(&bridge.name), bridge.uplink.as_ref()]);
         let mut names: Vec<IfName> =
-            bridges.chain(routed).chain(before).flatten().cloned().collect();
+            bridges.chain(routed).chain(before).flatten().cloned().chain(stack).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -93,7 +101,7 @@ impl NetworkSnapshot {
 
     /// The settings that a plan depends on. `learning` are the interfaces with routes that a router told.
     pub fn sysctls(concerned: &[IfName], learning: &[IfName]) -> Vec<Sysctl> {
-        let keys = || following::FOLLOWING.into_iter().chain(forwarding::PROXY);
+        let keys = Self::keys;
         let of_link = |name: &IfName| {
             keys()
                 .filter_map(|(family, key)| Sysctl::link(family, name, key).ok())
@@ -109,6 +117,11 @@ impl NetworkSnapshot {
         all
     }
 
+    /// The settings of an interface that a plan depends on.
+    fn keys() -> impl Iterator<Item = (Family, &'static str)> {
+        following::FOLLOWING.into_iter().chain(forwarding::PROXY)
+    }
+
     /// What makes the network as the configuration says. Nothing where it is so already.
     ///
     /// In this order, bridge by bridge: the bridge and its settings; the host's addresses on it as well; the uplink
@@ -117,10 +130,13 @@ impl NetworkSnapshot {
     ///
     /// An error says what is wanted and cannot be.
     pub fn start(&self, config: &NetworkConfig) -> Result<Plan, PlanError> {
+        let config = &*self.resolve(config);
+        self.check_uplinks(config)?;
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
+        let network = &*stack::start(&mut plan, config, self)?;
         for policy in &config.all_bridges() {
-            bridge::start(&mut plan, policy, config, self)?;
+            bridge::start(&mut plan, policy, config, network)?;
         }
         forwarding::start(&mut plan, config, self)?;
         nat::start(&mut plan, config, self)?;
@@ -138,19 +154,28 @@ impl NetworkSnapshot {
     ///
     /// An error when guests are on a bridge that would go, and not `force`.
     pub fn stop(&self, config: &NetworkConfig, force: bool) -> Result<Plan, PlanError> {
-        stop::plan(config, self, force)
+        stop::plan(&self.resolve(config), self, force)
     }
 
     /// The record for [`stop`](Self::stop), with what a plan is about to change added to it.
     pub fn record_with(&self, config: &NetworkConfig, plan: &Plan) -> NetworkRecord {
         let mut record = self.record.clone().unwrap_or_default();
-        record.add(&config.all_bridges(), plan, self);
+        let config = &*self.resolve(config);
+        // A bridge takes what its uplink has once that is made.
+        let stacked = stack::start(&mut Plan::default(), config, self);
+        let stacked = stacked.as_deref().unwrap_or(self);
+        record.add(config, plan, self, stacked);
         record
     }
 
     /// The bridges on record.
     pub(crate) fn known_bridges(&self) -> impl Iterator<Item = &BridgeRecord> {
         self.record.iter().flat_map(|record| &record.bridges)
+    }
+
+    /// The bonds on record.
+    fn known_bonds(&self) -> impl Iterator<Item = &BondRecord> {
+        self.record.iter().flat_map(|record| &record.bonds)
     }
 
     /// The record of a bridge.
@@ -213,6 +238,9 @@ impl NetworkSnapshot {
         let managed = self.managed.iter().cloned().map(HostWarning::Managed);
         plan.warnings.extend(managed.map(Warning::from));
         let wanted = config.all_bridges();
+        for bond in self.known_bonds().filter(|bond| config.bond(&bond.name).is_none()) {
+            plan.warn(HostWarning::Forgotten { bridge: bond.name.clone() });
+        }
         for known in self.known_bridges() {
             if !wanted.iter().any(|policy| policy.name == known.name) {
                 plan.warn(HostWarning::Forgotten { bridge: known.name.clone() });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::following::FOLLOWING;
 use super::{NatRules, NetworkSnapshot};
-use crate::config::{BridgePolicy, HostAddresses};
+use crate::config::{BondPolicy, BridgePolicy, HostAddresses, NetworkConfig, VlanPolicy};
 use crate::plan::{Change, HostRoute, Plan};
 use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkSet, Neighbour, Sysctl};
 
@@ -17,6 +17,12 @@ use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkSet, Neighbo
 pub struct NetworkRecord {
     /// The bridges, in the order in which they were taken.
     pub bridges: Vec<BridgeRecord>,
+    /// The bonds, in the order in which they were taken.
+    #[serde(default)]
+    pub bonds: Vec<BondRecord>,
+    /// The VLAN interfaces, each after the one below it.
+    #[serde(default)]
+    pub vlans: Vec<VlanRecord>,
     /// The settings of interfaces that were there, in the order in which they were changed.
     pub links: Vec<(IfName, LinkSet)>,
     /// The kernel's settings that were changed.
@@ -88,13 +94,51 @@ pub struct HostRecord {
     pub sysctls: BTreeMap<Sysctl, String>,
 }
 
+/// What there was of a bond and its ports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BondRecord {
+    /// The bond.
+    pub name: IfName,
+    /// Whether xennet created it, so that it is deleted again.
+    pub made: bool,
+    /// The ports that joined it.
+    pub ports: Vec<IfName>,
+    /// The port whose addresses and routes moved to it.
+    pub home: Option<IfName>,
+    /// When this was recorded: the time since boot.
+    pub at: Duration,
+    /// What the host had on the bond.
+    pub of_bond: HostRecord,
+    /// What the host had on that port.
+    pub of_home: HostRecord,
+}
+
+/// What there was of a VLAN interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VlanRecord {
+    /// The interface.
+    pub name: IfName,
+    /// Whether xennet created it, so that it is deleted again.
+    pub made: bool,
+    /// The interface below.
+    pub link: IfName,
+}
+
 impl NetworkRecord {
     /// The part about these bridges and their uplinks.
     pub(super) fn of_bridges(&self, which: impl Fn(&BridgeRecord) -> bool) -> Self {
         let bridges: Vec<_> = self.bridges.iter().filter(|bridge| which(bridge)).cloned().collect();
+        let is_uplink =
+            |name: &IfName| bridges.iter().any(|bridge| bridge.uplink.as_ref() == Some(name));
+        let bonds: Vec<_> =
+            self.bonds.iter().filter(|bond| is_uplink(&bond.name)).cloned().collect();
+        let vlans = self.vlans.iter().filter(|vlan| is_uplink(&vlan.name)).cloned().collect();
         let is_theirs = |name: &str| {
             let names = bridges.iter().flat_map(|one| [Some(&one.name), one.uplink.as_ref()]);
-            names.flatten().any(|other| other.as_str() == name)
+            let ports = bonds.iter().flat_map(|bond| &bond.ports);
+            names.flatten().chain(ports).any(|other| other.as_str() == name)
         };
         let links = self.links.iter().filter(|(name, _)| is_theirs(name.as_str()));
         let sysctls = self.sysctls.iter().filter(|(one, _)| one.interface().is_some_and(is_theirs));
@@ -102,18 +146,38 @@ impl NetworkRecord {
             links: links.cloned().collect(),
             sysctls: sysctls.map(|(sysctl, was)| (sysctl.clone(), was.clone())).collect(),
             nat: None,
-            bridges,
+            vlans,
+            bonds: bonds.clone(),
+            bridges: bridges.clone(),
         }
     }
 
     /// Adds what a plan is about to change, as far as it is not known already.
-    pub(super) fn add(&mut self, bridges: &[BridgePolicy], plan: &Plan, seen: &NetworkSnapshot) {
+    /// `stacked` is the network once bonds and VLAN interfaces are made.
+    pub(super) fn add(
+        &mut self,
+        config: &NetworkConfig,
+        plan: &Plan,
+        seen: &NetworkSnapshot,
+        stacked: &NetworkSnapshot,
+    ) {
+        for policy in &config.bonds {
+            match self.bonds.iter_mut().find(|known| known.name == policy.name) {
+                None => self.bonds.push(BondRecord::of(policy, seen)),
+                Some(known) => known.add(policy, seen),
+            }
+        }
+        for policy in &config.all_vlans() {
+            if !self.vlans.iter().any(|known| known.name == policy.name) {
+                self.vlans.push(VlanRecord::of(policy, seen));
+            }
+        }
         let started =
             self.bridges.iter().flat_map(|known| [Some(&known.name), known.uplink.as_ref()]);
         let started: Vec<IfName> = started.flatten().cloned().collect();
-        for policy in bridges {
+        for policy in &config.all_bridges() {
             match self.bridges.iter_mut().find(|known| known.name == policy.name) {
-                None => self.bridges.push(BridgeRecord::of(policy, seen)),
+                None => self.bridges.push(BridgeRecord::of(policy, stacked)),
                 // It may have come to a bridge that was there.
                 Some(known) if known.vxlan.is_none() => known.vxlan = VxlanRecord::of(policy, seen),
                 Some(_) => {}
@@ -125,6 +189,13 @@ impl NetworkRecord {
         let tunnels = tunnels.filter(|vxlan| vxlan.made).map(|vxlan| &vxlan.name);
         let made: Vec<IfName> = bridges.chain(tunnels).cloned().collect();
         let made = |name: &str| made.iter().any(|known| known.as_str() == name);
+        // What a bridge made of its uplink goes before the uplink does.
+        let bonds = self.bonds.iter().filter(|bond| bond.made).map(|bond| &bond.name);
+        let vlans = self.vlans.iter().filter(|vlan| vlan.made).map(|vlan| &vlan.name);
+        let below: Vec<IfName> = bonds.chain(vlans).cloned().collect();
+        let lasts = |link: &IfName, was: &LinkSet| {
+            !below.contains(link) || matches!(was, LinkSet::Master(_) | LinkSet::AddrGenMode(_))
+        };
         for change in plan.changes() {
             match change {
                 Change::Sysctl { sysctl, was: Some(was), .. }
@@ -132,7 +203,9 @@ impl NetworkRecord {
                 {
                     self.sysctls.entry(sysctl.clone()).or_insert_with(|| was.clone());
                 }
-                Change::LinkSet { link, was, .. } if !made(link.name.as_str()) => {
+                Change::LinkSet { link, was, .. }
+                    if !made(link.name.as_str()) && lasts(&link.name, was) =>
+                {
                     let known =
                         |(name, other): &(IfName, LinkSet)| *name == link.name && alike(other, was);
                     // Another program set it down after an earlier start.
@@ -152,6 +225,7 @@ fn alike(one: &LinkSet, other: &LinkSet) -> bool {
     use std::mem::discriminant;
     match (one, other) {
         (LinkSet::Bridge(one), LinkSet::Bridge(other)) => discriminant(one) == discriminant(other),
+        (LinkSet::Bond(one), LinkSet::Bond(other)) => discriminant(one) == discriminant(other),
         _ => discriminant(one) == discriminant(other),
     }
 }
@@ -239,5 +313,51 @@ impl HostRecord {
                 .filter_map(|sysctl| Some((sysctl.clone(), seen.sysctls.get(&sysctl)?.clone())))
                 .collect(),
         }
+    }
+}
+
+impl BondRecord {
+    pub(super) fn of(policy: &BondPolicy, seen: &NetworkSnapshot) -> Self {
+        let bond = seen.link(&policy.name);
+        let host =
+            |link: Option<&Link>| link.map(|link| HostRecord::of(link, seen)).unwrap_or_default();
+        let ports = policy.ports.iter().filter_map(|port| seen.link(port));
+        let joins = |port: &&Link| bond.is_none_or(|bond| port.master != Some(bond.index));
+        let ports: Vec<&Link> = ports.filter(joins).collect();
+        let home = ports.iter().copied().find(|port| seen.is_used(port));
+        Self {
+            name: policy.name.clone(),
+            made: bond.is_none(),
+            ports: ports.iter().map(|port| port.name.clone()).collect(),
+            home: home.map(|home| home.name.clone()),
+            at: seen.now,
+            of_bond: host(bond),
+            of_home: host(home),
+        }
+    }
+
+    /// What the host had on the port, as far as it has not expired.
+    pub(super) fn home_at(&self, now: Duration) -> HostRecord {
+        self.of_home.after(now.saturating_sub(self.at))
+    }
+
+    /// Adds the ports that join it now, and what the host has on them, as far as that is not known already.
+    pub(super) fn add(&mut self, policy: &BondPolicy, seen: &NetworkSnapshot) {
+        let new = Self::of(policy, seen);
+        for port in new.ports {
+            if !self.ports.contains(&port) {
+                self.ports.push(port);
+            }
+        }
+        if self.home.is_none() {
+            (self.home, self.of_home, self.at) = (new.home, new.of_home, new.at);
+        }
+    }
+}
+
+impl VlanRecord {
+    pub(super) fn of(policy: &VlanPolicy, seen: &NetworkSnapshot) -> Self {
+        let VlanPolicy { name, link, .. } = policy.clone();
+        Self { made: seen.link(&name).is_none(), name, link }
     }
 }

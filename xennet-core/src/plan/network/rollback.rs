@@ -42,6 +42,7 @@ impl NetworkSnapshot {
     /// To roll back to a host that has lost its addresses would cut it off. So a damaged bridge keeps its record, and to
     /// roll back gives its uplink everything.
     pub fn record_of(&self, config: &NetworkConfig, plan: &Plan) -> NetworkRecord {
+        let config = &*self.resolve(config);
         let damaged = self.record.as_ref().map(|record| {
             record.of_bridges(|bridge| {
                 let policies = config.all_bridges();

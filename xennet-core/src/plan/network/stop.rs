@@ -4,7 +4,8 @@ use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, with_re
 use super::neighbours::entered;
 use super::record::{BridgeRecord, HostRecord, Moved, NetworkRecord};
 use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
-use super::{NetworkSnapshot, forwarding, nat};
+use super::settings::of_bond;
+use super::{NetworkSnapshot, forwarding, nat, stack};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, HostWarning, Plan, PlanError};
 use crate::types::{AddrGenMode, Address, BridgeSet, Family, IfName, Link, LinkSet, Mtu, Sysctl};
@@ -41,6 +42,7 @@ pub(super) fn plan(
             plan.sysctl(sysctl.clone(), was, seen.sysctls.get(sysctl).map(String::as_str));
         }
     }
+    stack::stop(&mut plan, record, seen);
     Ok(plan)
 }
 
@@ -106,6 +108,8 @@ impl<'a> Return<'a> {
         }
         let hosts = match (uplink, &self.bridge.uplink) {
             _ if self.bridge.moved == Moved::No => None,
+            // What the uplink had came from a port of it, which has a record of its own.
+            _ if bridge.is_none() && self.is_on_bond() => None,
             (Some(uplink), _) => Some(self.to_uplink(plan, uplink, bridge)),
             (None, None) => bridge.map(|bridge| self.to_nowhere(bridge)),
             (None, Some(uplink)) => {
@@ -236,6 +240,11 @@ impl<'a> Return<'a> {
         own.map(|(_, was)| was)
     }
 
+    /// Whether its uplink is a bond of the configuration.
+    fn is_on_bond(&self) -> bool {
+        self.record.bonds.iter().any(|bond| self.bridge.uplink.as_ref() == Some(&bond.name))
+    }
+
     fn had_no_ipv6(&self, uplink: &Link) -> bool {
         let sysctl = Sysctl::link(Family::V6, &uplink.name, DISABLE_IPV6).ok();
         let was = sysctl.and_then(|sysctl| self.record.sysctls.get(&sysctl)).map(String::as_str);
@@ -283,6 +292,7 @@ impl<'a> Return<'a> {
                     BridgeSet::GroupFwdMask(_) => BridgeSet::GroupFwdMask(now.group_fwd_mask),
                 })
             }
+            LinkSet::Bond(set) => LinkSet::Bond(of_bond(self.seen, link, set)?),
             LinkSet::Name { .. } | LinkSet::Alias(_) => return None,
         })
     }

@@ -23,12 +23,17 @@ pub(super) fn link(index: u32, name: &str) -> Link {
         index,
         name: name.parse().unwrap(),
         mac: Some(MacAddr::VIF),
+        permanent_mac: None,
+        altnames: Vec::new(),
         mtu: 1500,
         up: false,
         carrier: false,
         master: None,
         port_state: None,
         kind: None,
+        lower: None,
+        bond: None,
+        vlan: None,
         bridge: None,
         vxlan: None,
         alias: None,
@@ -527,7 +532,9 @@ fn carry_out(facts: &mut VifSnapshot, change: &Change, ipv6: bool) {
                 assert!(!link.up, "set while up, the link-local address stays");
                 link.addr_gen_mode = Some(*mode).filter(|_| ipv6);
             }
-            LinkSet::Alias(_) | LinkSet::Bridge(_) => panic!("no plan for a vif sets {set}"),
+            LinkSet::Alias(_) | LinkSet::Bridge(_) | LinkSet::Bond(_) => {
+                panic!("no plan for a vif sets {set}")
+            }
         },
         Change::AddressDelete { address, .. } => facts.addresses.retain(|there| there != address),
         Change::AddressAdd { address, .. } => facts.addresses.push(address.clone()),

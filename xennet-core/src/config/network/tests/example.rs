@@ -29,6 +29,7 @@ fn it_says_nothing_until_it_is_uncommented() {
     let config = NetworkConfig::from_toml(&keys).unwrap_or_else(|e| panic!("{e}\n{keys}"));
     let counts = (config.bridges.len(), config.routed.len(), config.nat.len(), config.guests.len());
     assert_eq!(counts, (3, 1, 1, 2));
+    assert_eq!((config.bonds.len(), config.vlans.len()), (2, 1));
 }
 
 #[test]

@@ -12,12 +12,17 @@ pub(in crate::plan::network) fn plain(index: u32, name: &str) -> Link {
         index,
         name: name.parse().unwrap(),
         mac: "02:00:00:00:00:02".parse().ok(),
+        permanent_mac: None,
+        altnames: Vec::new(),
         mtu: 1500,
         up: true,
         carrier: true,
         master: None,
         port_state: None,
         kind: None,
+        lower: None,
+        bond: None,
+        vlan: None,
         bridge: None,
         vxlan: None,
         alias: None,
@@ -143,7 +148,9 @@ fn set_link(world: &mut NetworkSnapshot, link: &LinkRef, set: &LinkSet) {
                 BridgeSet::GroupFwdMask(mask) => info.group_fwd_mask = mask,
             }
         }
-        LinkSet::Name { .. } | LinkSet::Alias(_) => panic!("no plan for the host has {set}"),
+        LinkSet::Bond(_) | LinkSet::Name { .. } | LinkSet::Alias(_) => {
+            panic!("no plan for the host has {set}")
+        }
     }
 }
 
