@@ -93,6 +93,10 @@ fn existing_bond_is_adopted_and_given_back() {
         lan.netns.ip("link set eth1 down");
         lan.netns.ip("link set eth1 master bond0");
         lan.netns.ip("link set bond0 addrgenmode none up");
+        // IPv6 as after it was switched on: with the multicast route.
+        for disabled in ["1", "0"] {
+            std::fs::write("/proc/sys/net/ipv6/conf/bond0/disable_ipv6", disabled).unwrap();
+        }
         lan.configure(&format!("{BOND}miimon = 50\n{BRIDGE}"));
         let before = lan.state();
         lan.xennet("network start").succeeded();

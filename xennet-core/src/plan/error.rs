@@ -273,8 +273,7 @@ pub enum PlanError {
     /// The uplink of a bridge is in a VRF, or is one.
     #[error(
         "bridge {bridge}: its uplink {uplink} belongs to the VRF {vrf}, and no port of a bridge can; take it out with `ip \
-         link set dev {uplink} nomaster`, start, and put the bridge into the VRF instead: `ip link set dev {bridge} master \
-         {vrf}`"
+         link set dev {uplink} nomaster`, or correct uplink in xennet.toml"
     )]
     UplinkInVrf {
         /// The bridge.

@@ -127,6 +127,16 @@ pub struct VlanRecord {
 }
 
 impl NetworkRecord {
+    /// Whether xennet created this bond or VLAN interface.
+    pub(super) fn has_made(&self, name: &IfName) -> bool {
+        self.made_below().any(|made| made == name)
+    }
+
+    fn made_below(&self) -> impl Iterator<Item = &IfName> {
+        let bonds = self.bonds.iter().filter(|bond| bond.made).map(|bond| &bond.name);
+        bonds.chain(self.vlans.iter().filter(|vlan| vlan.made).map(|vlan| &vlan.name))
+    }
+
     /// The part about these bridges and their uplinks.
     pub(super) fn of_bridges(&self, which: impl Fn(&BridgeRecord) -> bool) -> Self {
         let bridges: Vec<_> = self.bridges.iter().filter(|bridge| which(bridge)).cloned().collect();
@@ -190,9 +200,7 @@ impl NetworkRecord {
         let made: Vec<IfName> = bridges.chain(tunnels).cloned().collect();
         let made = |name: &str| made.iter().any(|known| known.as_str() == name);
         // What a bridge made of its uplink goes before the uplink does.
-        let bonds = self.bonds.iter().filter(|bond| bond.made).map(|bond| &bond.name);
-        let vlans = self.vlans.iter().filter(|vlan| vlan.made).map(|vlan| &vlan.name);
-        let below: Vec<IfName> = bonds.chain(vlans).cloned().collect();
+        let below: Vec<IfName> = self.made_below().cloned().collect();
         let lasts = |link: &IfName, was: &LinkSet| {
             !below.contains(link) || matches!(was, LinkSet::Master(_) | LinkSet::AddrGenMode(_))
         };

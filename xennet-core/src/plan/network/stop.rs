@@ -112,6 +112,9 @@ impl<'a> Return<'a> {
             _ if bridge.is_none() && self.is_on_bond() => None,
             (Some(uplink), _) => Some(self.to_uplink(plan, uplink, bridge)),
             (None, None) => bridge.map(|bridge| self.to_nowhere(bridge)),
+            (None, Some(made)) if self.record.has_made(made) => {
+                bridge.map(|bridge| self.to_nowhere(bridge))
+            }
             (None, Some(uplink)) => {
                 let why = format!(
                     "the host's addresses and routes on {uplink}: no such interface; run `xennet network stop` again \
