@@ -1,5 +1,5 @@
 //! VLAN interfaces below bridges, and uplinks that are given by other names.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::process::Command;
 

@@ -1,5 +1,6 @@
 use super::address_error::AddressError;
 use super::bond_error::{BondError, VlanLinkError};
+use super::uplink_error::UplinkError;
 use super::vxlan_error::VxlanError;
 use crate::types::{IfName, NftFamily, ParseError, VlanId};
 
@@ -23,6 +24,10 @@ pub enum PlanError {
     /// An address cannot be a guest's, or not this guest's.
     #[error(transparent)]
     Address(#[from] AddressError),
+
+    /// A bridge cannot have its uplink.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
 
     /// The VXLAN port of a bridge cannot be as configured.
     #[error(transparent)]
@@ -234,69 +239,6 @@ pub enum PlanError {
         comment: String,
     },
 
-    /// The uplink of a bridge is not there.
-    #[error(
-        "bridge {bridge}: its uplink {uplink} is no interface here; correct uplink in xennet.toml"
-    )]
-    UplinkMissing {
-        /// The bridge.
-        bridge: IfName,
-        /// Its uplink, as configured.
-        uplink: IfName,
-    },
-
-    /// The uplink of a bridge belongs to another one.
-    #[error(
-        "bridge {bridge}: its uplink {uplink} is a port of {master}, and was left there; take it out with \
-             `ip link set dev {uplink} nomaster`, or correct xennet.toml"
-    )]
-    UplinkTaken {
-        /// The bridge.
-        bridge: IfName,
-        /// Its uplink, as configured.
-        uplink: IfName,
-        /// What the uplink is a port of.
-        master: IfName,
-    },
-
-    /// No interface, or more than one, has the hardware address or the alternative name of an uplink.
-    #[error("bridge {bridge}: its uplink {uplink} is {}; correct uplink in xennet.toml", several(.links))]
-    UplinkUnclear {
-        /// The bridge.
-        bridge: IfName,
-        /// Its uplink, as configured.
-        uplink: String,
-        /// The interfaces that have it.
-        links: Vec<IfName>,
-    },
-
-    /// The uplink of a bridge is in a VRF, or is one.
-    #[error(
-        "bridge {bridge}: its uplink {uplink} belongs to the VRF {vrf}, and no port of a bridge can; take it out with `ip \
-         link set dev {uplink} nomaster`, or correct uplink in xennet.toml"
-    )]
-    UplinkInVrf {
-        /// The bridge.
-        bridge: IfName,
-        /// Its uplink, as configured.
-        uplink: IfName,
-        /// The VRF.
-        vrf: IfName,
-    },
-
-    /// The configuration names another uplink than the one that the bridge has.
-    #[error(
-        "bridge {bridge}: has the uplink {was}, and {uplink} in xennet.toml; `xennet network stop` first"
-    )]
-    UplinkChanged {
-        /// The bridge.
-        bridge: IfName,
-        /// Its uplink, as configured.
-        uplink: IfName,
-        /// The uplink that it was started with.
-        was: IfName,
-    },
-
     /// An uplink of routed guests is not there.
     #[error("routed {uplink}: no such interface; correct uplink in xennet.toml")]
     NoWayOut {
@@ -313,24 +255,14 @@ pub enum PlanError {
 
     /// Something of the host's cannot be made on another interface just as it is.
     #[error(
-        "{what}: cannot be moved without changing it, so nothing was moved; remove it first, or give the bridge \
-             static addresses"
+        "{what}: {why}, and cannot be moved without changing it, so nothing was moved; remove it first, or give the \
+         bridge static addresses"
     )]
     NotMovable {
         /// The address or route.
         what: String,
-    },
-
-    /// As a port the uplink would lose the host's connections.
-    #[error(
-        "bridge {bridge}: the host uses its uplink {uplink} itself, and would be cut off; say `addresses = \"inherit\"` to \
-         move its addresses and routes to {bridge}, or `addresses = \"none\"` if nobody needs them"
-    )]
-    UplinkInUse {
-        /// The bridge.
-        bridge: IfName,
-        /// Its uplink.
-        uplink: IfName,
+        /// What prevents it.
+        why: &'static str,
     },
 
     /// Nothing says what there was before.
@@ -362,6 +294,7 @@ impl PlanError {
             Self::Vxlan(error) => error.errno(),
             Self::Bond(error) => error.errno(),
             Self::VlanLink(error) => error.errno(),
+            Self::Uplink(error) => error.errno(),
             Self::NoLink { .. }
             | Self::NoBridge { .. }
             | Self::NoBridges
@@ -369,8 +302,6 @@ impl PlanError {
             | Self::NoSwitch { .. }
             | Self::NoSwitches
             | Self::NoUplink { .. }
-            | Self::UplinkMissing { .. }
-            | Self::UplinkUnclear { .. }
             | Self::NoWayOut { .. }
             | Self::NoGateway { .. } => libc::ENODEV,
             Self::NotABridge { .. }
@@ -386,21 +317,9 @@ impl PlanError {
                 libc::EOPNOTSUPP
             }
             Self::NotRecorded { .. } => libc::ENOENT,
-            Self::HasPorts { .. }
-            | Self::UplinkInUse { .. }
-            | Self::InDatapath { .. }
-            | Self::StillGuarded { .. }
-            | Self::UplinkTaken { .. }
-            | Self::UplinkInVrf { .. }
-            | Self::UplinkChanged { .. } => libc::EBUSY,
+            Self::HasPorts { .. } | Self::InDatapath { .. } | Self::StillGuarded { .. } => {
+                libc::EBUSY
+            }
         }
-    }
-}
-
-/// How many interfaces have the name or the address of one.
-fn several(names: &[IfName]) -> String {
-    match names {
-        [] => "the name or the address of no interface here".to_owned(),
-        names => format!("the name or the address of several ({})", IfName::list(names)),
     }
 }

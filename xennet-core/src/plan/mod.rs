@@ -21,6 +21,7 @@ mod route;
 mod stale_rules;
 mod undo;
 mod uplink;
+mod uplink_error;
 pub(crate) mod vif;
 mod vlan;
 mod vxlan_error;
@@ -40,6 +41,7 @@ pub use network::{Gateway, NatSnapshot, NetworkRecord, NetworkSnapshot};
 pub(crate) use pipeline::pipeline;
 pub use route::HostRoute;
 pub use uplink::UplinkSnapshot;
+pub use uplink_error::UplinkError;
 pub use vif::{
     BridgeMtu, DhcpSnapshot, ForwardingStop, NotForwarding, Outlet, PortMtus, RoutedSnapshot,
     SwitchSnapshot, VifFault, VifSnapshot, VifStore, VifTarget,

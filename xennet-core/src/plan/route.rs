@@ -72,7 +72,21 @@ impl HostRoute {
                 *link = to.clone();
             }
         }
+        moved.merge_hops();
         moved
+    }
+
+    /// The kernel refuses a route with two equal hops.
+    fn merge_hops(&mut self) {
+        let mut hops: Vec<(NextHop, LinkRef)> = Vec::new();
+        for (hop, link) in
+            std::mem::take(&mut self.route.hops).into_iter().zip(self.links.drain(..))
+        {
+            if !hops.iter().any(|(other, known)| other.via == hop.via && *known == link) {
+                hops.push((hop, link));
+            }
+        }
+        (self.route.hops, self.links) = hops.into_iter().unzip();
     }
 
     /// Whether packets go the same way, whoever made the routes.

@@ -194,7 +194,10 @@ fn an_error_names_its_line_and_column() {
             "[[bridge]]\nname = \"all\"\n",
             "line 2, column 8: interface name \"all\": expected another",
         ),
-        ("[[bridge]]\nname = \"b\"\nuplink = \"default\"\n", "line 3, column 10: interface name"),
+        (
+            "[[bridge]]\nname = \"b\"\nuplink = \"default\"\n",
+            "expected an interface by its name, its hardware address or",
+        ),
         ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),
         ("\n\n[[bridge]\n", "line 3, column"),
         (

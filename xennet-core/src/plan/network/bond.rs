@@ -1,12 +1,13 @@
 //! One bond of the configuration: created or adopted, with its ports, and given back.
 
 use super::NetworkSnapshot;
-use super::following::{self, FOLLOWING};
-use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, with_recorded};
+use super::following;
+use super::handover::{Handover, all_movable, link_local, movable, same, with_recorded};
 use super::neighbours::entered;
 use super::record::{BondRecord, HostRecord};
 use super::routes::{Moves, Reroute, Routes, made_by_kernel};
 use super::settings::{Settings, restore};
+use super::sysctls::{DISABLE_IPV6, FOLLOWING};
 use crate::config::{BondPolicy, NetworkConfig};
 use crate::plan::{BondError, Change, HostRoute, HostWarning, Plan, PlanError};
 use crate::types::{
@@ -240,17 +241,11 @@ fn to_bond<'a>(
 ) -> Result<Handover<'a>, PlanError> {
     let record = known.map(|known| known.home_at(seen.now)).unwrap_or_default();
     let gone = home.map_or(&[][..], |home| seen.addresses(home)).to_vec();
-    if let Some(address) = gone.iter().find(|address| !address.unknown.is_empty()) {
-        return Err(PlanError::NotMovable { what: format!("address {address}") });
-    }
     let there = seen.link(&bond.name).map_or(&[][..], |link| seen.addresses(link));
-    let mut addresses = with_recorded(movable(&gone), &record.addresses, there);
+    let mut addresses = with_recorded(all_movable(&gone)?, &record.addresses, there);
     let mut routes = Routes::new(seen, plan);
-    let Moves { mut reroutes, unmovable } =
-        home.map(|home| routes.moved(home, bond, &[])).unwrap_or_default();
-    if let Some(route) = unmovable.first() {
-        return Err(PlanError::NotMovable { what: format!("route {route}") });
-    }
+    let moves = home.map(|home| routes.moved(home, bond, &[])).unwrap_or_default();
+    let mut reroutes = moves.all()?;
     let from = home.map(Link::reference);
     if let Some(name) = known.and_then(|known| known.home.as_ref()) {
         let missing = routes.recorded(&record, name, from.as_ref(), bond);

@@ -1,20 +1,15 @@
 //! One bridge of the configuration: made or taken up, with its uplink and the host's addresses.
 
-use ipnet::IpNet;
-
-use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, silence, with_recorded};
-use super::neighbours::entered;
+use super::handover::silence;
 use super::record::Moved;
-use super::routes::{Moves, Reroute, Routes, replaced};
-use super::static_route::static_routes;
+use super::sysctls::{DISABLE_IPV6, FOLLOWING};
 use super::tunnel::Tunnel;
-use super::{NetworkSnapshot, following, slaac};
-use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
+use super::{NetworkSnapshot, following, hosts, slaac};
+use crate::config::{BridgePolicy, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
-use crate::plan::{BridgeConfig, Change, HostRoute, HostWarning, Plan, PlanError};
+use crate::plan::{BridgeConfig, Change, HostWarning, Plan, PlanError, UplinkError};
 use crate::types::{
-    AddrGenMode, Address, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef, LinkSet, Mtu,
-    Scope, Sysctl,
+    AddrGenMode, BridgeInfo, BridgeSet, Family, IfName, Link, LinkRef, LinkSet, Mtu, Sysctl,
 };
 
 /// What makes a bridge as the configuration says, and the host use it.
@@ -45,15 +40,15 @@ pub(super) fn start(
     let joins =
         uplink.is_some_and(|uplink| link.is_none_or(|link| uplink.master != Some(link.index)));
     if let Some(uplink) = uplink.filter(|_| joins && policy.addresses.is_none()) {
-        not_cut_off(policy, uplink, seen)?;
+        hosts::not_cut_off(policy, uplink, seen)?;
     }
     let follows = uplink.filter(|_| joins && policy.moves_addresses());
     settings(plan, policy, config, seen, follows);
-    let hosts = hosts(plan, policy, &bridge, uplink, seen)?;
-    slaac::keep(plan, policy, seen, follows, hosts.as_ref());
+    let handover = hosts::wanted(plan, policy, &bridge, uplink, seen)?;
+    slaac::keep(plan, policy, seen, follows, handover.as_ref());
     let up = link.is_some_and(|link| link.up);
     let arrive = |plan: &mut Plan| {
-        if let Some(hosts) = &hosts {
+        if let Some(hosts) = &handover {
             hosts.arrive(plan);
         }
     };
@@ -79,58 +74,22 @@ pub(super) fn start(
         plan.set(true, &bridge, LinkSet::Up(true), LinkSet::Up(false));
         arrive(plan);
     }
-    if let Some(hosts) = &hosts {
+    if let Some(hosts) = &handover {
         hosts.reroute(plan);
         hosts.settle(plan);
         hosts.leave(plan);
     }
     if let (Some(uplink), true) = (uplink, policy.moves_addresses()) {
         silence(plan, seen, uplink);
-        warn_of_leases(plan, policy, uplink, seen);
-        if known.is_some_and(|known| known.moved != Moved::No) && uplink_is_configured(uplink, seen)
+        hosts::warn_of_leases(plan, policy, uplink, seen);
+        if known.is_some_and(|known| known.moved != Moved::No)
+            && hosts::uplink_is_configured(uplink, seen)
         {
             let (uplink, bridge) = (uplink.name.clone(), policy.name.clone());
             plan.warn(HostWarning::UplinkConfigured { uplink, bridge });
         }
     }
     Ok(())
-}
-
-/// Whether the uplink has addresses that belong on its bridge.
-fn uplink_is_configured(uplink: &Link, seen: &NetworkSnapshot) -> bool {
-    seen.addresses(uplink).iter().any(|address| !link_local(address))
-}
-
-/// An error if the host uses the uplink itself, and the configuration does not say what becomes of its addresses.
-fn not_cut_off(
-    policy: &BridgePolicy,
-    uplink: &Link,
-    seen: &NetworkSnapshot,
-) -> Result<(), PlanError> {
-    let reference = uplink.reference();
-    let has_address = seen.addresses(uplink).iter().any(|address| address.scope == Scope::GLOBAL);
-    let is_way_out =
-        || seen.routes(&reference).any(|route| route.route.destination.prefix_len() == 0);
-    if has_address || is_way_out() {
-        let (bridge, uplink) = (policy.name.clone(), uplink.name.clone());
-        return Err(PlanError::UplinkInUse { bridge, uplink });
-    }
-    Ok(())
-}
-
-/// Whether the host has lost something on a bridge that took over its addresses: then only the record says what it had.
-pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool {
-    let Some(known) = seen.known(&policy.name) else { return false };
-    let uplink = known.uplink.as_ref().and_then(|name| seen.link(name));
-    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), uplink) else { return true };
-    let missing = || {
-        let plan = Plan::default();
-        let hosts = hosts(&plan, policy, &bridge.reference(), Some(uplink), seen);
-        hosts.is_ok_and(|hosts| hosts.is_some_and(|hosts| hosts.restores()))
-    };
-    let is_configured = uplink_is_configured(uplink, seen);
-    known.moved == Moved::Inherited
-        && (uplink.master != Some(bridge.index) || is_configured || missing())
 }
 
 /// The uplink, if it can be one.
@@ -142,27 +101,29 @@ fn uplink<'a>(
     let bridge = || policy.name.clone();
     let uplink = seen
         .link(name)
-        .ok_or_else(|| PlanError::UplinkMissing { bridge: bridge(), uplink: name.clone() })?;
+        .ok_or_else(|| UplinkError::Missing { bridge: bridge(), uplink: name.clone() })?;
     let known = seen.known(&policy.name).and_then(|known| known.uplink.as_ref());
     if let Some(was) = known.filter(|known| *known != name) {
-        return Err(PlanError::UplinkChanged {
+        return Err(UplinkError::Changed {
             bridge: bridge(),
             uplink: name.clone(),
             was: was.clone(),
-        });
+        }
+        .into());
     }
     let master = seen.links.iter().find(|link| uplink.master == Some(link.index));
     let is_vrf = |link: &&Link| link.kind.as_deref() == Some("vrf");
     if let Some(vrf) = [master, Some(uplink)].into_iter().flatten().find(is_vrf) {
         let (bridge, uplink, vrf) = (bridge(), name.clone(), vrf.name.clone());
-        return Err(PlanError::UplinkInVrf { bridge, uplink, vrf });
+        return Err(UplinkError::InVrf { bridge, uplink, vrf }.into());
     }
     match master {
-        Some(master) if master.name != policy.name => Err(PlanError::UplinkTaken {
+        Some(master) if master.name != policy.name => Err(UplinkError::Taken {
             bridge: bridge(),
             uplink: name.clone(),
             master: master.name.clone(),
-        }),
+        }
+        .into()),
         _ => Ok(uplink),
     }
 }
@@ -279,9 +240,9 @@ fn settings(
             _ => {}
         }
     };
+    let known = seen.known(name).filter(|known| known.moved != Moved::No);
     if let Some(uplink) = follows {
-        let known = seen.known(name).filter(|known| known.moved != Moved::No);
-        for setting @ (family, key) in following::FOLLOWING {
+        for setting @ (family, key) in FOLLOWING {
             let recorded =
                 known.and_then(|known| known.of_uplink.setting(family, &uplink.name, key));
             let value = recorded.or_else(|| seen.setting(family, &uplink.name, key));
@@ -297,7 +258,15 @@ fn settings(
         Some(false) => set(Family::V6, DISABLE_IPV6, "1"),
         // Whoever says so wants it, whatever the uplink has.
         Some(true) => set(Family::V6, DISABLE_IPV6, "0"),
-        None => {}
+        None => {
+            let uplink = known.and_then(|known| Some((known, known.uplink.as_ref()?)));
+            let had = uplink
+                .and_then(|(known, name)| known.of_uplink.setting(Family::V6, name, DISABLE_IPV6));
+            // The addresses on record need it.
+            if had == Some("0") {
+                set(Family::V6, DISABLE_IPV6, "0");
+            }
+        }
     }
     // Its link-local address is the uplink's, or one made in the same way; a secret one cannot be made twice.
     let mode = follows.and_then(|uplink| addr_gen_mode(uplink, seen));
@@ -315,115 +284,6 @@ fn addr_gen_mode(uplink: &Link, seen: &NetworkSnapshot) -> Option<AddrGenMode> {
     match seen.recorded_setting(&uplink.name, is_mode) {
         Some(LinkSet::AddrGenMode(mode)) => Some(*mode),
         _ => uplink.addr_gen_mode,
-    }
-}
-
-/// What the host shall have on the bridge, and the uplink no more.
-fn hosts<'a>(
-    plan: &Plan,
-    policy: &BridgePolicy,
-    bridge: &LinkRef,
-    uplink: Option<&Link>,
-    seen: &'a NetworkSnapshot,
-) -> Result<Option<Handover<'a>>, PlanError> {
-    let hosts = match &policy.addresses {
-        None | Some(HostAddresses::None) => return Ok(None),
-        Some(hosts) => hosts,
-    };
-    let known = seen.known(&policy.name).filter(|known| known.moved != Moved::No);
-    let record = known.map(|known| known.uplink_at(seen.now)).unwrap_or_default();
-    let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
-    if let Some(address) = gone.iter().find(|address| !address.unknown.is_empty()) {
-        return Err(PlanError::NotMovable { what: format!("address {address}") });
-    }
-    let mut current = movable(gone);
-    // The bridge has a link-local address already, and the uplink makes another one when it is made anew.
-    let is_recorded = |one: &Address| record.addresses.iter().any(|other| same(one, other));
-    current.retain(|one| known.is_none() || !link_local(one) || is_recorded(one));
-    let there = seen.link(&bridge.name).map_or(&[][..], |link| seen.addresses(link));
-    let mut addresses = with_recorded(current, &record.addresses, there);
-    let mut routes = Routes::new(seen, plan);
-    let Moves { mut reroutes, unmovable } =
-        uplink.map(|uplink| routes.moved(uplink, bridge, &[])).unwrap_or_default();
-    if let Some(route) = unmovable.first() {
-        return Err(PlanError::NotMovable { what: format!("route {route}") });
-    }
-    let mut neighbours = Vec::new();
-    match (hosts, uplink) {
-        (HostAddresses::Static(given), _) => {
-            // A host without its link-local address would be deaf to its neighbours.
-            addresses.retain(link_local);
-            addresses.extend(given.iter().copied().map(fixed));
-            reroutes = fixed_routes(policy, bridge, seen, reroutes);
-        }
-        (_, Some(uplink)) => {
-            neighbours = entered(seen.neighbours(uplink), &record.neighbours);
-            if known.is_some_and(|known| known.moved == Moved::Inherited) {
-                let from = uplink.reference();
-                let missing = routes.recorded(&record, &uplink.name, Some(&from), bridge);
-                reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
-            }
-        }
-        (_, None) => {}
-    }
-    let from = uplink.map_or(bridge.clone(), Link::reference);
-    Ok(Some(Handover {
-        seen,
-        from,
-        to: bridge.clone(),
-        addresses,
-        gone: gone.to_vec(),
-        recorded: record.addresses,
-        routes: reroutes,
-        neighbours,
-    }))
-}
-
-/// An address as the configuration gives it.
-fn fixed(net: IpNet) -> Address {
-    let mut address = Address::new(net);
-    if let IpNet::V4(net) = net {
-        address.broadcast = (net.prefix_len() < 31).then(|| net.broadcast());
-    }
-    address
-}
-
-/// The default routes of the configuration, in place of whatever the uplink had.
-fn fixed_routes(
-    policy: &BridgePolicy,
-    bridge: &LinkRef,
-    seen: &NetworkSnapshot,
-    of_uplink: Vec<Reroute>,
-) -> Vec<Reroute> {
-    let mut wanted: Vec<HostRoute> = static_routes(policy, bridge);
-    let mut all = replaced(of_uplink, &mut wanted);
-    // One of the bridge's own that leads elsewhere makes way; another interface's is in the way, and the kernel says so.
-    for route in wanted {
-        let there: Vec<_> =
-            seen.routes(bridge).filter(|other| other.key() == route.key()).collect();
-        match there.as_slice() {
-            [] => all.push(Reroute::Add(route)),
-            [same] if same.leads_as(&route) => {}
-            [was, ..] => all.push(Reroute::Replace { was: (*was).clone(), route }),
-        }
-    }
-    all
-}
-
-/// Whoever leased an address renews it where it was.
-fn warn_of_leases(plan: &mut Plan, policy: &BridgePolicy, uplink: &Link, seen: &NetworkSnapshot) {
-    if policy.addresses != Some(HostAddresses::Inherit) {
-        return;
-    }
-    for address in seen.addresses(uplink) {
-        if let (Some(seconds), false) = (address.valid, slaac::advertised(address)) {
-            plan.warn(HostWarning::Expires {
-                address: address.to_string(),
-                from: uplink.name.clone(),
-                to: policy.name.clone(),
-                seconds,
-            });
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether the host forwards packets, and answers for those that it forwards to.
 
+use super::sysctls::FORWARDING;
 use super::{NetworkRecord, NetworkSnapshot};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, Plan, PlanError};
@@ -156,8 +157,6 @@ fn is_own(sysctl: &Sysctl, family: Family) -> bool {
     let key = sysctl.as_str().strip_prefix(&format!("net/{family}/conf/"));
     key.is_some_and(|key| key.ends_with("/forwarding")) && *sysctl != Sysctl::forwarding(family)
 }
-
-pub(super) const FORWARDING: &str = "forwarding";
 
 /// Whether accept ICMP redirects: a router does not.
 fn redirects() -> Option<Sysctl> {

@@ -1,13 +1,12 @@
 //! The host's addresses and routes, from one interface to another, such that it has them at every moment.
 
 use super::routes::Reroute;
+use super::sysctls::DISABLE_IPV6;
 use super::{NetworkSnapshot, neighbours, order};
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, PlanError};
 use crate::types::{
     AddrGenMode, Address, AddressFlags, Family, Link, LinkRef, LinkSet, Neighbour, Scope, Sysctl,
 };
-
-pub(super) const DISABLE_IPV6: &str = "disable_ipv6";
 
 /// From where the host's addresses and routes go, to where, and which.
 #[derive(Debug)]
@@ -116,10 +115,8 @@ impl Handover<'_> {
     /// Whether something is on record that no interface has.
     pub(super) fn restores(&self) -> bool {
         self.missing().any(|address| !self.gone.iter().any(|other| same(address, other)))
-            || self
-                .routes
-                .iter()
-                .any(|route| matches!(route, Reroute::Add(_) | Reroute::Insert { .. }))
+            || self.routes.iter().any(|one| matches!(one, Reroute::Add(_) | Reroute::Insert { .. }))
+            || neighbours::are_lost(self.seen, [&self.from, &self.to], &self.neighbours)
     }
 
     fn missing(&self) -> impl Iterator<Item = &Address> {
@@ -162,6 +159,17 @@ pub(super) fn movable(addresses: &[Address]) -> Vec<Address> {
         address
     })
     .collect()
+}
+
+/// The same; an error if another interface cannot have one of them.
+pub(super) fn all_movable(addresses: &[Address]) -> Result<Vec<Address>, PlanError> {
+    match addresses.iter().find(|address| !address.unknown.is_empty()) {
+        None => Ok(movable(addresses)),
+        Some(address) => {
+            let what = format!("address {address}");
+            Err(PlanError::NotMovable { what, why: "has unknown properties" })
+        }
+    }
 }
 
 /// The addresses on record and the `current` ones, in the order in which to add them where some are `there` already.

@@ -5,6 +5,7 @@ mod bridge;
 mod following;
 mod forwarding;
 mod handover;
+mod hosts;
 mod nat;
 mod neighbours;
 mod now;
@@ -20,6 +21,7 @@ mod stack;
 mod stale;
 mod static_route;
 mod stop;
+mod sysctls;
 mod tunnel;
 mod uplink;
 mod vlan_link;
@@ -119,7 +121,7 @@ impl NetworkSnapshot {
 
     /// The settings of an interface that a plan depends on.
     fn keys() -> impl Iterator<Item = (Family, &'static str)> {
-        following::FOLLOWING.into_iter().chain(forwarding::PROXY)
+        sysctls::FOLLOWING.into_iter().chain(forwarding::PROXY)
     }
 
     /// What makes the network as the configuration says. Nothing where it is so already.

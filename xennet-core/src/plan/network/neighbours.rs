@@ -29,6 +29,13 @@ pub(super) fn leave(plan: &mut Plan, seen: &NetworkSnapshot, from: &LinkRef, all
     }
 }
 
+/// Whether one of them is on none of these interfaces.
+pub(super) fn are_lost(seen: &NetworkSnapshot, links: [&LinkRef; 2], all: &[Neighbour]) -> bool {
+    let links = links.map(|link| seen.link(&link.name));
+    let there = links.into_iter().flatten().flat_map(|link| seen.neighbours(link));
+    all.iter().any(|one| !there.clone().any(|other| same(one, other)))
+}
+
 fn same(one: &Neighbour, other: &Neighbour) -> bool {
     (one.address, one.proxy) == (other.address, other.proxy)
 }

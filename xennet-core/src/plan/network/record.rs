@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::following::FOLLOWING;
+use super::sysctls::FOLLOWING;
 use super::{NatRules, NetworkSnapshot};
 use crate::config::{BondPolicy, BridgePolicy, HostAddresses, NetworkConfig, VlanPolicy};
 use crate::plan::{Change, HostRoute, Plan};

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::bridge::is_damaged;
 use super::handover::same;
+use super::hosts::is_damaged;
 use super::routes::made_by_kernel;
 use super::{NetworkRecord, NetworkSnapshot, stop};
 use crate::config::NetworkConfig;

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{HostRecord, NetworkSnapshot};
 use crate::plan::route::RouteKey;
-use crate::plan::{Change, HostRoute, Plan};
+use crate::plan::{Change, HostRoute, Plan, PlanError};
 use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkRef, Route, RouteKind};
 
 /// What becomes of one route.
@@ -38,6 +38,18 @@ pub(super) struct Moves {
     pub(super) reroutes: Vec<Reroute>,
     /// Routes that cannot be made again as they are.
     pub(super) unmovable: Vec<HostRoute>,
+}
+
+impl Moves {
+    /// What becomes of the routes; an error if one of them cannot move.
+    pub(super) fn all(self) -> Result<Vec<Reroute>, PlanError> {
+        let Some(route) = self.unmovable.first() else { return Ok(self.reroutes) };
+        let why = match route.route.nexthop {
+            Some(_) => "uses a nexthop object",
+            None => "has unknown properties",
+        };
+        Err(PlanError::NotMovable { what: format!("route {route}"), why })
+    }
 }
 
 impl<'a> Routes<'a> {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::NetworkSnapshot;
 use super::handover::Handover;
+use super::sysctls::SOLICITATIONS;
 use crate::config::{BridgePolicy, HostAddresses};
 use crate::plan::{HostWarning, Plan};
 use crate::types::{AddrGenMode, Address, AddressFlags, Family, Link, LinkSet, Scope};
@@ -80,9 +81,6 @@ fn listens(seen: &NetworkSnapshot, link: &Link) -> bool {
 fn token(link: &Link) -> Option<Ipv6Addr> {
     link.token.filter(|token| !token.is_unspecified()).map(identifier)
 }
-
-/// With 0 the kernel refuses a token.
-pub(super) const SOLICITATIONS: &str = "router_solicitations";
 
 /// Whether an interface makes its addresses from a secret, with another identifier in each network.
 fn has_secret(link: &Link) -> bool {

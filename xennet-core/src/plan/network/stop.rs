@@ -1,10 +1,11 @@
 //! Everything given back.
 
-use super::handover::{DISABLE_IPV6, Handover, link_local, movable, same, with_recorded};
+use super::handover::{Handover, link_local, movable, same, with_recorded};
 use super::neighbours::entered;
 use super::record::{BridgeRecord, HostRecord, Moved, NetworkRecord};
 use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
 use super::settings::of_bond;
+use super::sysctls::DISABLE_IPV6;
 use super::{NetworkSnapshot, forwarding, nat, stack};
 use crate::config::NetworkConfig;
 use crate::plan::{Change, HostWarning, Plan, PlanError};

@@ -12,7 +12,7 @@ use world::{add_address, add_link, carry_out, plain};
 /// A host with `eth0`, and what every kernel has.
 fn empty() -> NetworkSnapshot {
     let mut world = NetworkSnapshot::default();
-    for (family, key) in following::FOLLOWING.into_iter().chain(forwarding::PROXY) {
+    for (family, key) in sysctls::FOLLOWING.into_iter().chain(forwarding::PROXY) {
         let value = if key.starts_with("accept") { "1" } else { "0" };
         world.sysctls.insert(Sysctl::default(family, key).unwrap(), value.to_owned());
     }
@@ -141,7 +141,9 @@ fn what_cannot_be_copied_is_not_moved() {
     let error = world.start(&inherit()).unwrap_err();
     assert_eq!(error.errno(), libc::EOPNOTSUPP);
     assert!(
-        error.to_string().starts_with("route 10.0.0.0/8 via 192.0.2.1 dev eth0: cannot be moved")
+        error
+            .to_string()
+            .starts_with("route 10.0.0.0/8 via 192.0.2.1 dev eth0: has unknown properties")
     );
     // With given addresses it is not needed.
     world.start(&config("uplink = \"eth0\"\naddresses = [\"192.0.2.2/24\"]")).unwrap_err();

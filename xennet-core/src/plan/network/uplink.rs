@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::NetworkSnapshot;
 use crate::config::{BridgePolicy, NetworkConfig, UplinkId};
-use crate::plan::PlanError;
+use crate::plan::{PlanError, UplinkError};
 use crate::types::{IfName, Link};
 
 impl NetworkSnapshot {
@@ -50,11 +50,12 @@ impl NetworkSnapshot {
     pub(super) fn check_uplinks(&self, config: &NetworkConfig) -> Result<(), PlanError> {
         for bridge in config.bridges.iter().filter(|bridge| bridge.uplink.is_none()) {
             let Some(id) = &bridge.uplink_id else { continue };
-            return Err(PlanError::UplinkUnclear {
+            return Err(UplinkError::Unclear {
                 bridge: bridge.name.clone(),
                 uplink: id.to_string(),
                 links: self.links_of(id).iter().map(|link| link.name.clone()).collect(),
-            });
+            }
+            .into());
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ pub(super) fn carry_out(world: &mut NetworkSnapshot, change: &Change) {
 }
 
 pub(super) fn add_link(world: &mut NetworkSnapshot, link: Link) {
-    for (family, key) in super::super::following::FOLLOWING {
+    for (family, key) in super::super::sysctls::FOLLOWING {
         let default = world.of_new(family, key).unwrap().to_owned();
         world.sysctls.insert(Sysctl::link(family, &link.name, key).unwrap(), default);
     }

@@ -1,0 +1,157 @@
+//! What the host has on a bridge, instead of its uplink.
+
+use ipnet::IpNet;
+
+use super::handover::{Handover, all_movable, link_local, same, with_recorded};
+use super::neighbours::entered;
+use super::record::Moved;
+use super::routes::{Reroute, Routes, replaced};
+use super::static_route::static_routes;
+use super::{NetworkSnapshot, slaac};
+use crate::config::{BridgePolicy, HostAddresses};
+use crate::plan::{HostRoute, HostWarning, Plan, PlanError, UplinkError};
+use crate::types::{Address, Link, LinkRef, Scope};
+
+/// What the host shall have on the bridge, and the uplink no more.
+pub(super) fn wanted<'a>(
+    plan: &Plan,
+    policy: &BridgePolicy,
+    bridge: &LinkRef,
+    uplink: Option<&Link>,
+    seen: &'a NetworkSnapshot,
+) -> Result<Option<Handover<'a>>, PlanError> {
+    let hosts = match &policy.addresses {
+        None | Some(HostAddresses::None) => return Ok(None),
+        Some(hosts) => hosts,
+    };
+    let known = seen.known(&policy.name).filter(|known| known.moved != Moved::No);
+    let record = known.map(|known| known.uplink_at(seen.now)).unwrap_or_default();
+    let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
+    let mut current = all_movable(gone)?;
+    // The bridge has a link-local address already, and the uplink makes another one when it is made anew.
+    let is_recorded = |one: &Address| record.addresses.iter().any(|other| same(one, other));
+    current.retain(|one| known.is_none() || !link_local(one) || is_recorded(one));
+    let there = seen.link(&bridge.name).map_or(&[][..], |link| seen.addresses(link));
+    let mut addresses = with_recorded(current, &record.addresses, there);
+    let mut routes = Routes::new(seen, plan);
+    let moves = uplink.map(|uplink| routes.moved(uplink, bridge, &[])).unwrap_or_default();
+    let mut reroutes = moves.all()?;
+    let mut neighbours = Vec::new();
+    match (hosts, uplink) {
+        (HostAddresses::Static(given), _) => {
+            // A host without its link-local address would be deaf to its neighbours.
+            addresses.retain(link_local);
+            addresses.extend(given.iter().copied().map(fixed));
+            reroutes = fixed_routes(policy, bridge, seen, reroutes);
+        }
+        (_, Some(uplink)) => {
+            neighbours = entered(seen.neighbours(uplink), &record.neighbours);
+            if known.is_some_and(|known| known.moved == Moved::Inherited) {
+                let from = uplink.reference();
+                let missing = routes.recorded(&record, &uplink.name, Some(&from), bridge);
+                reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
+            }
+        }
+        (_, None) => {}
+    }
+    let from = uplink.map_or(bridge.clone(), Link::reference);
+    Ok(Some(Handover {
+        seen,
+        from,
+        to: bridge.clone(),
+        addresses,
+        gone: gone.to_vec(),
+        recorded: record.addresses,
+        routes: reroutes,
+        neighbours,
+    }))
+}
+
+/// An address as the configuration gives it.
+fn fixed(net: IpNet) -> Address {
+    let mut address = Address::new(net);
+    if let IpNet::V4(net) = net {
+        address.broadcast = (net.prefix_len() < 31).then(|| net.broadcast());
+    }
+    address
+}
+
+/// The default routes of the configuration, in place of whatever the uplink had.
+fn fixed_routes(
+    policy: &BridgePolicy,
+    bridge: &LinkRef,
+    seen: &NetworkSnapshot,
+    of_uplink: Vec<Reroute>,
+) -> Vec<Reroute> {
+    let mut wanted: Vec<HostRoute> = static_routes(policy, bridge);
+    let mut all = replaced(of_uplink, &mut wanted);
+    // One of the bridge's own that leads elsewhere makes way; another interface's is in the way, and the kernel says so.
+    for route in wanted {
+        let there: Vec<_> =
+            seen.routes(bridge).filter(|other| other.key() == route.key()).collect();
+        match there.as_slice() {
+            [] => all.push(Reroute::Add(route)),
+            [same] if same.leads_as(&route) => {}
+            [was, ..] => all.push(Reroute::Replace { was: (*was).clone(), route }),
+        }
+    }
+    all
+}
+
+/// Whether the uplink has addresses that belong on its bridge.
+pub(super) fn uplink_is_configured(uplink: &Link, seen: &NetworkSnapshot) -> bool {
+    seen.addresses(uplink).iter().any(|address| !link_local(address))
+}
+
+/// An error if the host uses the uplink itself, and the configuration does not say what becomes of its addresses.
+pub(super) fn not_cut_off(
+    policy: &BridgePolicy,
+    uplink: &Link,
+    seen: &NetworkSnapshot,
+) -> Result<(), PlanError> {
+    let reference = uplink.reference();
+    let has_address = seen.addresses(uplink).iter().any(|address| address.scope == Scope::GLOBAL);
+    let is_way_out =
+        || seen.routes(&reference).any(|route| route.route.destination.prefix_len() == 0);
+    if has_address || is_way_out() {
+        let (bridge, uplink) = (policy.name.clone(), uplink.name.clone());
+        return Err(UplinkError::InUse { bridge, uplink }.into());
+    }
+    Ok(())
+}
+
+/// Whether the host has lost something on a bridge that took over its addresses: then only the record says what it had.
+pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool {
+    let Some(known) = seen.known(&policy.name) else { return false };
+    let uplink = known.uplink.as_ref().and_then(|name| seen.link(name));
+    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), uplink) else { return true };
+    let missing = || {
+        let plan = Plan::default();
+        let hosts = wanted(&plan, policy, &bridge.reference(), Some(uplink), seen);
+        hosts.is_ok_and(|hosts| hosts.is_some_and(|hosts| hosts.restores()))
+    };
+    let is_out = uplink.master != Some(bridge.index) || !uplink.up || !bridge.up;
+    known.moved == Moved::Inherited && (is_out || uplink_is_configured(uplink, seen) || missing())
+}
+
+/// Whoever leased an address renews it where it was.
+pub(super) fn warn_of_leases(
+    plan: &mut Plan,
+    policy: &BridgePolicy,
+    uplink: &Link,
+    seen: &NetworkSnapshot,
+) {
+    if policy.addresses != Some(HostAddresses::Inherit) {
+        return;
+    }
+    for address in seen.addresses(uplink) {
+        if let (Some(seconds), false) = (address.valid, slaac::advertised(address)) {
+            plan.warn(HostWarning::Expires {
+                address: address.to_string(),
+                from: uplink.name.clone(),
+                to: policy.name.clone(),
+                seconds,
+            });
+        }
+    }
+}
