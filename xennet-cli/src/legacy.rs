@@ -27,15 +27,15 @@ fn called(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> Result<(), 
         .map(OsString::into_string)
         .collect::<Result<_, _>>()
         .map_err(|arg| Failure::Usage(format!("argument {}: expected UTF-8", arg.display())))?;
-    // Xen's scripts took the command anywhere among the arguments.
-    let (commands, args): (Vec<&str>, Vec<&str>) =
-        args.iter().map(String::as_str).partition(|arg| !arg.contains('='));
-    let [command @ ("start" | "stop" | "status")] = commands.as_slice() else {
+    // Xen's scripts took the first argument without `=` as the command. Wrappers pass their own `$*` on, which repeats it.
+    let command = args.iter().find(|arg| !arg.contains('=')).map(String::as_str);
+    let Some(command @ ("start" | "stop" | "status")) = command else {
         let name = kind.name();
         return Err(Failure::Usage(format!(
             "expected `{name} start|stop|status [netdev=NAME] [bridge=NAME] [vifnum=N] [antispoof=yes] [dhcp=yes]`"
         )));
     };
+    let args = args.iter().map(String::as_str).filter(|arg| *arg != command);
     let script = NetworkScript::parse(kind, args).map_err(usage)?;
     let mut net = Options::network(true)?;
     hotplug::load_config(&mut net)?;
@@ -50,7 +50,7 @@ fn called(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> Result<(), 
     net.set_config(config);
     let options = Options::default();
     let mut host = net.host();
-    match *command {
+    match command {
         "start" => network::told(&host.start()?, &options),
         "stop" => network::told(&host.stop(false)?, &options),
         _ => network::tell_status(&mut net, &options),

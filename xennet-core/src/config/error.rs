@@ -19,3 +19,10 @@ impl ConfigError {
         Self { line: before.matches('\n').count() + 1, column, message }
     }
 }
+
+/// At most 64 characters, and no control character: for a remark, which is one line.
+pub(super) fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(64).collect();
+    let dots = if cut.len() < text.len() { "..." } else { "" };
+    format!("{}{dots}", cut.escape_debug())
+}

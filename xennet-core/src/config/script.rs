@@ -1,3 +1,4 @@
+use super::error::shown;
 use super::{BridgePolicy, GuardLevel, HostAddresses, NatPolicy, NetworkConfig, RoutedPolicy};
 use crate::types::{IfName, ParseError};
 
@@ -19,6 +20,8 @@ pub struct NetworkScript {
     pub antispoof: bool,
     /// Whether guests are told their addresses.
     pub dhcp: bool,
+    /// The arguments that Xen's script did not use either.
+    pub ignored: Vec<String>,
 }
 
 /// The scripts that there were.
@@ -65,24 +68,36 @@ impl ScriptKind {
 }
 
 impl NetworkScript {
-    /// Reads the script's `key=value` arguments. They were evaluated by a shell once, and are not now: an unknown key or a
-    /// bad value is an error.
+    /// Parses the script's `key=value` arguments, which Xen's script evaluated in a shell.
+    ///
+    /// Other arguments are [`ignored`](Self::ignored), as by Xen's script. A known key with an invalid value is an error.
     pub fn parse<'a>(
         kind: ScriptKind,
         args: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, ParseError> {
-        let mut script =
-            Self { kind, netdev: None, bridge: None, vifnum: None, antispoof: false, dhcp: false };
+        let mut script = Self {
+            kind,
+            netdev: None,
+            bridge: None,
+            vifnum: None,
+            antispoof: false,
+            dhcp: false,
+            ignored: Vec::new(),
+        };
         for arg in args {
-            let (key, value) = arg
-                .split_once('=')
-                .ok_or_else(|| ParseError::new("argument", arg, "KEY=VALUE, as netdev=eth0"))?;
-            script.set(key, value)?;
+            let known = match arg.split_once('=') {
+                Some((key, value)) => script.set(key, value)?,
+                None => false,
+            };
+            if !known {
+                script.ignored.push(arg.to_owned());
+            }
         }
         Ok(script)
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), ParseError> {
+    /// Whether the key is known.
+    fn set(&mut self, key: &str, value: &str) -> Result<bool, ParseError> {
         let given = !value.is_empty();
         let yes = |key: &'static str| match value {
             "yes" => Ok(true),
@@ -105,12 +120,9 @@ impl NetworkScript {
             }
             "antispoof" => self.antispoof = yes("antispoof")?,
             "dhcp" => self.dhcp = yes("dhcp")?,
-            _ => {
-                let known = "one of netdev, bridge, vifnum, antispoof and dhcp";
-                return Err(ParseError::new("argument", key, known));
-            }
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether it depends on where the host's default route leads.
@@ -127,7 +139,9 @@ impl NetworkScript {
         &self,
         gateway: Option<&IfName>,
     ) -> Result<(NetworkConfig, Vec<String>), ParseError> {
-        let (mut config, mut remarks) = (NetworkConfig::default(), Vec::new());
+        let mut config = NetworkConfig::default();
+        let ignored = |arg: &String| format!("{}: ignored, as by Xen's script", shown(arg));
+        let mut remarks: Vec<String> = self.ignored.iter().map(ignored).collect();
         match self.kind {
             ScriptKind::Dummy => {}
             _ if self.bridge == Some(ScriptBridge::None) => {}
@@ -166,9 +180,7 @@ impl NetworkScript {
         netdev: IfName,
         remarks: &mut Vec<String>,
     ) -> Result<BridgePolicy, ParseError> {
-        let digits = netdev.as_str().trim_start_matches(|c: char| !c.is_ascii_digit());
-        let number = self.vifnum.map_or_else(|| digits.parse().unwrap_or(0), u32::from);
-        let usual: IfName = name("bridge", &format!("xenbr{number}"))?;
+        let usual = self.usual_bridge(&netdev)?;
         let mut policy = match &self.bridge {
             Some(ScriptBridge::Named(bridge)) if *bridge != netdev => {
                 BridgePolicy::new(bridge.clone())
@@ -193,6 +205,21 @@ impl NetworkScript {
             ));
         }
         Ok(policy)
+    }
+
+    /// `xenbrN` for `ethN`, as in Xen's scripts before 3.2. Other interfaces have a name that no two of them share, except for
+    /// names of 13 bytes and more: `br-p4p1` for `p4p1`.
+    fn usual_bridge(&self, netdev: &IfName) -> Result<IfName, ParseError> {
+        let number = netdev.as_str().strip_prefix("eth").and_then(|number| number.parse().ok());
+        if let Some(number) = self.vifnum.map(u32::from).or(number) {
+            return name("bridge", &format!("xenbr{number}"));
+        }
+        // The end of a long name differs more often than its start.
+        let mut end = netdev.as_str().chars();
+        while end.as_str().len() + "br-".len() > IfName::MAX {
+            end.next();
+        }
+        name("bridge", &format!("br-{}", end.as_str()))
     }
 
     fn netdev(&self, gateway: Option<&IfName>) -> Result<IfName, ParseError> {
@@ -247,7 +274,13 @@ mod tests {
             ),
             ("", Some("eth1"), bridge("xenbr1", "eth1", "")),
             ("bridge=br", Some("enp3s0"), bridge("br", "enp3s0", "")),
-            ("", Some("wlan"), bridge("xenbr0", "wlan", "")),
+            ("", Some("wlan"), bridge("br-wlan", "wlan", "")),
+            ("netdev=p4p1", None, bridge("br-p4p1", "p4p1", "")),
+            ("netdev=p5p1 bridge=p5p1", None, bridge("br-p5p1", "p5p1", "")),
+            ("netdev=eno1", None, bridge("br-eno1", "eno1", "")),
+            ("netdev=ens1", None, bridge("br-ens1", "ens1", "")),
+            ("netdev=enx001122334455", None, bridge("br-001122334455", "enx001122334455", "")),
+            ("netdev=eth0.100", None, bridge("br-eth0.100", "eth0.100", "")),
             ("vifnum=2", Some("eth0"), bridge("xenbr2", "eth2", "")),
             ("vifnum=2 netdev=eth5", None, bridge("xenbr2", "eth5", "")),
             // What Xen 4 did by itself: the bridge is called as its uplink was.
@@ -272,8 +305,6 @@ mod tests {
     fn what_a_shell_would_have_run_is_an_error() {
         for (args, words) in [
             ("netdev=eth0;reboot/", "netdev \"eth0;reboot/\": expected no"),
-            ("$(reboot)", "argument \"$(reboot)\": expected KEY=VALUE"),
-            ("PATH=/tmp", "argument \"PATH\": expected one of netdev"),
             ("antispoof=on", "antispoof \"on\": expected yes or no"),
             ("vifnum=-1", "vifnum \"-1\": expected a number from 0"),
             ("bridge=a/b", "bridge \"a/b\": expected no"),
@@ -283,5 +314,16 @@ mod tests {
             assert!(error.contains(words), "{args}: {error}");
         }
         assert_eq!(ScriptKind::of("network-bridge-bonding"), None);
+    }
+
+    #[test]
+    fn unknown_arguments_are_ignored_with_a_remark() {
+        let args = ["start", "netdev=eth0", "PATH=/tmp", "\u{7}$(reboot)"];
+        let script = NetworkScript::parse(ScriptKind::Route, args).unwrap();
+        assert_eq!(script.ignored, ["start", "PATH=/tmp", "\u{7}$(reboot)"]);
+        let (config, remarks) = script.config(None).unwrap();
+        assert_eq!(config.routed.len(), 1);
+        let remark = |arg: &str| format!("{arg}: ignored, as by Xen's script");
+        assert_eq!(remarks, ["start", "PATH=/tmp", "\\u{7}$(reboot)"].map(remark));
     }
 }

@@ -4,6 +4,7 @@ mod xl_conf;
 
 use std::fmt;
 
+use super::error::shown;
 use super::{ConfigError, NetworkConfig, NetworkScript, ScriptKind};
 use crate::types::IfName;
 use sxp::Form;
@@ -162,7 +163,19 @@ impl File<'_> {
         vif.set(key, value.as_bytes())
             .map_err(|error| ConfigError::at(self.text, at, error.to_string()))?;
         self.import.config.vif = vif;
+        self.follow_renamed(at);
         Ok(())
+    }
+
+    /// Xen's script renamed the uplink and called the bridge by its name: vifs that ask for that name want the bridge.
+    fn follow_renamed(&mut self, at: usize) {
+        let config = &mut self.import.config;
+        let Some(asked) = config.vif.bridge.as_ref().map(ToString::to_string) else { return };
+        let is_uplink = |uplink: &IfName| uplink.as_str() == asked;
+        let renamed = config.bridges.iter().find(|one| one.uplink.as_ref().is_some_and(is_uplink));
+        let Some(bridge) = renamed.map(|policy| policy.name.clone()) else { return };
+        config.vif.bridge = bridge.as_str().parse().ok();
+        self.remark(at, format!("bridge={asked}: is {bridge} now, which has the uplink {asked}"));
     }
 
     /// That every vif is plugged by this script.
@@ -172,6 +185,9 @@ impl File<'_> {
             "vif-xennet" => return,
             "vif-bridge" => {
                 "set vif.default.script=\"vif-xennet\" in xl.conf, and xennet plugs every vif"
+            }
+            "vif-openvswitch" => {
+                "xennet does this under the same name: have its link take the place of Xen's script"
             }
             "vif-route" | "vif-nat" => {
                 "xennet does this under the same name: have its link take the place of Xen's script; what the host does \
@@ -207,6 +223,7 @@ impl File<'_> {
         for words in refused {
             self.remark(at, format!("left out: {words}"));
         }
+        self.follow_renamed(at);
     }
 
     fn remark(&mut self, at: usize, text: impl Into<String>) {
@@ -214,13 +231,6 @@ impl File<'_> {
         let source = self.source.escape_debug().to_string();
         self.import.remarks.push(Remark { source, line, text: text.into() });
     }
-}
-
-/// Fit for a line, whatever it is.
-fn shown(text: &str) -> String {
-    let cut: String = text.chars().take(64).collect();
-    let dots = if cut.len() < text.len() { "..." } else { "" };
-    format!("{}{dots}", cut.escape_debug())
 }
 
 impl fmt::Display for Remark {

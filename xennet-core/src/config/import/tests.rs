@@ -103,7 +103,14 @@ fn what_has_no_equivalent_is_said_with_its_line() {
             "(network-script network-dummy)(network-script network-dummy)",
             "network-script: xend heeds only the first",
         ),
-        (None, "(vif-script vif-openvswitch)", "not one that xennet can stand in for"),
+        (None, "(vif-script vif-openvswitch)", "xennet does this under the same name"),
+        (None, "vif.default.script=\"vif-openvswitch\"", "xennet does this under the same name"),
+        (None, "(vif-script vif-mine)", "not one that xennet can stand in for"),
+        (
+            None,
+            "(network-script 'network-bridge start netdev=eth0 bridge=b hook=x')",
+            "hook=x: ignored, as by Xen's script",
+        ),
         (
             None,
             "(vif-script 'vif-bridge antispoof=yes')",
@@ -150,6 +157,25 @@ fn guests_of_vif_nat_are_translated() {
     assert_eq!(both.config().to_toml(), toml);
     let remarks: Vec<_> = both.remarks().iter().map(ToString::to_string).collect();
     assert!(remarks.iter().any(|one| one.contains("under the same name")), "{remarks:?}");
+}
+
+#[test]
+fn vifs_follow_a_bridge_that_was_called_as_its_uplink() {
+    let xend = (
+        "xend",
+        "(network-script 'network-bridge netdev=p4p1')\n(vif-script 'vif-bridge bridge=p4p1')\n",
+    );
+    let xl = ("xl.conf", "vif.default.bridge=\"p4p1\"\n");
+    let script = ("xend", "(network-script 'network-bridge netdev=p4p1 bridge=p4p1')\n");
+    for files in [&[xend][..], &[script, xl], &[xl, script], &[xend, xl]] {
+        let import = import(None, files);
+        let bridge = import.config().vif.bridge.as_ref().map(ToString::to_string);
+        assert_eq!(bridge.as_deref(), Some("br-p4p1"), "{files:?}");
+        let text = import.to_toml();
+        assert!(text.contains("bridge=p4p1: is br-p4p1 now, which has the uplink p4p1"), "{text}");
+    }
+    let other = import(None, &[script, ("xl.conf", "vif.default.bridge=\"p5p1\"\n")]);
+    assert_eq!(other.config().vif.bridge, "p5p1".parse().ok());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the keys of `/etc/xen/xl.conf` mean.
 
+use super::File;
 use super::xl_conf::Setting;
-use super::{File, shown};
+use crate::config::error::shown;
 use crate::config::{ConfigError, NetworkConfig, NetworkScript, RoutedPolicy, ScriptKind};
 
 impl File<'_> {
