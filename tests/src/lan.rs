@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::{Domain, Protocol, Socket, Type};
 use tempfile::TempDir;
 
 use crate::hotplug::{Outcome, xennet};
@@ -82,6 +84,33 @@ impl Lan {
             let output = Command::new("ip").args(words.split_whitespace()).output();
             let output = output.unwrap_or_else(|error| panic!("ip (iproute2): {error}"));
             assert!(output.status.success(), "router: ip {words}: {output:?}");
+        });
+    }
+
+    /// Sends a router advertisement (RFC 4861) from `fe80::1`: a default route, and a prefix of 64 bits to make addresses in,
+    /// each for so many seconds.
+    pub fn advertise(&self, seconds: u16, prefix: &str) {
+        let seconds_long = u32::from(seconds).to_be_bytes();
+        let mut message = vec![134, 0, 0, 0, 64, 0];
+        message.extend(seconds.to_be_bytes());
+        message.extend([0; 8]);
+        // The prefix: on the link, and for addresses; valid and preferred.
+        message.extend([3, 4, 64, 0xc0]);
+        message.extend([seconds_long, seconds_long].concat());
+        message.extend([0; 4]);
+        message.extend(prefix.parse::<Ipv6Addr>().expect("an address").octets());
+        within(&self.router, || {
+            let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6));
+            let socket = socket.expect("the tests run as root");
+            let index = index("lan0");
+            socket.set_multicast_hops_v6(255).expect("a value of its type");
+            socket.set_multicast_if_v6(index).expect("an interface");
+            let address = |last: u16, first: u16| {
+                let ip = Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last);
+                SocketAddrV6::new(ip, 0, 0, index).into()
+            };
+            socket.bind(&address(1, 0xfe80)).expect("the router's own address");
+            socket.send_to(&message, &address(1, 0xff02)).expect("lan0 is up");
         });
     }
 
@@ -241,6 +270,14 @@ pub fn timeless(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(timeless),
         _ => {}
     }
+}
+
+/// The index of an interface of the calling thread's namespace.
+fn index(name: &str) -> u32 {
+    let output = Command::new("ip").args(["-o", "link", "show", "dev", name]).output();
+    let text = String::from_utf8(output.expect("ip (iproute2)").stdout).expect("UTF-8");
+    let index = text.split(':').next().and_then(|index| index.trim().parse().ok());
+    index.expect("the interface exists")
 }
 
 fn fd(file: &File) -> i32 {

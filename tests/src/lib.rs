@@ -5,6 +5,7 @@ pub mod c_header;
 pub mod callgrind;
 pub mod domain_store;
 pub mod embedded_store;
+pub mod facts;
 pub mod faulty_store;
 pub mod frames;
 pub mod frr;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use xennet_core::types::VifId;
 
+use crate::guests::bridge_netfilter;
 use crate::hotplug::{Dom0, Outcome, Script};
 use crate::netns::{another, within};
 
@@ -202,7 +203,21 @@ pub struct Server(JoinHandle<(IpAddr, usize)>);
 impl Server {
     /// Listens in a namespace.
     pub fn listen(netns: &File, address: &str) -> Self {
-        let listener = within(netns, || TcpListener::bind(address).unwrap());
+        let began = Instant::now();
+        let listener = within(netns, || {
+            loop {
+                match TcpListener::bind(address) {
+                    Ok(listener) => break listener,
+                    // A process that another test is starting has the last listener until it executes its program.
+                    Err(error)
+                        if error.kind() == ErrorKind::AddrInUse && began.elapsed() < PATIENCE =>
+                    {
+                        sleep(Duration::from_millis(10));
+                    }
+                    Err(error) => panic!("{address}: {error}"),
+                }
+            }
+        });
         Self(thread::spawn(move || {
             let (mut stream, peer) = listener.accept().unwrap();
             let mut all = Vec::new();
@@ -238,6 +253,36 @@ pub fn send(from: &File, to: &str, bytes: usize) {
         };
         stream.write_all(&vec![7; bytes]).unwrap();
     });
+}
+
+/// Port 8080 of the host leads to port 80 of the guest `10.7.0.5` and `fd00:7::5`: from outside, from the host, from its
+/// neighbour and from the guest itself.
+pub fn ports_lead_in(world: &World, guest: &File, other: &File) {
+    let host = File::open("/proc/thread-self/ns/net").unwrap();
+    for (listen, port, outside) in [
+        ("10.7.0.5:80", "192.0.2.2:8080", "192.0.2.1"),
+        ("[fd00:7::5]:80", "[2001:db8::2]:8080", "2001:db8::1"),
+    ] {
+        let server = || Server::listen(guest, listen);
+        let heard = server();
+        send(&world.router, port, 100);
+        assert_eq!(heard.heard(100), outside, "it sees who asks");
+        for from in [other, &host] {
+            let heard = server();
+            send(from, port, 100);
+            heard.heard(100);
+        }
+        // A bridge does not send a frame back to where it came from, and `br_netfilter` would keep it one.
+        bridge_netfilter(false);
+        let heard = server();
+        send(guest, port, 100);
+        heard.heard(100);
+        bridge_netfilter(true);
+    }
+    // A port of somebody else's is that one's.
+    let far = Server::listen(&world.far, "198.51.100.2:8080");
+    send(guest, "198.51.100.2:8080", 5);
+    assert_eq!(far.heard(5), "192.0.2.2");
 }
 
 /// Writes a setting of the calling thread's namespace.

@@ -1,12 +1,10 @@
 //! Guests behind the host's address, with real packets: what the table `inet xennet-nat` does for them.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs::File;
 
 use xennet_core::types::VifId;
-use xennet_tests::guests::bridge_netfilter;
 use xennet_tests::hotplug::Script;
-use xennet_tests::world::{Server, World, ip, never_reaches, reaches, send};
+use xennet_tests::world::{Server, World, ip, never_reaches, ports_lead_in, reaches, send};
 
 const ONE: VifId = VifId { domid: 1, devid: 0 };
 const OTHER: VifId = VifId { domid: 2, devid: 0 };
@@ -159,35 +157,6 @@ fn goes_out(world: &World, guest: &File) {
         let route = ip(guest, probe);
         assert!(route.contains("mtu 1300"), "{to}: nobody told it: {route}");
     }
-}
-
-/// From outside, from the host, from its neighbour and from the guest itself.
-fn ports_lead_in(world: &World, guest: &File, other: &File) {
-    let host = File::open("/proc/thread-self/ns/net").unwrap();
-    for (listen, port, outside) in [
-        ("10.7.0.5:80", "192.0.2.2:8080", "192.0.2.1"),
-        ("[fd00:7::5]:80", "[2001:db8::2]:8080", "2001:db8::1"),
-    ] {
-        let server = || Server::listen(guest, listen);
-        let heard = server();
-        send(&world.router, port, 100);
-        assert_eq!(heard.heard(100), outside, "it sees who asks");
-        for from in [other, &host] {
-            let heard = server();
-            send(from, port, 100);
-            heard.heard(100);
-        }
-        // A bridge does not send a frame back to where it came from, and `br_netfilter` would keep it one.
-        bridge_netfilter(false);
-        let heard = server();
-        send(guest, port, 100);
-        heard.heard(100);
-        bridge_netfilter(true);
-    }
-    // A port of somebody else's is that one's.
-    let far = Server::listen(&world.far, "198.51.100.2:8080");
-    send(guest, "198.51.100.2:8080", 5);
-    assert_eq!(far.heard(5), "192.0.2.2");
 }
 
 fn is_held_to_its_address(guest: &File) {

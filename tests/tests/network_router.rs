@@ -2,49 +2,16 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddrV6};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use socket2::{Domain, Protocol, Socket, Type};
 use xennet_tests::lan::Lan;
-use xennet_tests::netns::within;
 
 const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
 
-/// Sends a router advertisement (RFC 4861) from `fe80::1`: a default route, and `2001:db8:9::/64` to make addresses in,
-/// each for so many seconds.
 fn advertise(lan: &Lan, seconds: u16) {
-    advertise_prefix(lan, seconds, "2001:db8:9::");
-}
-
-fn advertise_prefix(lan: &Lan, seconds: u16, prefix: &str) {
-    let seconds_long = u32::from(seconds).to_be_bytes();
-    let mut message = vec![134, 0, 0, 0, 64, 0];
-    message.extend(seconds.to_be_bytes());
-    message.extend([0; 8]);
-    // The prefix: on the link, and for addresses; valid and preferred.
-    message.extend([3, 4, 64, 0xc0]);
-    message.extend([seconds_long, seconds_long].concat());
-    message.extend([0; 4]);
-    message.extend(prefix.parse::<Ipv6Addr>().unwrap().octets());
-    within(&lan.router, || {
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
-        let index = index("lan0");
-        socket.set_multicast_hops_v6(255).unwrap();
-        socket.set_multicast_if_v6(index).unwrap();
-        let address = |ip: &str| SocketAddrV6::new(ip.parse().unwrap(), 0, 0, index).into();
-        socket.bind(&address("fe80::1")).unwrap();
-        socket.send_to(&message, &address("ff02::1")).unwrap();
-    });
-}
-
-fn index(name: &str) -> u32 {
-    let output = Command::new("ip").args(["-o", "link", "show", "dev", name]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split(':').next().unwrap().trim().parse().unwrap()
+    lan.advertise(seconds, "2001:db8:9::");
 }
 
 fn defaults(lan: &Lan, link: &str) -> Vec<Value> {
@@ -239,7 +206,7 @@ fn addresses_of_several_identifiers_are_warned_of() {
     lan.configure(INHERIT);
     random(&lan);
     advertise(&lan, 1800);
-    advertise_prefix(&lan, 1800, "2001:db8:8::");
+    lan.advertise(1800, "2001:db8:8::");
     eventually("two addresses", || made(&lan, "eth0").len() == 2);
     lan.settled();
     let addresses = made(&lan, "eth0");

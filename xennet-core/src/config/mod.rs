@@ -26,6 +26,7 @@ mod write;
 pub(crate) use bond::BondPolicy;
 pub use bridge::{BridgePolicy, HostAddresses};
 pub use error::ConfigError;
+pub(crate) use export::Setting;
 pub use export::{Export, ExportFile, ExportTarget, HostNow};
 pub use guard::GuardLevel;
 #[cfg(not(feature = "internals"))]

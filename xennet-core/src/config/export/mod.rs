@@ -1,14 +1,18 @@
 mod ifupdown;
 mod networkd;
-
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
-use std::net::IpAddr;
+mod nft;
+mod now;
+mod words;
 
 use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 
-use super::{BridgePolicy, HostAddresses, NatPolicy, NetworkConfig, PortPolicy};
-use crate::types::{IfName, MacAddr, ParseError};
+pub use now::HostNow;
+pub(crate) use now::Setting;
+
+use super::{BridgePolicy, GatewayPolicy, HostAddresses, NatPolicy, NetworkConfig, PortPolicy};
+use crate::types::{IfName, MacAddr, ParseError, Route};
 
 /// Who configures the host's interfaces instead of xennet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +47,6 @@ pub struct ExportFile {
     pub text: String,
 }
 
-/// What the host has on a bridge, or on its uplink as long as that is no port: what `addresses = "inherit"` comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct HostNow {
-    /// The hardware address that the bridge has, or would have by xennet.
-    pub mac: Option<MacAddr>,
-    /// The addresses that somebody gave it for good.
-    pub addresses: Vec<IpNet>,
-    /// The default routes that somebody entered: one router for IPv4, one for IPv6.
-    pub gateways: Vec<IpAddr>,
-    /// Whether it has an IPv4 address for a time: a DHCP client renews it.
-    pub dhcp: bool,
-    /// Whether it has an IPv6 address for a time: a router told its network.
-    pub advertised: bool,
-}
-
 impl NetworkConfig {
     /// The host's side as another program's files: bridges, the host's addresses, forwarding and NAT.
     ///
@@ -69,13 +57,14 @@ impl NetworkConfig {
         to: ExportTarget,
         now: &BTreeMap<IfName, HostNow>,
     ) -> Result<Export, ParseError> {
-        let (bridges, mut remarks) = (self.described(now)?, Vec::new());
+        let guests: Vec<IpNet> = self.nat.iter().flat_map(|nat| nat.subnets.clone()).collect();
+        let (bridges, mut remarks) = (self.described(now, &guests)?, Vec::new());
         self.remark(to, &bridges, &mut remarks);
         let mut files = match to {
-            ExportTarget::Ifupdown => vec![ifupdown::file(&bridges)],
-            ExportTarget::Networkd => networkd::files(&bridges),
+            ExportTarget::Ifupdown => vec![ifupdown::file(&bridges, &mut remarks)],
+            ExportTarget::Networkd => networkd::files(&bridges, &mut remarks),
         };
-        files.extend(self.sysctls());
+        files.extend(self.sysctls(to, &bridges));
         files.retain(|file| !file.text.is_empty());
         for (n, file) in files.iter_mut().enumerate() {
             let mut head = format!("{HEAD}\n");
@@ -88,28 +77,36 @@ impl NetworkConfig {
     }
 
     /// Every bridge, also those of guests behind the host's address.
-    fn described(&self, now: &BTreeMap<IfName, HostNow>) -> Result<Vec<Described<'_>>, ParseError> {
+    fn described<'c>(
+        &'c self,
+        now: &BTreeMap<IfName, HostNow>,
+        guests: &'c [IpNet],
+    ) -> Result<Vec<Described<'c>>, ParseError> {
+        let needed = self.forwards().1.then_some(true);
+        let forwards6 = |now: &HostNow| self.forwarding.ipv6.or(needed).unwrap_or(now.forwards6);
         let mut all = Vec::new();
         for policy in &self.bridges {
-            let seen = now.get(&policy.name).cloned().unwrap_or_default();
-            let hosts = match &policy.addresses {
-                None | Some(HostAddresses::None) => None,
-                Some(HostAddresses::Inherit) => Some(seen.clone()),
-                Some(HostAddresses::Static(addresses)) => Some(HostNow {
-                    addresses: addresses.clone(),
-                    gateways: policy.gateways.iter().map(|gateway| gateway.via).collect(),
-                    ..HostNow::default()
-                }),
+            let now = now.get(&policy.name).cloned().unwrap_or_default();
+            let forwards6 = forwards6(&now);
+            let mac = policy.mac.or(now.mac);
+            let now = match &policy.addresses {
+                Some(HostAddresses::Static(addresses)) => {
+                    let gateways = policy.gateways.iter().map(GatewayPolicy::route);
+                    let routes = gateways.chain(policy.routes.iter().copied());
+                    now.with(addresses, routes.map(now::route).collect())
+                }
+                _ => now,
             };
-            let mac = policy.mac.or(seen.mac);
-            all.push(Described { policy: policy.clone(), mac, hosts, nat: None });
+            let (policy, hosts, nat) = (policy.clone(), policy.moves_addresses(), None);
+            all.push(Described { policy, mac, now, hosts, forwards6, guests, nat });
         }
         for (n, nat) in self.nat.iter().enumerate() {
             if let Some(bridge) = &nat.bridge {
-                let hosts = HostNow { addresses: nat.subnets.clone(), ..HostNow::default() };
                 let policy = BridgePolicy::new(bridge.clone());
-                let mac = now.get(bridge).and_then(|now| now.mac);
-                all.push(Described { policy, mac, hosts: Some(hosts), nat: Some((n, nat)) });
+                let now = now.get(bridge).cloned().unwrap_or_default();
+                let (mac, forwards6) = (now.mac, forwards6(&now));
+                let (now, nat) = (now.with(&nat.subnets, Vec::new()), Some((n, nat)));
+                all.push(Described { policy, mac, now, hosts: true, forwards6, guests, nat });
             }
         }
         let nat = self.nat.iter().filter_map(|nat| nat.uplink.as_ref());
@@ -123,8 +120,8 @@ impl NetworkConfig {
         Ok(all)
     }
 
-    /// Forwarding, and the answering for guests.
-    fn sysctls(&self) -> Option<ExportFile> {
+    /// Forwarding, proxies, and for networkd the settings that follow the host's addresses.
+    fn sysctls(&self, to: ExportTarget, bridges: &[Described<'_>]) -> Option<ExportFile> {
         let (mut text, needed) = (String::new(), self.forwards());
         let switches = [
             ("ipv4/ip_forward", self.forwarding.ipv4.or(needed.0.then_some(true))),
@@ -143,6 +140,19 @@ impl NetworkConfig {
                 }
             }
         }
+        // udev sets them when the bridge is made. networkd itself reads advertisements, and has keys for the rest.
+        let of_networkd = |key: &str| {
+            let own = ["accept_ra", "autoconf", "disable_ipv6", "ra_", "use_tempaddr"];
+            own.iter().any(|start| key.starts_with(start))
+        };
+        for bridge in bridges.iter().filter(|_| to == ExportTarget::Networkd) {
+            for Setting { family, key, value, .. } in
+                bridge.now.settings.iter().filter(|one| one.unusual && !of_networkd(one.key))
+            {
+                let name = &bridge.policy.name;
+                text.line(format_args!("net/{family}/conf/{name}/{key} = {value}"));
+            }
+        }
         let path = "etc/sysctl.d/90-xennet.conf".to_owned();
         (!text.is_empty()).then_some(ExportFile { path, text })
     }
@@ -151,11 +161,11 @@ impl NetworkConfig {
     fn remark(&self, to: ExportTarget, bridges: &[Described<'_>], remarks: &mut Vec<String>) {
         let mut say = |text: String| remarks.push(text);
         say("with these in force, let nothing run `xennet network start`".to_owned());
-        for Described { policy, hosts, .. } in bridges {
+        for Described { policy, now, .. } in bridges {
             let name = &policy.name;
             let inherits = policy.addresses == Some(HostAddresses::Inherit);
-            if let (true, Some(hosts), Some(uplink)) = (inherits, hosts, &policy.uplink) {
-                say(if hosts.is_nothing() {
+            if let (true, Some(uplink)) = (inherits, &policy.uplink) {
+                say(if now.is_nothing() {
                     format!(
                         "{name}: inherits, and {uplink} has no address here: give {name} what {uplink} has"
                     )
@@ -164,6 +174,23 @@ impl NetworkConfig {
                         "{name}: inherits: what is said of its addresses is what the host has at this moment"
                     )
                 });
+            }
+            if inherits {
+                now.left_out.iter().for_each(|line| say(format!("{name}: {line}")));
+                for address in now.addresses.iter().filter(|one| words::label(one, name).is_none())
+                {
+                    if let Some(label) = &address.label {
+                        let label = label.escape_debug();
+                        say(format!(
+                            "{name}: address {address}: is written without its label {label}"
+                        ));
+                    }
+                }
+                if now.routes.iter().any(|route| route.table != Route::MAIN) {
+                    say(format!(
+                        "{name}: the rules that lead to the tables of its routes (`ip rule`) are not written"
+                    ));
+                }
             }
             if let Some(vxlan) = &policy.vxlan {
                 let port = vxlan.vni.port_name();
@@ -199,14 +226,9 @@ impl NetworkConfig {
                     "nat {name}: only xennet gives each guest a link of its own: left out"
                 ));
             } else if to == ExportTarget::Networkd {
-                if let Some(uplink) = &nat.uplink {
-                    say(format!("nat {name}: masquerades whatever the way out, not only {uplink}"));
-                }
-                if !nat.forward.is_empty() {
-                    say(format!(
-                        "nat {name}: no port of the host leads to a guest: networkd has no such rules"
-                    ));
-                }
+                say(format!(
+                    "nat {name}: its rules are in xennet-nat.service: enable it with `systemctl enable --now xennet-nat`"
+                ));
                 if nat.dhcp && nat.subnets.iter().any(|net| net.addr().is_ipv6()) {
                     say(format!("nat {name}: networkd's DHCP server is for IPv4 only"));
                 }
@@ -231,21 +253,19 @@ impl NetworkConfig {
 
 const HEAD: &str = "# Made by `xennet network export`.";
 
-/// One bridge, with what the host shall have on it.
+/// One bridge, with what the host has on it.
 #[derive(Debug)]
 struct Described<'c> {
     policy: BridgePolicy,
     mac: Option<MacAddr>,
-    hosts: Option<HostNow>,
+    now: HostNow,
+    /// Whether the host has addresses there.
+    hosts: bool,
+    forwards6: bool,
+    /// The networks of all guests behind the host's address.
+    guests: &'c [IpNet],
     /// The guests behind the host's address that it is for, and their place among those.
     nat: Option<(usize, &'c NatPolicy)>,
-}
-
-impl HostNow {
-    /// Whether the host has no address there.
-    pub fn is_nothing(&self) -> bool {
-        self.addresses.is_empty() && !self.dhcp && !self.advertised
-    }
 }
 
 impl Described<'_> {
@@ -257,7 +277,7 @@ impl Described<'_> {
 
     /// The uplink whose hardware address it has.
     fn takes_mac_of(&self) -> Option<&IfName> {
-        self.policy.uplink.as_ref().filter(|_| self.hosts.is_some() && self.policy.mac.is_none())
+        self.policy.uplink.as_ref().filter(|_| self.hosts && self.policy.mac.is_none())
     }
 }
 

@@ -97,10 +97,14 @@ fn for_ifupdown() {
         "iface xenbr0 inet6 static\n    address 2001:db8::2/64\n    gateway fe80::1\n    accept_ra 1\n    autoconf 1\n    \
          post-down ip link delete dev xenbr0\n",
         "type bridge stp_state 1 forward_delay 1500 ageing_time 2000 vlan_filtering 1 mcast_snooping 0 group_fwd_mask 8\n",
-        "    up nft 'table inet xennet_nat0 { chain out { type nat hook postrouting priority srcnat; \
-         ip saddr 10.0.0.0/24 oifname \"xenbr0\" masquerade; ip6 saddr fd00::/64 oifname \"xenbr0\" masquerade; }; \
-         chain in { type nat hook prerouting priority dstnat; meta nfproto ipv4 fib daddr type local \
-         tcp dport 8080 dnat ip to 10.0.0.5:80; }; }'\n",
+        "    up nft 'add table inet xennet_nat0; delete table inet xennet_nat0; table inet xennet_nat0 { \
+         chain host_ports { meta nfproto ipv4 tcp dport 8080 dnat ip to 10.0.0.5:80; }; \
+         chain prerouting { type nat hook prerouting priority -100; fib daddr type local jump host_ports; }; \
+         chain output { type nat hook output priority -100; ip daddr 127.0.0.0/8 accept; ip6 daddr ::1 accept; \
+         fib daddr type local jump host_ports; }; \
+         chain postrouting { type nat hook postrouting priority 100; \
+         ip saddr 10.0.0.0/24 ip daddr 10.0.0.5 ct status dnat masquerade; \
+         ip saddr 10.0.0.0/24 oifname \"xenbr0\" masquerade; ip6 saddr fd00::/64 oifname \"xenbr0\" masquerade; }; }'\n",
     ] {
         assert!(text.contains(lines), "{lines}\n---\n{text}");
     }
@@ -131,7 +135,7 @@ fn for_networkd() {
     );
     assert_eq!(
         of("xenbr0.network"),
-        "Match]\nName=xenbr0\n\n[Network]\nConfigureWithoutCarrier=yes\nAddress=192.0.2.2/24\nAddress=198.51.100.2/24\n\
+        "Match]\nName=xenbr0\n\n[Network]\nConfigureWithoutCarrier=yes\nIPv6AcceptRA=no\nAddress=192.0.2.2/24\nAddress=198.51.100.2/24\n\
          Address=2001:db8::2/64\nGateway=192.0.2.1\nGateway=fe80::1\n"
     );
     assert_eq!(
@@ -139,11 +143,13 @@ fn for_networkd() {
         "Match]\nName=eth0\n\n[Link]\nMTUBytes=9000\n\n[Network]\nBridge=xenbr0\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
     );
     assert!(of("xenbr1.network").contains("LinkLocalAddressing=no"));
-    assert!(of("xennat0.network").ends_with("IPMasquerade=both\nDHCPServer=yes\n"));
+    assert!(
+        of("xennat0.network").contains("IPv6AcceptRA=no\nDHCPServer=yes\nAddress=10.0.0.1/24\n")
+    );
+    let unit = file(&export, "etc/systemd/system/xennet-nat.service");
+    assert!(unit.contains("ExecStart=/usr/sbin/nft 'add table inet xennet_nat0;"), "{unit}");
     let remarks = export.remarks.join("\n");
-    for words in
-        ["nat na#t: masquerades whatever the way out, not only xenbr0", "no port of the host leads"]
-    {
+    for words in ["nat na#t: its rules are in xennet-nat.service", "DHCP server is for IPv4 only"] {
         assert!(remarks.contains(words), "{remarks}");
     }
 }
@@ -154,7 +160,10 @@ fn what_the_host_has_now_is_what_is_inherited() {
     let leased = HostNow { dhcp: true, advertised: true, ..HostNow::default() };
     let ifupdown = export(toml, ExportTarget::Ifupdown, &[("xenbr0", leased.clone())]);
     let text = file(&ifupdown, "etc/network/interfaces.d/xennet");
-    assert!(text.contains("iface xenbr0 inet dhcp\niface xenbr0 inet6 auto\n"), "{text}");
+    assert!(
+        text.contains("iface xenbr0 inet dhcp\niface xenbr0 inet6 auto\n    accept_ra 1\n"),
+        "{text}"
+    );
     let networkd = export(toml, ExportTarget::Networkd, &[("xenbr0", leased)]);
     assert!(
         file(&networkd, "etc/systemd/network/10-xennet-xenbr0.network").contains("DHCP=ipv4\n")
