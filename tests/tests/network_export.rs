@@ -21,10 +21,18 @@ const STATIC: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\n\
 
 const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
 
+const OFF_LINK: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\n\
+    addresses = [\"203.0.113.7/32\", \"2001:db8:7::7/128\"]\n\
+    gateways = [{ via = \"10.255.0.1\", onlink = true }, { via = \"192.0.2.8\", onlink = true, metric = 500 }, \
+    { via = \"2001:db8::1\", onlink = true, metric = 7 }]\n\
+    routes = [{ destination = \"10.9.0.0/16\" }, { destination = \"10.13.0.0/16\", via = \"10.9.0.1\", table = 100, onlink = true }, \
+    { destination = \"10.10.0.0/16\", via = \"fe80::1\" }]\n";
+
 type Host = fn() -> Lan;
 
-const CASES: [(&str, Host); 4] = [
+const CASES: [(&str, Host); 5] = [
     (STATIC, Lan::new),
+    (OFF_LINK, Lan::new),
     (INHERIT, Lan::with_addresses),
     (INHERIT, with_off_link_gateway),
     (INHERIT, with_everything),

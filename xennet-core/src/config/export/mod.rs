@@ -88,7 +88,7 @@ impl NetworkConfig {
         for policy in &self.bridges {
             let now = now.get(&policy.name).cloned().unwrap_or_default();
             let forwards6 = forwards6(&now);
-            let mac = policy.mac.or(now.mac);
+            let (mac, uplink) = (policy.mac.or(now.mac), now.uplink.clone());
             let now = match &policy.addresses {
                 Some(HostAddresses::Static(addresses)) => {
                     let gateways = policy.gateways.iter().map(GatewayPolicy::route);
@@ -97,7 +97,8 @@ impl NetworkConfig {
                 }
                 _ => now,
             };
-            let (policy, hosts, nat) = (policy.clone(), policy.moves_addresses(), None);
+            let (mut policy, hosts, nat) = (policy.clone(), policy.moves_addresses(), None);
+            policy.uplink = uplink.or(policy.uplink);
             all.push(Described { policy, mac, now, hosts, forwards6, guests, nat });
         }
         for (n, nat) in self.nat.iter().enumerate() {
@@ -175,6 +176,11 @@ impl NetworkConfig {
                     )
                 });
             }
+            if let (None, Some(id)) = (&policy.uplink, &policy.uplink_id) {
+                let id = id.to_string();
+                let id = id.escape_debug();
+                say(format!("{name}: its uplink {id} is no single interface here: left out"));
+            }
             if inherits {
                 now.left_out.iter().for_each(|line| say(format!("{name}: {line}")));
                 for address in now.addresses.iter().filter(|one| words::label(one, name).is_none())
@@ -218,6 +224,12 @@ impl NetworkConfig {
                     ),
                 });
             }
+        }
+        let vlans = self.all_vlans();
+        for made in
+            self.bonds.iter().map(|bond| &bond.name).chain(vlans.iter().map(|vlan| &vlan.name))
+        {
+            say(format!("{made}: is not written: make it yourself before its bridge"));
         }
         for nat in &self.nat {
             let name = nat.name.escape_debug();

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use ipnet::IpNet;
 
 use crate::config::RoutePolicy;
-use crate::types::{Address, Family, MacAddr, Neighbour, NextHop, Route, Scope};
+use crate::types::{Address, Family, IfName, MacAddr, Neighbour, NextHop, Route, Scope};
 
 /// What the host has on a bridge, or on its uplink until that is a port of the bridge: the values of
 /// `addresses = "inherit"`.
@@ -15,6 +15,8 @@ use crate::types::{Address, Family, MacAddr, Neighbour, NextHop, Route, Scope};
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct HostNow {
+    /// The name of the uplink.
+    pub(crate) uplink: Option<IfName>,
     /// The hardware address that the bridge has, or would have by xennet.
     pub(crate) mac: Option<MacAddr>,
     /// The addresses without an end, in the kernel's order.

@@ -177,6 +177,26 @@ fn what_the_host_has_now_is_what_is_inherited() {
 }
 
 #[test]
+fn bonds_and_vlan_interfaces_are_said_to_be_missing() {
+    let toml = "[[bond]]\nname = \"bond0\"\nports = [\"eth0\", \"eth1\"]\n\
+                [[bridge]]\nname = \"xenbr0\"\nuplink = \"bond0.7\"\n\
+                [[bridge]]\nname = \"xenbr1\"\nuplink = \"00:16:3e:00:00:02\"\n";
+    for to in [ExportTarget::Ifupdown, ExportTarget::Networkd] {
+        let unknown = export(toml, to, &[]).remarks.join("\n");
+        for words in [
+            "bond0: is not written",
+            "bond0.7: is not written",
+            "xenbr1: its uplink 00:16:3e:00:00:02 is no single interface here",
+        ] {
+            assert!(unknown.contains(words), "{words}\n{unknown}");
+        }
+        let now = HostNow { uplink: "eth2".parse().ok(), ..HostNow::default() };
+        let known = export(toml, to, &[("xenbr1", now)]);
+        assert!(known.remarks.iter().any(|one| one.starts_with("eth2: is a port of xenbr1")));
+    }
+}
+
+#[test]
 fn nothing_that_a_shell_would_take_for_more_than_a_name() {
     for name in ["$(reboot)", "a;b", "a*", "a=b", "é", "-a", "a'"] {
         for toml in [

@@ -35,6 +35,7 @@ impl NetworkSnapshot {
 
     /// What the host has on each bridge of the configuration, or on its uplink until that is a port of the bridge.
     pub fn hosts_now(&self, config: &NetworkConfig) -> BTreeMap<IfName, HostNow> {
+        let config = &*self.resolve(config);
         let now = |policy: BridgePolicy| (policy.name.clone(), self.host_now(config, &policy));
         config.all_bridges().into_iter().map(now).collect()
     }
@@ -54,6 +55,7 @@ impl NetworkSnapshot {
             None => self.macs.get(&policy.name).copied(),
         };
         let mut now = HostNow {
+            uplink: policy.uplink.clone(),
             mac,
             forwards6: forwards.is_some_and(|value| value != "0"),
             settings: self.settings_now(config, policy, link),
