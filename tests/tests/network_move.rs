@@ -3,6 +3,8 @@
 
 use serde_json::json;
 use xennet_tests::lan::{Lan, assert_same, timeless};
+use xennet_tests::netns::within;
+use xennet_tests::strace;
 use xennet_tests::talk::Talk;
 
 const INHERIT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
@@ -367,4 +369,50 @@ fn another_interface_in_the_same_network_is_named() {
     assert_eq!(networks(&lan.xennet("network stop").stderr), [""; 0]);
     assert_eq!(networks(&lan.xennet("network start").stderr), [""; 0]);
     lan.xennet("network stop").succeeded();
+}
+
+/// The hardware address that the router knows of an address of the host.
+fn known_to_router(lan: &Lan, address: &str) -> String {
+    within(&lan.router, || {
+        let output = std::process::Command::new("ip")
+            .args(["-j", "neighbour", "show", "to", address, "dev", "lan0"])
+            .output();
+        let known: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        known[0]["lladdr"].as_str().unwrap_or_default().to_owned()
+    })
+}
+
+#[test]
+fn the_network_hears_of_another_hardware_address_at_once() {
+    let lan = Lan::with_addresses();
+    let (eth0, bridge) = ("02:00:00:00:00:02", "02:00:00:00:00:99");
+    lan.configure(&INHERIT.replace("uplink", &format!("mac = \"{bridge}\"\nuplink")));
+    let all = ["192.0.2.2", "192.0.2.3", "2001:db8::2", "2001:db8::3"];
+    let enter = |mac: &str| {
+        for address in all {
+            lan.router_ip(&format!("neighbour replace {address} lladdr {mac} dev lan0 nud stale"));
+        }
+    };
+    enter(eth0);
+    let known = || all.map(|address| known_to_router(&lan, address));
+    lan.xennet("network start").succeeded();
+    assert_eq!(known(), [bridge; 4]);
+    lan.xennet("network stop").succeeded();
+    assert_eq!(known(), [eth0; 4]);
+    // A start that is not confirmed.
+    lan.xennet("network start --confirm-timeout 1").succeeded();
+    assert_eq!(known(), [bridge; 4]);
+    let began = std::time::Instant::now();
+    while known() != [eth0; 4] {
+        assert!(began.elapsed().as_secs() < 60, "not announced: {:?}", known());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // A start that fails at its last change, and is undone.
+    let traced = strace::traced(&lan.command("network start"));
+    let writes = traced.calls.iter().filter(|call| call.starts_with("write(")).count();
+    lan.xennet("network stop").succeeded();
+    enter(bridge);
+    let failed = strace::failing_from(&lan.command("network start"), "write", writes, "EPERM");
+    assert!(failed.struck && failed.outcome.code == Some(1), "{:?}", failed.outcome);
+    assert_eq!(known(), [eth0; 4]);
 }

@@ -112,6 +112,11 @@ impl Apply {
         Ok(())
     }
 
+    /// What [`undo`](Self::undo) would undo, if it is asked for.
+    pub(crate) fn done(&self, wanted: bool) -> Vec<Change> {
+        if wanted { self.done.clone() } else { Vec::new() }
+    }
+
     /// Undoes the changes since an interface was last deleted, last change first. `first` stays the error that is reported.
     pub(crate) fn undo(mut self, connections: &mut Connections, first: Error) -> Error {
         let undos: Vec<Change> =

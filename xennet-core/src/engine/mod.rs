@@ -3,6 +3,7 @@
 //! Every operation is one call of [`run`]. Its dry run is [`plan`], which stops after diff, and its status is a dry run
 //! whose plan is shown as pending changes: so they cannot differ.
 
+mod announce;
 mod apply;
 mod command;
 pub(crate) mod dhcp;
@@ -67,6 +68,11 @@ pub(crate) trait Operation {
     /// Whether a failed announcement is only worth a warning.
     fn announces_in_passing(&self) -> bool {
         true
+    }
+
+    /// Whether it moves addresses of the host, which are announced then.
+    fn moves_addresses(&self) -> bool {
+        false
     }
 
     /// Runs before the changes of each attempt: records what is needed to undo them after a crash.
@@ -150,7 +156,13 @@ pub(crate) fn run(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Resul
     let outcome = locks.take(&operation.locks()).and_then(|()| {
         let mut apply = Apply::new(operation.strictness(), deadline);
         match converge(facts, operation, &mut locks, &mut apply, deadline) {
-            Err(error) if !best_effort => Err(apply.undo(facts.connections, error)),
+            Err(error) if !best_effort => {
+                let moved = apply.done(operation.moves_addresses());
+                let error = apply.undo(facts.connections, error);
+                // Best effort: the error says what the administrator needs to know.
+                let _ = announce::announce(facts.connections, &moved, true);
+                Err(error)
+            }
             outcome => outcome,
         }
     });
@@ -250,6 +262,11 @@ fn converge(
         let new = rest.warnings().iter().filter(|one| !plan.warnings().contains(one));
         warnings.extend(new.cloned());
         publish(facts, operation, apply, &plan, &mut warnings)?;
+        if operation.moves_addresses()
+            && let Err(error) = announce::announce(facts.connections, &made, false)
+        {
+            warnings.push(Warning::NotAnnounced { why: error.to_string() });
+        }
         made.extend(plan.announcements().cloned());
         return first_failure(apply).map_or_else(|| Ok(Plan::new(made, warnings)), Err);
     }

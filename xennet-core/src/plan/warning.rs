@@ -165,7 +165,7 @@ impl fmt::Display for Warning {
             }
             Self::NotAttached { vif, why } => write!(f, "vif{vif}: not attached again: {why}"),
             Self::NotAnnounced { why } => {
-                write!(f, "the vif is connected, but the network was not told of it: {why}")
+                write!(f, "done, but the network was not told of it: {why}")
             }
             Self::Host(warning) => warning.fmt(f),
         }

@@ -32,7 +32,7 @@ mod vlan_link;
 mod vlan_spec;
 mod vxlan;
 
-pub(crate) use announcement::announcement;
+pub(crate) use announcement::{address_announcement, announcement};
 
 pub use bridge_spec::BridgeSpec;
 pub use if_name::IfName;

@@ -30,6 +30,10 @@ impl Operation for RollBack<'_> {
         vec![LockName::Network]
     }
 
+    fn moves_addresses(&self) -> bool {
+        true
+    }
+
     fn plan(&mut self, facts: &mut Facts<'_>, _: Held<'_>) -> Result<Step, Error> {
         let pending = self.read(facts)?;
         self.pending = pending.is_some();

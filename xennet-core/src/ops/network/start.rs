@@ -78,6 +78,10 @@ impl Operation for Start<'_> {
         vec![LockName::Network]
     }
 
+    fn moves_addresses(&self) -> bool {
+        true
+    }
+
     fn plan(&mut self, facts: &mut Facts<'_>, _: Held<'_>) -> Result<Step, Error> {
         let before = record(&facts.paths.run).read()?;
         let network = facts.network(before)?;

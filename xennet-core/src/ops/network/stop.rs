@@ -20,6 +20,10 @@ impl Operation for Stop {
         vec![LockName::Network]
     }
 
+    fn moves_addresses(&self) -> bool {
+        true
+    }
+
     fn plan(&mut self, facts: &mut Facts<'_>, _: Held<'_>) -> Result<Step, Error> {
         let record = match record(&facts.paths.run).read() {
             // Without the record, the configuration says what belongs to the uplinks.
