@@ -27,7 +27,7 @@ pub struct BridgePolicy {
     /// The host's own addresses on it. None leaves all addresses where they are; an error if the uplink has some.
     pub addresses: Option<HostAddresses>,
     /// The routers behind it, with static addresses: the host's default routes.
-    pub gateways: Vec<GatewayPolicy>,
+    pub(crate) gateways: Vec<GatewayPolicy>,
     /// The host's other routes by it, with static addresses.
     pub(crate) routes: Vec<RoutePolicy>,
     /// Keeps frames to their VLAN: `vlan_filtering`.

@@ -9,8 +9,7 @@ use super::table::{Table, TextOrTable};
 /// A router behind a bridge, and the host's default route by it: `"192.0.2.1"`, or
 /// `{ via = "192.0.2.1", onlink = true, metric = 100 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GatewayPolicy {
+pub(crate) struct GatewayPolicy {
     /// The router.
     pub via: IpAddr,
     /// Whether it is on the link although no address's network contains it.

@@ -54,6 +54,7 @@ impl<'de> serde::Deserialize<'de> for Uplink {
             Err(_) if (IfName::MAX + 1..=LONGEST).contains(&text.len()) && is_name(&text) => {
                 Ok(Self::Id(UplinkId::AltName(text)))
             }
+            Err(error) if text.len() <= IfName::MAX => Err(D::Error::custom(error)),
             Err(_) => {
                 let expected =
                     "an interface by its name, its hardware address or an alternative name";

@@ -16,6 +16,13 @@ impl Serialize for HostStatus {
                 "uplink": bridge.uplink.as_ref().map(IfName::as_str),
                 "vxlan": bridge.vxlan.as_ref().map(|vxlan| vxlan.name.as_str()),
             })).collect::<Vec<_>>(),
+            "bonds": self.seen.record.iter().flat_map(|record| &record.bonds).map(|bond| json!({
+                "name": bond.name.as_str(), "made": bond.made,
+                "ports": bond.ports.iter().map(IfName::as_str).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+            "vlans": self.seen.record.iter().flat_map(|record| &record.vlans).map(|vlan| json!({
+                "name": vlan.name.as_str(), "made": vlan.made, "link": vlan.link.as_str(),
+            })).collect::<Vec<_>>(),
             "unconfirmed": self.unconfirmed.as_ref().map(|one| json!({
                 "watchdog": one.watchdog, "watched": one.watched,
                 "seconds_left": one.left.map(|left| left.as_secs()),

@@ -170,7 +170,7 @@ fn wrong_uplinks_and_routes_are_refused() {
     let routed = |rest: &str| bridge(&format!("addresses = [\"192.0.2.2/24\"]\n{rest}"));
     refused(&[
         (bridge("uplink = \"00:16:3e:00:00\""), "six pairs of hex digits"),
-        (bridge("uplink = \"a/b\""), "an interface by its name"),
+        (bridge("uplink = \"a/b\""), "no \"/\""),
         (
             bridge(
                 "uplink = \"00:16:3e:00:00:02\"\n[[bridge]]\nname = \"c\"\nuplink = \"00:16:3e:00:00:02\"",
