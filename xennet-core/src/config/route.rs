@@ -35,7 +35,7 @@ pub(crate) struct RoutePolicy {
 
 impl GatewayPolicy {
     /// The router of a network of the bridge's.
-    pub fn new(via: IpAddr) -> Self {
+    pub(crate) fn new(via: IpAddr) -> Self {
         Self { via, onlink: false, metric: None }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::following::{self, FOLLOWING};
+use super::following;
 use super::handover::link_local;
 use super::routes::made_by_kernel;
+use super::sysctls::FOLLOWING;
 use super::{NetworkSnapshot, slaac};
 use crate::config::{BridgePolicy, HostNow, NetworkConfig, Setting};
 use crate::plan::HostRoute;
