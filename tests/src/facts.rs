@@ -99,8 +99,11 @@ pub fn by_xennet(config: &'static str, host: fn() -> Lan) -> JoinHandle<BTreeSet
 /// Each case on a host of its own, all at once: most of the time they wait for the kernel to probe addresses.
 pub fn at_once<T: Send + 'static>(cases: impl IntoIterator<Item = T>, test: fn(T)) {
     let cases = cases.into_iter().map(|case| thread::spawn(move || test(case)));
-    for case in cases.collect::<Vec<_>>() {
-        case.join().unwrap();
+    let cases: Vec<_> = cases.collect();
+    // All of them end, and with them the programs that they started, before one fails.
+    let results: Vec<_> = cases.into_iter().map(JoinHandle::join).collect();
+    for result in results {
+        result.unwrap();
     }
 }
 
