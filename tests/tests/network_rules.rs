@@ -104,6 +104,19 @@ fn policy_rule_that_catches_a_subnet_is_named_until_it_does_not() {
     assert_eq!(said(&world.dom0.xennet("network check")), [""; 0]);
 }
 
+#[test]
+fn uplink_that_is_given_by_its_hardware_address_is_named_by_its_name() {
+    let lan = Lan::with_addresses();
+    lan.netns.nft("add table ip t; add chain ip t c; add rule ip t c iifname eth0 accept");
+    lan.configure(&INHERIT.replace("\"eth0\"", "\"02:00:00:00:00:02\""));
+    for command in ["network plan", "network start", "network check"] {
+        let outcome = lan.xennet(command);
+        let warnings = said(&outcome);
+        let words = "eth0: it is named by rule 2 of table ip t, chain c of nftables";
+        assert!(matches!(warnings[..], [one] if one.starts_with(words)), "{command}: {outcome:?}");
+    }
+}
+
 /// Filters as people write them, in the families where they name an uplink.
 const FILTERS: &str = r#"table inet filter {
     set outside { type ifname; elements = { "eth0", "eth9" } }

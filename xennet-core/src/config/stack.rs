@@ -17,6 +17,13 @@ impl NetworkConfig {
         all
     }
 
+    /// Whether a start makes an interface of this name, if there is none.
+    pub(crate) fn makes(&self, name: &IfName) -> bool {
+        self.all_bridges().iter().any(|bridge| bridge.name == *name)
+            || self.bonds.iter().any(|bond| bond.name == *name)
+            || self.all_vlans().iter().any(|vlan| vlan.name == *name)
+    }
+
     /// Whether `[[vlan]]` describes this interface.
     pub(crate) fn vlan(&self, name: &IfName) -> Option<&VlanPolicy> {
         self.vlans.iter().find(|vlan| vlan.name == *name)

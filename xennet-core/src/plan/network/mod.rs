@@ -38,7 +38,7 @@ pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
 use super::{Change, FilterSnapshot, HostRoute, HostWarning, Managed, Plan, PlanError, Warning};
-use crate::config::{NetworkConfig, PortForward, Transport};
+use crate::config::{BridgePolicy, NetworkConfig, PortForward, Transport};
 use crate::types::{
     Address, Family, IfName, Link, LinkRef, LinkRule, LinkSet, MacAddr, Neighbour, PolicyRule,
     Port, Route, Sysctl,
@@ -197,7 +197,8 @@ impl NetworkSnapshot {
 
     /// Whether the host's addresses move to a bridge.
     pub(crate) fn has_moves(config: &NetworkConfig) -> bool {
-        stale::moves(config).next().is_some()
+        let moves = |policy: &BridgePolicy| policy.moves_addresses() && policy.has_uplink();
+        config.bridges.iter().any(moves) || !config.bonds.is_empty()
     }
 
     /// The interface of this name.
@@ -249,8 +250,7 @@ impl NetworkSnapshot {
             }
         }
         for nat in &config.nat {
-            let made = |name: &IfName| wanted.iter().any(|policy| policy.name == *name);
-            let missing = |name: &&IfName| self.link(name).is_none() && !made(name);
+            let missing = |name: &&IfName| self.link(name).is_none() && !config.makes(name);
             if let Some(uplink) = nat.uplink.as_ref().filter(missing) {
                 plan.warn(HostWarning::NoWayOut { nat: nat.name.clone(), uplink: uplink.clone() });
             }

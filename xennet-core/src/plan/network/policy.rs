@@ -61,10 +61,8 @@ impl<'p> Policy<'p> {
 
     /// Packets to the world.
     fn to_world(&self) -> Option<Diversion> {
-        let exists = |uplink: &IfName| {
-            let wanted = self.config.bridges.iter().any(|policy| policy.name == *uplink);
-            wanted || self.seen.link(uplink).is_some()
-        };
+        let exists =
+            |uplink: &IfName| self.config.makes(uplink) || self.seen.link(uplink).is_some();
         // A missing uplink has a warning of its own.
         if self.nat.uplink.as_ref().is_some_and(|uplink| !exists(uplink)) {
             return None;

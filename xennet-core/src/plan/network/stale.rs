@@ -50,15 +50,22 @@ pub(super) fn warn(plan: &mut Plan, config: &NetworkConfig, seen: &NetworkSnapsh
     }
 }
 
-/// The uplinks whose addresses are, or will be, on their bridges.
-pub(super) fn moves(config: &NetworkConfig) -> impl Iterator<Item = (&IfName, &IfName)> {
-    let moving = config.bridges.iter().filter(|policy| policy.moves_addresses());
-    moving.filter_map(|policy| Some((policy.uplink.as_ref()?, &policy.name)))
+/// The interfaces whose addresses are, or will be, on a bridge or a bond, each with that one: uplinks, and ports of bonds.
+fn moves(config: &NetworkConfig) -> Vec<(&IfName, &IfName)> {
+    let bridges = config.bridges.iter().filter(|policy| policy.moves_addresses());
+    let mut moves: Vec<_> =
+        bridges.filter_map(|policy| Some((policy.uplink.as_ref()?, &policy.name))).collect();
+    for bond in &config.bonds {
+        let bridge = moves.iter().find(|(uplink, _)| **uplink == bond.name);
+        let top = bridge.map_or(&bond.name, |(_, bridge)| *bridge);
+        moves.extend(bond.ports.iter().map(|port| (port, top)));
+    }
+    moves
 }
 
 /// The interface that the host's packets leave by in the end, instead of this one.
 pub(super) fn replacement<'c>(config: &'c NetworkConfig, name: &'c IfName) -> &'c IfName {
-    moves(config).find(|(uplink, _)| *uplink == name).map_or(name, |(_, bridge)| bridge)
+    moves(config).into_iter().find(|(uplink, _)| *uplink == name).map_or(name, |(_, bridge)| bridge)
 }
 
 fn is_own(rule: &LinkRule) -> bool {

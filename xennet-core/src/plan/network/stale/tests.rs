@@ -86,6 +86,19 @@ fn rules_that_name_the_bridge_too_are_right() {
 }
 
 #[test]
+fn ports_of_a_bond_are_uplinks_too() {
+    let bond = "[[bond]]\nname = \"bond0\"\nports = [\"eth0\", \"eth1\"]\n";
+    let bridge = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"bond0\"\naddresses = \"inherit\"\n";
+    let moves = |text: &str| -> Vec<String> {
+        let config = NetworkConfig::from_toml(text).unwrap();
+        let moves = moves(&config);
+        moves.iter().map(|(from, to)| format!("{from} {to}")).collect()
+    };
+    assert_eq!(moves(bond), ["eth0 bond0", "eth1 bond0"]);
+    assert_eq!(moves(&format!("{bond}{bridge}")), ["bond0 xenbr0", "eth0 xenbr0", "eth1 xenbr0"]);
+}
+
+#[test]
 fn long_lists_are_cut() {
     let mut seen = host();
     seen.link_rules = (1..=12).map(|number| rule(number, name("eth0"))).collect();
