@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
 use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 use tempfile::TempDir;
@@ -90,6 +91,11 @@ impl Lan {
     /// Sends a router advertisement (RFC 4861) from `fe80::1`: a default route, and a prefix of 64 bits to make addresses in,
     /// each for so many seconds.
     pub fn advertise(&self, seconds: u16, prefix: &str) {
+        self.advertise_by("lan0", seconds, prefix);
+    }
+
+    /// The same by another interface of the router.
+    pub fn advertise_by(&self, link: &str, seconds: u16, prefix: &str) {
         let seconds_long = u32::from(seconds).to_be_bytes();
         let mut message = vec![134, 0, 0, 0, 64, 0];
         message.extend(seconds.to_be_bytes());
@@ -102,7 +108,7 @@ impl Lan {
         within(&self.router, || {
             let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6));
             let socket = socket.expect("the tests run as root");
-            let index = index("lan0");
+            let index = index(link);
             socket.set_multicast_hops_v6(255).expect("a value of its type");
             socket.set_multicast_if_v6(index).expect("an interface");
             let address = |last: u16, first: u16| {
@@ -110,7 +116,33 @@ impl Lan {
                 SocketAddrV6::new(ip, 0, 0, index).into()
             };
             socket.bind(&address(1, 0xfe80)).expect("the router's own address");
-            socket.send_to(&message, &address(1, 0xff02)).expect("lan0 is up");
+            socket.send_to(&message, &address(1, 0xff02)).expect("the link is up");
+        });
+    }
+
+    /// The process that rolls back a start on trial.
+    pub fn watchdog(&self) -> Pid {
+        self.pending().expect("a start is on trial")
+    }
+
+    /// The same; none if no start is on trial.
+    pub fn pending(&self) -> Option<Pid> {
+        let pending = fs::read(self.run_dir().join("network.pending")).ok()?;
+        let pending: Value = serde_json::from_slice(&pending).expect("a file of xennet's own");
+        let pid = pending["watchdog"].as_i64().and_then(|pid| pid.try_into().ok());
+        Some(Pid::from_raw(pid.expect("the watchdog's process id")))
+    }
+
+    /// Waits until no watchdog is left.
+    pub fn watchdog_ended(&self) {
+        // A starter that is killed early may leave the lock file of a watchdog, so that only the processes say it.
+        let variable = format!("XENNET_RUN_DIR={}", self.run_dir().display()).into_bytes();
+        let is_ours = |process: fs::DirEntry| {
+            let environ = fs::read(process.path().join("environ")).unwrap_or_default();
+            environ.split(|byte| *byte == 0).any(|entry| entry == variable)
+        };
+        until("the watchdog ends", || {
+            !fs::read_dir("/proc").expect("/proc is mounted").flatten().any(is_ours)
         });
     }
 
@@ -278,6 +310,15 @@ fn index(name: &str) -> u32 {
     let text = String::from_utf8(output.expect("ip (iproute2)").stdout).expect("UTF-8");
     let index = text.split(':').next().and_then(|index| index.trim().parse().ok());
     index.expect("the interface exists")
+}
+
+/// Waits until a condition holds.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_mins(1), "never: {what}");
+        sleep(Duration::from_millis(10));
+    }
 }
 
 fn fd(file: &File) -> i32 {

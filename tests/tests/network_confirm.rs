@@ -4,14 +4,12 @@
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 use xennet_tests::hotplug::Outcome;
-use xennet_tests::lan::{Lan, assert_same};
+use xennet_tests::lan::{Lan, assert_same, until};
 use xennet_tests::strace::Purpose::{Rename, Send, Write};
 use xennet_tests::strace::{self, for_each_call};
 use xennet_tests::talk::Talk;
@@ -49,7 +47,7 @@ fn confirmed_and_kept() {
     lan.xennet("network check").succeeded();
     let json: Value = serde_json::from_str(&lan.xennet("network status --json").stdout).unwrap();
     assert_eq!(json["unconfirmed"]["watched"], true);
-    assert_eq!(json["unconfirmed"]["watchdog"], watchdog(&lan).as_raw());
+    assert_eq!(json["unconfirmed"]["watchdog"], lan.watchdog().as_raw());
 
     let confirm = lan.xennet("network confirm");
     confirm.succeeded();
@@ -61,7 +59,7 @@ fn confirmed_and_kept() {
     let again = lan.xennet(ON_TRIAL);
     again.succeeded();
     assert_eq!(again.stderr, "", "there is nothing to do, and nothing to confirm");
-    settled(&lan);
+    lan.watchdog_ended();
     assert_eq!(files(&lan), ["network.json"]);
     lan.xennet("network stop").succeeded();
     assert_same(&before, &lan.state(), "after the stop");
@@ -76,7 +74,7 @@ fn not_confirmed_and_taken_back_under_a_connection() {
         .into();
     lan.xennet("network start --confirm-timeout 1").succeeded();
     talks.iter().for_each(Talk::go_on);
-    settled(&lan);
+    lan.watchdog_ended();
     talks.iter().for_each(Talk::go_on);
     for talk in talks {
         talk.end();
@@ -96,19 +94,19 @@ fn start_killed_at_any_call_is_rolled_back() {
     let lan = lan();
     let before = lan.state();
     let prepare = || {
-        settled(&lan);
+        lan.watchdog_ended();
         lan.command("network start --confirm-timeout 1")
     };
     // Requests to the kernel and to the watchdog, the kernel's settings and records, records in place. After the request
     // that tells the watchdog that all is done, a killed start is the same as one that nobody confirms.
     for purpose in [Send, Write, Rename] {
         for_each_call(purpose, prepare, strace::killed_alone_before, |point, _| {
-            settled(&lan);
+            lan.watchdog_ended();
             assert_same(&before, &lan.state(), &point.to_string());
             assert!(!lan.recorded(), "{point}");
         });
     }
-    settled(&lan);
+    lan.watchdog_ended();
 }
 
 #[test]
@@ -117,7 +115,7 @@ fn the_watchdog_is_killed() {
     let before = lan.state();
     for words in ["network confirm", "network stop"] {
         lan.xennet(ON_TRIAL).succeeded();
-        kill(watchdog(&lan), Signal::SIGKILL).unwrap();
+        kill(lan.watchdog(), Signal::SIGKILL).unwrap();
         until("its lock is free", || lan.xennet("network check").code == Some(1));
         for asks in ["network check", "network status", ON_TRIAL] {
             says(
@@ -138,8 +136,8 @@ fn the_watchdog_is_killed_midway() {
     let before = lan.state();
     // Right after the host's own record, before the first change.
     let start = strace::stopped_after(&lan.command(ON_TRIAL), "rename", 2, || {
-        let lock = lan.run_dir().join(format!("network-watchdog-{}.lock", watchdog(&lan)));
-        kill(watchdog(&lan), Signal::SIGKILL).unwrap();
+        let lock = lan.run_dir().join(format!("network-watchdog-{}.lock", lan.watchdog()));
+        kill(lan.watchdog(), Signal::SIGKILL).unwrap();
         until("it is dead", || File::open(&lock).unwrap().try_lock_shared().is_ok());
     });
     assert!(start.struck);
@@ -153,7 +151,7 @@ fn what_was_not_done_cannot_be_confirmed() {
     let lan = lan();
     let before = lan.state();
     lan.xennet(ON_TRIAL).succeeded();
-    kill(watchdog(&lan), Signal::SIGKILL).unwrap();
+    kill(lan.watchdog(), Signal::SIGKILL).unwrap();
     // As if both had died before the end.
     let file = lan.run_dir().join("network.pending");
     let mut pending: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -172,7 +170,7 @@ fn a_gateway_that_does_not_answer_any_more() {
     lan.configure(&format!("{INHERIT}stp = true\nforward_delay = 15\n"));
     let start = lan.xennet("network start --confirm-timeout 3600 --probe-timeout 1");
     says(&start, "did not answer within 1 s after the start, but had before");
-    settled(&lan);
+    lan.watchdog_ended();
     assert_same(&before, &lan.state(), "taken back");
     assert!(!lan.recorded());
     assert!(lan.xennet("network status").stdout.contains(" s ago: gateway"));
@@ -209,7 +207,7 @@ fn the_terminal_hangs_up() {
     until("the start is done", || {
         lan.xennet("network status").stdout.contains("the last start is unconfirmed")
     });
-    let watchdog = watchdog(&lan);
+    let watchdog = lan.watchdog();
     let group = Pid::from_raw(shell.id().try_into().unwrap());
     killpg(group, Signal::SIGHUP).unwrap();
     assert_eq!(shell.wait().unwrap().signal(), Some(Signal::SIGHUP as i32));
@@ -222,7 +220,7 @@ fn the_terminal_hangs_up() {
 
     // Whoever ends the watchdog himself has it taken back at once.
     kill(watchdog, Signal::SIGTERM).unwrap();
-    settled(&lan);
+    lan.watchdog_ended();
     assert_same(&before, &lan.state(), "taken back");
 }
 
@@ -244,7 +242,7 @@ fn a_starter_that_hangs_is_ended() {
     kill(watchdog().unwrap(), Signal::SIGTERM).unwrap();
     assert_eq!(start.wait().unwrap().signal(), Some(Signal::SIGKILL as i32));
     drop(lock);
-    settled(&lan);
+    lan.watchdog_ended();
     assert_same(&before, &lan.state(), "nothing was done");
 }
 
@@ -282,8 +280,8 @@ fn a_change_of_a_confirmed_network_alone_is_taken_back() {
     lan.configure(&changed);
     lan.xennet(ON_TRIAL).succeeded();
     assert!(kept != lan.state());
-    kill(watchdog(&lan), Signal::SIGTERM).unwrap();
-    settled(&lan);
+    kill(lan.watchdog(), Signal::SIGTERM).unwrap();
+    lan.watchdog_ended();
     assert_same(&kept, &lan.state(), "taken back");
     assert_eq!(fs::read(lan.run_dir().join("network.json")).unwrap(), record);
     lan.xennet("network stop").succeeded();
@@ -301,13 +299,6 @@ fn whoever_is_not_at_the_machine_has_a_minute() {
     lan.xennet("network stop").succeeded();
 }
 
-/// The process that is to take it back.
-fn watchdog(lan: &Lan) -> Pid {
-    let pending = fs::read(lan.run_dir().join("network.pending")).unwrap();
-    let pending: Value = serde_json::from_slice(&pending).unwrap();
-    Pid::from_raw(pending["watchdog"].as_i64().unwrap().try_into().unwrap())
-}
-
 /// Every file of ours, in order.
 fn files(lan: &Lan) -> Vec<String> {
     let dir = fs::read_dir(lan.run_dir()).into_iter().flatten();
@@ -315,25 +306,6 @@ fn files(lan: &Lan) -> Vec<String> {
     let mut names: Vec<String> = names.filter(|name| !name.contains(".new")).collect();
     names.sort_unstable();
     names
-}
-
-/// Waits until no watchdog is left.
-fn settled(lan: &Lan) {
-    // A starter that is killed early may leave the lock file of a watchdog, so that only the processes say it.
-    let variable = format!("XENNET_RUN_DIR={}", lan.run_dir().display()).into_bytes();
-    let is_ours = |process: fs::DirEntry| {
-        let environ = fs::read(process.path().join("environ")).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|entry| entry == variable)
-    };
-    until("the watchdog ends", || !fs::read_dir("/proc").unwrap().flatten().any(is_ours));
-}
-
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_mins(1), "never: {what}");
-        sleep(Duration::from_millis(10));
-    }
 }
 
 fn says(outcome: &Outcome, text: &str) {
