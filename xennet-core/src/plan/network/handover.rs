@@ -129,12 +129,13 @@ impl Handover<'_> {
         self.seen.link(&self.to.name).map_or(&[], |link| self.seen.addresses(link))
     }
 
-    /// An address that the host has already needs no probing for duplicates, during which it could not be used.
+    /// An address that the host has already needs no probing for duplicates, during which it could not be used. But with
+    /// other flags later, the kernel could make the route to a peer twice.
     fn at_once(&self, address: &Address) -> Address {
         let mut address = address.clone();
         let unused = AddressFlags::TENTATIVE | AddressFlags::DADFAILED;
         let is_used = self.had(&address).any(|other| !other.flags.intersects(unused));
-        if address.address.addr().is_ipv6() && is_used {
+        if address.address.addr().is_ipv6() && address.peer.is_none() && is_used {
             address.flags |= AddressFlags::NODAD;
         }
         address
