@@ -129,7 +129,8 @@ impl Lan {
     pub fn pending(&self) -> Option<Pid> {
         let pending = fs::read(self.run_dir().join("network.pending")).ok()?;
         let pending: Value = serde_json::from_slice(&pending).expect("a file of xennet's own");
-        let pid = pending["watchdog"].as_i64().and_then(|pid| pid.try_into().ok());
+        let pid =
+            pending.get("watchdog").and_then(Value::as_i64).and_then(|pid| pid.try_into().ok());
         Some(Pid::from_raw(pid.expect("the watchdog's process id")))
     }
 

@@ -1,5 +1,5 @@
 //! A start that is taken back unless it is confirmed, whoever dies meanwhile.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};

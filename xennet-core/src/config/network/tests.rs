@@ -196,7 +196,7 @@ fn an_error_names_its_line_and_column() {
         ),
         (
             "[[bridge]]\nname = \"b\"\nuplink = \"default\"\n",
-            "expected an interface by its name, its hardware address or",
+            "line 3, column 10: interface name \"default\": expected another",
         ),
         ("[[bridge]]\nname = 7\n", "line 2, column 8: invalid type"),
         ("\n\n[[bridge]\n", "line 3, column"),
