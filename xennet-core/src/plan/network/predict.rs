@@ -3,10 +3,14 @@
 use std::net::Ipv6Addr;
 
 use super::NetworkSnapshot;
+use super::routes::made_by_kernel;
 use crate::plan::{Change, HostRoute};
 use crate::types::{
     AddrGenMode, BondInfo, BondSet, Link, LinkKind, LinkRef, LinkSet, Mtu, Sysctl, VlanLinkInfo,
 };
+
+/// `RTPROT_KERNEL`
+const KERNEL: u8 = 2;
 
 impl NetworkSnapshot {
     /// The network after these changes, as far as plans for it depend on them.
@@ -45,12 +49,15 @@ impl NetworkSnapshot {
                 }
             }
             Change::AddressDelete { link, address } => {
-                if let Some(index) = self.index(link) {
-                    self.addresses
-                        .entry(index)
-                        .or_default()
-                        .retain(|one| one.address != address.address || one.peer != address.peer);
-                }
+                let Some(index) = self.index(link) else { return };
+                let left = self.addresses.entry(index).or_default();
+                left.retain(|one| one.address != address.address || one.peer != address.peer);
+                // Its route to its network goes as well.
+                self.routes.retain(|route| {
+                    !route.leaves_by(link)
+                        || route.route.protocol != KERNEL
+                        || made_by_kernel(&route.route, left)
+                });
             }
             Change::RouteAdd { route } | Change::RouteInsert { route, first: false } => {
                 self.routes.push(route.clone());

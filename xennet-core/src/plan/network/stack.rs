@@ -69,7 +69,11 @@ pub(super) fn stop(plan: &mut Plan, record: &NetworkRecord, seen: &NetworkSnapsh
             Some(link) => restore(plan, &record.links, &network, link),
             None => {}
         }
-        // A bond restores the settings of its own ports.
+        network = network.after(plan.changes().get(from..).unwrap_or_default());
+    }
+    // An interface keeps its MTU while one above it needs it. A bond restores its own settings.
+    for vlan in &record.vlans {
+        let from = plan.len();
         let is_bond = record.bonds.iter().any(|bond| bond.name == vlan.link);
         if let Some(link) = network.link(&vlan.link).filter(|_| !is_bond) {
             restore(plan, &record.links, &network, link);

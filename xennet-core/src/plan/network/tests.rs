@@ -1,3 +1,4 @@
+mod stack;
 pub(super) mod world;
 
 use ipnet::IpNet;
