@@ -229,6 +229,30 @@ pub(crate) const ROWS: &[Row] = &[
         damage: &["ip link delete xenbr0"],
         ..ROW
     },
+    Row {
+        name: "a neighbour deleted",
+        damage: &["ip neighbour delete 192.0.2.77 dev xenbr0"],
+        ..ROW
+    },
+    Row { name: "uplink down", damage: &["ip link set eth0 down"], ..ROW },
+    Row {
+        name: "IPv6 disabled on the bridge",
+        damage: &["sysctl ipv6/conf/xenbr0/disable_ipv6 1"],
+        ..ROW
+    },
+    Row {
+        name: "NIC configured by another program",
+        damage: &[
+            "ip link set eth0 nomaster",
+            "sysctl ipv6/conf/eth0/disable_ipv6 0",
+            "ip address add 192.0.2.2/24 brd + dev eth0",
+            "ip route append default via 192.0.2.1 dev eth0",
+            "ip address add 2001:db8::2/64 dev eth0",
+            "ip -6 route append default via 2001:db8::1 dev eth0",
+        ],
+        start_says: "warning",
+        ..ROW
+    },
 ];
 
 const SETTINGS: &[&str] = &[

@@ -262,3 +262,29 @@ pub(super) const STATIC: u8 = 4;
 const ADVERTISED: u8 = 9;
 /// Seconds after which a stand-in goes in any case: how long a router is usually believed.
 const LONGEST: u32 = 1800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::NextHop;
+
+    #[test]
+    fn both_routes_of_an_ipv6_address_with_a_peer_are_the_kernels() {
+        let mut address = Address::new("2001:db8:7::2/128".parse().unwrap());
+        address.peer = "2001:db8:7::1".parse().ok();
+        for (destination, is_its) in
+            [("2001:db8:7::1/128", true), ("2001:db8:7::2/128", true), ("2001:db8:7::3/128", false)]
+        {
+            let mut route = Route::new(destination.parse().unwrap(), NextHop::link(2));
+            (route.protocol, route.metric) = (KERNEL, Some(256));
+            assert_eq!(made_by_kernel(&route, &[address.clone()]), is_its, "{destination}");
+        }
+        let mut v4 = Address::new("192.0.2.2/32".parse().unwrap());
+        v4.peer = "192.0.2.1".parse().ok();
+        let mut route = Route::new("192.0.2.1/32".parse().unwrap(), NextHop::link(2));
+        route.protocol = KERNEL;
+        assert!(made_by_kernel(&route, &[v4.clone()]));
+        route.destination = "192.0.2.2/32".parse().unwrap();
+        assert!(!made_by_kernel(&route, &[v4]));
+    }
+}
