@@ -131,7 +131,9 @@ pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool 
         hosts.is_ok_and(|hosts| hosts.is_some_and(|hosts| hosts.restores()))
     };
     let is_out = uplink.master != Some(bridge.index) || !uplink.up || !bridge.up;
-    known.moved == Moved::Inherited && (is_out || uplink_is_configured(uplink, seen) || missing())
+    let has_lost =
+        || known.moved == Moved::Inherited && (uplink_is_configured(uplink, seen) || missing());
+    known.moved != Moved::No && (is_out || has_lost())
 }
 
 /// Whoever leased an address renews it where it was.
