@@ -35,9 +35,9 @@ const LIMITS: [Limit; 4] = [
 /// that the kernel maps with them.
 const MEMORY: u64 = 2_500_000;
 /// The program's file, in bytes, without symbols.
-const SIZE: u64 = 3_350_000;
+const SIZE: u64 = 3_700_000;
 /// The same when it is linked with musl; whoever built Rust's std for it may have built it a little otherwise.
-const SIZE_WITH_MUSL: u64 = 2_750_000;
+const SIZE_WITH_MUSL: u64 = 3_100_000;
 
 const NEIGHBOUR: VifId = VifId { domid: 2, devid: 0 };
 
