@@ -101,9 +101,9 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let plan = if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? };
             told(&plan, options)?;
             if plan.is_partial() {
-                let again =
-                    if force { "" } else { "; another `xennet network stop` tries the rest" };
-                return Err(Failure::Partial(format!("not everything was restored{again}")));
+                let text =
+                    "not everything was restored; another `xennet network stop` tries the rest";
+                return Err(Failure::Partial(text.to_owned()));
             }
             Ok(())
         }

@@ -136,8 +136,8 @@ impl<'n> Host<'n> {
     /// A bridge of xennet's own that has other ports than its uplink stops it, unless `force`. A start that is yet to be
     /// confirmed is given back as well, and its watchdog ends.
     ///
-    /// Best effort: what cannot be restored is a [warning](Plan::is_partial). Then the record stays, unless `force`, and
-    /// another call tries the rest.
+    /// Best effort: what cannot be restored is a [warning](Plan::is_partial). Then the record stays, and another call
+    /// tries the rest.
     pub fn stop(&mut self, force: bool) -> Result<Plan, Error> {
         let mut stop = Stop { force, watchdog: None };
         let plan = engine::run(&mut self.context.facts(), &mut stop)?;

@@ -253,6 +253,24 @@ pub(crate) const ROWS: &[Row] = &[
         start_says: "warning",
         ..ROW
     },
+    Row {
+        name: "IPv4 routes flushed",
+        damage: &["ip -4 route flush dev xenbr0"],
+        noticed: Some("192.0.2.0/24"),
+        ..ROW
+    },
+    Row {
+        name: "IPv6 routes flushed",
+        damage: &["ip -6 route flush dev xenbr0"],
+        noticed: Some("2001:db8::/64"),
+        ..ROW
+    },
+    Row {
+        name: "two default routes, bridge deleted",
+        setup: &["ip route append default via 192.0.2.9 dev eth0"],
+        damage: &["ip link delete xenbr0"],
+        ..ROW
+    },
 ];
 
 const SETTINGS: &[&str] = &[

@@ -49,7 +49,7 @@ impl Operation for Stop {
         let plan = outcome?;
         let run_dir = &facts.paths.run;
         // With its record, another stop can restore the rest.
-        if self.force || !plan.is_partial() {
+        if !plan.is_partial() {
             record(run_dir).restore(None)?;
         }
         rolled_back(run_dir).restore(None)?;

@@ -1,6 +1,6 @@
 //! One bridge of the configuration: made or taken up, with its uplink and the host's addresses.
 
-use super::handover::silence;
+use super::handover::{link_local, silence};
 use super::record::Moved;
 use super::sysctls::{DISABLE_IPV6, FOLLOWING};
 use super::tunnel::Tunnel;
@@ -241,15 +241,19 @@ fn settings(
         }
     };
     let known = seen.known(name).filter(|known| known.moved != Moved::No);
+    let mut there = link.iter().flat_map(|link| seen.addresses(link));
+    let has_ipv6 = there.any(|one| one.address.addr().is_ipv6() && !link_local(one));
     if let Some(uplink) = follows {
         for setting @ (family, key) in FOLLOWING {
             let recorded =
-                known.and_then(|known| known.of_uplink.setting(family, &uplink.name, key));
+                known.and_then(|known| seen.uplink_setting(known, family, &uplink.name, key));
             let value = recorded.or_else(|| seen.setting(family, &uplink.name, key));
             let value = value.and_then(|value| {
                 following::value(config, seen, (&uplink.name, name), setting, value)
             });
-            if let Some(value) = value {
+            // It would delete the addresses that the bridge has already.
+            let deletes = setting == (Family::V6, DISABLE_IPV6) && value != Some("0") && has_ipv6;
+            if let Some(value) = value.filter(|_| !deletes) {
                 set(family, key, value);
             }
         }
@@ -260,8 +264,9 @@ fn settings(
         Some(true) => set(Family::V6, DISABLE_IPV6, "0"),
         None => {
             let uplink = known.and_then(|known| Some((known, known.uplink.as_ref()?)));
-            let had = uplink
-                .and_then(|(known, name)| known.of_uplink.setting(Family::V6, name, DISABLE_IPV6));
+            let had = uplink.and_then(|(known, name)| {
+                seen.uplink_setting(known, Family::V6, name, DISABLE_IPV6)
+            });
             // The addresses on record need it.
             if had == Some("0") {
                 set(Family::V6, DISABLE_IPV6, "0");

@@ -229,7 +229,22 @@ impl NetworkSnapshot {
         self.sysctls.get(&Sysctl::link(family, link, key).ok()?).map(String::as_str)
     }
 
-    /// The same for an interface that is yet to be made.
+    /// What a setting of the uplink was: as recorded with the bridge, or before xennet changed it.
+    fn uplink_setting<'a>(
+        &'a self,
+        known: &'a BridgeRecord,
+        family: Family,
+        uplink: &IfName,
+        key: &str,
+    ) -> Option<&'a str> {
+        let changed = || {
+            let sysctl = Sysctl::link(family, uplink, key).ok()?;
+            self.record.as_ref()?.sysctls.get(&sysctl).map(String::as_str)
+        };
+        known.of_uplink.setting(family, uplink, key).or_else(changed)
+    }
+
+    /// What a setting will be of an interface that is yet to be made.
     fn of_new(&self, family: Family, key: &str) -> Option<&str> {
         self.sysctls.get(&Sysctl::default(family, key).ok()?).map(String::as_str)
     }

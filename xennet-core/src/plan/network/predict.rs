@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::NetworkSnapshot;
-use super::routes::made_by_kernel;
+use super::routes::{connected, made_by_kernel};
 use crate::plan::{Change, HostRoute};
 use crate::types::{
     AddrGenMode, BondInfo, BondSet, Link, LinkKind, LinkRef, LinkSet, Mtu, Sysctl, VlanLinkInfo,
@@ -40,6 +40,14 @@ impl NetworkSnapshot {
                 // The kernel lists the newest of IPv6's first.
                 let at = if address.address.addr().is_ipv6() { 0 } else { all.len() };
                 all.insert(at, address.clone());
+                let route = connected(address, link);
+                if !self
+                    .routes
+                    .iter()
+                    .any(|other| route.as_ref().is_some_and(|route| other.leads_as(route)))
+                {
+                    self.routes.extend(route);
+                }
             }
             Change::AddressChange { link, address, .. } => {
                 for one in self.addresses_of(link) {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -287,16 +288,30 @@ impl HostRecord {
         let is_temporary = |address: &Address| {
             address.address.addr().is_ipv6() && address.flags.contains(AddressFlags::SECONDARY)
         };
-        let routes = self.routes.iter().map(|route| {
+        let addresses: Vec<Address> = addresses
+            .filter(|address| address.valid != Some(0) && !is_temporary(address))
+            .collect();
+        // What needs an address that has expired.
+        let needed = |ip: IpAddr, by: fn(&Address, IpAddr) -> bool| {
+            self.addresses.iter().any(|one| by(one, ip)) && !addresses.iter().any(|one| by(one, ip))
+        };
+        let is_dead = |route: &HostRoute| {
+            let is_on_link = |one: &Address, ip| one.address.contains(&ip);
+            route.route.src.is_some_and(|src| needed(src, |one, ip| one.address.addr() == ip))
+                || route
+                    .route
+                    .hops
+                    .iter()
+                    .any(|hop| hop.via.is_some_and(|ip| needed(ip, is_on_link)))
+        };
+        let routes = self.routes.iter().filter(|route| !is_dead(route)).map(|route| {
             let mut route = route.clone();
             route.route.expires = left(route.route.expires);
             route
         });
         Self {
-            addresses: addresses
-                .filter(|address| address.valid != Some(0) && !is_temporary(address))
-                .collect(),
             routes: routes.filter(|route| route.route.expires != Some(0)).collect(),
+            addresses,
             ..self.clone()
         }
     }

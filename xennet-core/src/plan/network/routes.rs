@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use super::{HostRecord, NetworkSnapshot};
 use crate::plan::route::RouteKey;
 use crate::plan::{Change, HostRoute, Plan, PlanError};
-use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkRef, Route, RouteKind};
+use crate::types::{
+    Address, AddressFlags, Family, IfName, Link, LinkRef, NextHop, Route, RouteKind,
+};
 
 /// What becomes of one route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +124,15 @@ impl<'a> Routes<'a> {
         from: Option<&LinkRef>,
         to: &LinkRef,
     ) -> Vec<HostRoute> {
+        // With an address that is added, the kernel makes the route to its network. If only the route is missing, it does
+        // not; but it makes the route to a peer later.
+        let there = self.seen.link(&to.name).map_or(&[][..], |link| self.seen.addresses(link));
+        let is_new = |address: &&Address| {
+            address.peer.is_some() || !there.iter().any(|other| other.address == address.address)
+        };
+        let new: Vec<Address> = record.addresses.iter().filter(is_new).cloned().collect();
         let own = record.routes.iter().filter(|route| {
-            !made_by_kernel(&route.route, &record.addresses)
+            !made_by_kernel(&route.route, &new)
                 && route.route.unknown.is_empty()
                 && route.route.nexthop.is_none()
         });
@@ -155,10 +164,12 @@ impl<'a> Routes<'a> {
     }
 
     /// A new route, whatever other interfaces have.
-    pub(super) fn add(&self, route: HostRoute) -> Reroute {
+    pub(super) fn add(&mut self, route: HostRoute) -> Reroute {
+        // Several of the host's own keep their order.
+        let is_first = self.planned.insert(route.key());
         match self.twins(&route).as_slice() {
-            [] => Reroute::Add(route),
-            _ => Reroute::Insert { route, first: true },
+            [] if is_first => Reroute::Add(route),
+            _ => Reroute::Insert { route, first: is_first },
         }
     }
 
@@ -239,6 +250,17 @@ pub(super) fn made_by_kernel(route: &Route, addresses: &[Address]) -> bool {
     })
 }
 
+/// The route that the kernel makes to the network of an address.
+pub(super) fn connected(address: &Address, link: &LinkRef) -> Option<HostRoute> {
+    let mut hop = NextHop::link(0);
+    hop.index = None;
+    let mut route = Route::new(address.address.trunc(), hop);
+    route.protocol = KERNEL;
+    route.metric = address.metric.or(address.address.addr().is_ipv6().then_some(256));
+    let makes = address.peer.is_none() && !address.flags.contains(AddressFlags::NOPREFIXROUTE);
+    makes.then(|| HostRoute { route, links: vec![link.clone()] })
+}
+
 /// Whether the kernel made this route from a router's advertisement.
 pub(super) fn is_learnt(seen: &NetworkSnapshot, link: &Link, route: &Route) -> bool {
     let listens = seen.setting(Family::V6, &link.name, "accept_ra").is_some_and(|set| set != "0");
@@ -266,7 +288,6 @@ const LONGEST: u32 = 1800;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::NextHop;
 
     #[test]
     fn both_routes_of_an_ipv6_address_with_a_peer_are_the_kernels() {
