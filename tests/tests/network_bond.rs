@@ -1,4 +1,4 @@
-//! Bonds below bridges: created, adopted, verified and given back, while the host keeps its addresses and routes.
+//! Bonds below bridges: created, adopted, verified and removed, while the host keeps its addresses and routes.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 use std::process::Command;

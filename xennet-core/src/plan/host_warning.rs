@@ -21,7 +21,7 @@ pub enum HostWarning {
         /// The address, as configured.
         local: IpAddr,
     },
-    /// Nobody can know how long a packet may be between hosts.
+    /// The MTU between the hosts is unknown.
     UnderlayUnknown {
         /// The bridge.
         bridge: IfName,
@@ -32,7 +32,7 @@ pub enum HostWarning {
     },
     /// Another program configures an interface that the plan is about.
     Managed(Managed),
-    /// An address that moves will expire, and whoever renews it does so on the old interface.
+    /// An address that moves expires, because its DHCP client renews it on the old interface.
     Expires {
         /// The address, with its prefix.
         address: String,

@@ -1,4 +1,4 @@
-//! One bond of the configuration: created or adopted, with its ports, and given back.
+//! One bond of the configuration: created or adopted with its ports, and restored by `stop`.
 
 use super::NetworkSnapshot;
 use super::following;

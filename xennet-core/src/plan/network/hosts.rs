@@ -136,7 +136,7 @@ pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool 
     known.moved != Moved::No && (is_out || has_lost())
 }
 
-/// Whoever leased an address renews it where it was.
+/// A DHCP client renews a lease on the interface where it obtained it.
 pub(super) fn warn_of_leases(
     plan: &mut Plan,
     policy: &BridgePolicy,

@@ -12,7 +12,7 @@ use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkSet, Neighbo
 
 /// What there was before xennet changed it, and nothing more: what `stop` gives back.
 ///
-/// It is written down before the first change, so that a plan that ends midway can be taken back as well.
+/// It is written down before the first change, so that an interrupted start can be rolled back as well.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NetworkRecord {

@@ -56,7 +56,7 @@ pub(super) fn start<'a>(
     Ok(Cow::Owned(network))
 }
 
-/// Adds what gives bonds and VLAN interfaces back to a plan that has given back the bridges.
+/// Adds the changes that restore bonds and VLAN interfaces, after those of the bridges.
 pub(super) fn stop(plan: &mut Plan, record: &NetworkRecord, seen: &NetworkSnapshot) {
     if record.bonds.is_empty() && record.vlans.is_empty() {
         return;
