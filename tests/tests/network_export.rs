@@ -126,7 +126,7 @@ fn exported(dir: &Path, xennet: impl FnOnce(&str) -> Outcome, to: &str) -> Strin
     dir.display().to_string()
 }
 
-/// Configures an uplink without addresses and settings. Returns the settings.
+/// Removes the uplink's addresses and settings, as after a boot. Returns the settings.
 fn as_after_a_boot(lan: &Lan) -> [String; 2] {
     let settings = ["ipv6/conf/eth0/accept_ra", "ipv4/conf/eth0/arp_ignore"].map(setting);
     for words in [
