@@ -25,6 +25,13 @@ pub(crate) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "a router advertises itself in place of the IPv6 default route",
+        damage: &["ip -6 route delete default", "advertise 1800", "wait 2001:db8:9:"],
+        noticed: Some("::/0 via 2001:db8::1"),
+        ignored: &["2001:db8:9:", "fe80::1"],
+        ..ROW
+    },
+    Row {
         name: "both default routes deleted",
         damage: &["ip route delete default", "ip -6 route delete default"],
         ..ROW

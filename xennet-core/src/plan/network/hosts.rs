@@ -42,7 +42,7 @@ pub(super) fn wanted<'a>(
             // A host without its link-local address would be deaf to its neighbours.
             addresses.retain(link_local);
             addresses.extend(given.iter().copied().map(fixed));
-            reroutes = fixed_routes(policy, bridge, seen, reroutes);
+            reroutes = fixed_routes(policy, bridge, &mut routes, reroutes);
         }
         (_, Some(uplink)) => {
             neighbours = entered(seen.neighbours(uplink), &record.neighbours);
@@ -80,19 +80,19 @@ fn fixed(net: IpNet) -> Address {
 fn fixed_routes(
     policy: &BridgePolicy,
     bridge: &LinkRef,
-    seen: &NetworkSnapshot,
+    routes: &mut Routes<'_>,
     of_uplink: Vec<Reroute>,
 ) -> Vec<Reroute> {
     let mut wanted: Vec<HostRoute> = static_routes(policy, bridge);
     let mut all = replaced(of_uplink, &mut wanted);
     // One of the bridge's own that leads elsewhere makes way; another interface's is in the way, and the kernel says so.
     for route in wanted {
-        let there: Vec<_> =
-            seen.routes(bridge).filter(|other| other.key() == route.key()).collect();
-        match there.as_slice() {
-            [] => all.push(Reroute::Add(route)),
-            [same] if same.leads_as(&route) => {}
-            [was, ..] => all.push(Reroute::Replace { was: (*was).clone(), route }),
+        let twins = routes.twins(&route);
+        match twins.iter().find(|other| other.leaves_by(bridge)) {
+            None if twins.is_empty() => all.push(routes.add(route)),
+            None => all.push(Reroute::Add(route)),
+            Some(same) if same.leads_as(&route) => {}
+            Some(was) => all.push(Reroute::Replace { was: (*was).clone(), route }),
         }
     }
     all

@@ -111,7 +111,7 @@ impl<'a> Routes<'a> {
 
     /// The routes with the same key: among them the kernel chooses by their order. Routes that it learnt from a router have
     /// an order of their own.
-    fn twins(&self, route: &HostRoute) -> Vec<&'a HostRoute> {
+    pub(super) fn twins(&self, route: &HostRoute) -> Vec<&'a HostRoute> {
         let all = self.by_key.get(&route.key()).into_iter().flatten();
         all.filter(|other| other.route.protocol != ADVERTISED).copied().collect()
     }
@@ -167,10 +167,11 @@ impl<'a> Routes<'a> {
     pub(super) fn add(&mut self, route: HostRoute) -> Reroute {
         // Several of the host's own keep their order.
         let is_first = self.planned.insert(route.key());
-        match self.twins(&route).as_slice() {
-            [] if is_first => Reroute::Add(route),
-            _ => Reroute::Insert { route, first: is_first },
+        // The kernel refuses to add one even beside a route that it learnt from a router.
+        if is_first && !self.by_key.contains_key(&route.key()) {
+            return Reroute::Add(route);
         }
+        Reroute::Insert { route, first: is_first }
     }
 
     /// A recorded route on `to` instead of the uplink, with the indices that its interfaces have now.
