@@ -1,3 +1,4 @@
+mod record;
 mod stack;
 pub(super) mod world;
 
