@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -114,11 +114,25 @@ fn parse(text: &str) -> Result<IpNet, ParseError> {
     let addr: IpAddr = addr.parse().map_err(|_| {
         ParseError::new(KEY, text, "an IPv4 or IPv6 address, or one with a prefix as 10.0.0.0/24")
     })?;
-    let Some(prefix) = prefix else { return Ok(addr.into()) };
-    decimal(prefix).and_then(|prefix| IpNet::new(addr, prefix).ok()).ok_or_else(|| {
-        let max = IpNet::from(addr).max_prefix_len();
-        ParseError::new(KEY, text, format!("a prefix length from 0 to {max}"))
-    })
+    let max = IpNet::from(addr).max_prefix_len();
+    let net = match prefix {
+        None => Some(addr.into()),
+        Some(prefix) => decimal(prefix).and_then(|prefix| IpNet::new(addr, prefix).ok()),
+    };
+    let net =
+        net.ok_or_else(|| ParseError::new(KEY, text, format!("a prefix length from 0 to {max}")))?;
+    if is_no_guests(&net) {
+        return Err(ParseError::new(KEY, text, "an address that a guest can have"));
+    }
+    Ok(net)
+}
+
+/// Whether no interface of a guest can have it: loopback, multicast, the unspecified address and IPv4's broadcast.
+fn is_no_guests(net: &IpNet) -> bool {
+    let ip = net.addr();
+    let stands_for_others = ip.is_unspecified() || ip == IpAddr::from(Ipv4Addr::BROADCAST);
+    let is_single = net.prefix_len() == net.max_prefix_len();
+    ip.is_loopback() || ip.is_multicast() || is_single && stands_for_others
 }
 
 impl fmt::Display for IpList {
@@ -200,6 +214,27 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_no_guest_has_are_refused() {
+        for bad in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "127.0.0.1",
+            "127.0.0.0/8",
+            "224.0.0.5",
+            "::",
+            "::1",
+            "ff02::1",
+        ] {
+            let error = format!("10.0.0.1 {bad}").parse::<IpList>().unwrap_err();
+            let text = format!("ip \"{bad}\": expected an address that a guest can have");
+            assert_eq!(error.to_string(), text);
+        }
+        for good in ["0.0.0.0/0", "::/0", "0.0.0.0/1", "10.0.0.255/32"] {
+            good.parse::<IpList>().unwrap();
+        }
+    }
+
+    #[test]
     fn at_most_256() {
         let text = |n: u16| join((0..n).map(|i| format!("10.0.{}.{}", i >> 8, i & 255)));
         assert_eq!(text(256).parse::<IpList>().unwrap().iter().count(), 256);
@@ -224,7 +259,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_a_printed_list_gives_it_back(ips: Vec<(IpAddr, u8)>) {
-            let nets = ips.iter().filter_map(|(ip, prefix)| IpNet::new(*ip, prefix % 129).ok());
+            let nets = ips.iter().filter_map(|(ip, prefix)| IpNet::new(*ip, prefix % 129).ok()).filter(|net| !is_no_guests(net));
             let list: IpList = join(nets).parse().unwrap();
             prop_assert_eq!(list.to_string().parse::<IpList>(), Ok(list.clone()));
             for (ip, network) in list.iter().zip(list.iter().map(IpNet::trunc)) {

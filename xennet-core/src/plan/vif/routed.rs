@@ -43,7 +43,7 @@ impl VifTarget {
         let unusable = |net: &&IpNet| {
             let addr = net.addr();
             let local = matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
-            net.prefix_len() == 0 || addr.is_loopback() || addr.is_multicast() || local
+            net.prefix_len() == 0 || local
         };
         match prefixes.iter().find(unusable) {
             Some(net) => {
