@@ -3,9 +3,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 
 use super::error::Error;
-use super::link_encode::{
-    filter_message, link_message, name_attribute, new_message, set_message, sparing,
-};
+use super::link_encode::{filter_message, link_message, name_attribute, new_message, set_message};
 use super::link_filter::LinkFilter;
 use super::request::encode;
 use super::{Kernel, address, link_decode};
@@ -64,7 +62,7 @@ impl Kernel {
             requests.extend(encode(self.set_request(link, set)?, NLM_F_REQUEST | NLM_F_ACK));
         }
         for name in names {
-            let wanted = sparing(link_message(0, vec![name_attribute(name)]));
+            let wanted = link_message(0, vec![name_attribute(name)]);
             requests.extend(encode(RouteNetlinkMessage::GetLink(wanted), NLM_F_REQUEST));
         }
         let owner = match owner {
@@ -211,7 +209,7 @@ impl Kernel {
     }
 
     fn link_answer(&mut self, wanted: LinkMessage) -> Result<Option<Link>, Error> {
-        match self.ask(RouteNetlinkMessage::GetLink(sparing(wanted)), link_decode::link) {
+        match self.ask(RouteNetlinkMessage::GetLink(wanted), link_decode::link) {
             Err(error) if error.errno() == libc::ENODEV => Ok(None),
             outcome => outcome.map(Some),
         }

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, InfoKind,
-    InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 
 use super::bond::{bond_set, bond_spec};
@@ -21,12 +21,8 @@ pub(super) fn link_message(index: u32, attributes: Vec<LinkAttribute>) -> LinkMe
     message
 }
 
-/// Asks the kernel to leave the counters, which nobody here reads, out of its answer.
-pub(super) fn sparing(mut message: LinkMessage) -> LinkMessage {
-    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    message
-}
-
+// Asking to leave out the counters (RTEXT_FILTER_SKIP_STATS) would save a kilobyte for each interface, but until 2025 the
+// kernel then left out IPv6's mode of address generation and token too.
 pub(super) fn filter_message(filter: LinkFilter<'_>) -> LinkMessage {
     let attribute = match filter {
         LinkFilter::All => None,
@@ -36,7 +32,7 @@ pub(super) fn filter_message(filter: LinkFilter<'_>) -> LinkMessage {
         }
         LinkFilter::Master(index) => Some(LinkAttribute::Controller(index)),
     };
-    sparing(link_message(0, attribute.into_iter().collect()))
+    link_message(0, attribute.into_iter().collect())
 }
 
 /// `dev` is the index of the interface that a VXLAN port is bound to, if it is, or that is below a VLAN interface.
@@ -187,29 +183,27 @@ mod tests {
 
     #[test]
     fn asks_by_name_and_by_filter() {
-        let by_name = sparing(link_message(0, vec![name_attribute(&name("vif3.0"))]));
+        let by_name = link_message(0, vec![name_attribute(&name("vif3.0"))]);
         assert_eq!(
             sent(GetLink(by_name), 0),
-            "34000000 12000100 00000000 00000000 \
-             00000000 00000000 00000000 00000000 0b000300 76696633 2e300000 08001d00 \
-             08000000"
+            "2c000000 12000100 00000000 00000000 \
+             00000000 00000000 00000000 00000000 0b000300 76696633 2e300000"
         );
         assert_eq!(
             sent(GetLink(filter_message(LinkFilter::All)), NLM_F_DUMP),
-            "28000000 12000103 00000000 00000000 \
-             00000000 00000000 00000000 00000000 08001d00 08000000"
+            "20000000 12000103 00000000 00000000 \
+             00000000 00000000 00000000 00000000"
         );
         let bridges = filter_message(LinkFilter::Kind("bridge"));
         assert_eq!(
             sent(GetLink(bridges), NLM_F_DUMP),
-            "38000000 12000103 00000000 00000000 \
-             00000000 00000000 00000000 00000000 10001200 0b000100 62726964 67650000 \
-             08001d00 08000000"
+            "30000000 12000103 00000000 00000000 \
+             00000000 00000000 00000000 00000000 10001200 0b000100 62726964 67650000"
         );
         assert_eq!(
             sent(GetLink(filter_message(LinkFilter::Master(7))), NLM_F_DUMP),
-            "30000000 12000103 00000000 00000000 \
-             00000000 00000000 00000000 00000000 08000a00 07000000 08001d00 08000000"
+            "28000000 12000103 00000000 00000000 \
+             00000000 00000000 00000000 00000000 08000a00 07000000"
         );
     }
 

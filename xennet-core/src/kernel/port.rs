@@ -8,14 +8,14 @@ use super::Kernel;
 use super::attributes::{attributes, c_str, u8, u16, u32};
 use super::error::{Error, ErrorKind};
 use super::link_decode::{Header, IFLA_BRPORT_STATE, port_state};
-use super::link_encode::{link_message, sparing};
+use super::link_encode::link_message;
 use crate::types::{LinkRef, Port, PortFlags, PortSet, PortState};
 
 impl Kernel {
     /// What the port with this index is set to; none when there is no such interface, or it is in no bridge.
     /// `ip -d link show dev NAME`
     pub fn port(&mut self, index: u32) -> Result<Option<Port>, Error> {
-        let wanted = RouteNetlinkMessage::GetLink(sparing(link_message(index, vec![])));
+        let wanted = RouteNetlinkMessage::GetLink(link_message(index, vec![]));
         match self.ask(wanted, |body| Some(decode(body))) {
             Err(error) if error.errno() == libc::ENODEV => Ok(None),
             outcome => outcome.map_err(|error| error.doing(format!("link show index {index}"))),
