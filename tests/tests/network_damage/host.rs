@@ -85,7 +85,7 @@ impl Host {
         }
         self.make_nic(MAC);
         self.lan.netns.ip("link set eth0 up");
-        self.wait_for_link_local();
+        self.wait_for_link_local_of("eth0");
         let batch = [
             "address add 192.0.2.2/24 brd + dev eth0",
             "address add 192.0.2.3/24 dev eth0",
@@ -124,9 +124,10 @@ impl Host {
         }
     }
 
-    fn wait_for_link_local(&self) {
-        until("eth0 has a link-local address", || {
-            self.lan.netns.ip_json("-6 address show dev eth0").to_string().contains("fe80::")
+    pub(crate) fn wait_for_link_local_of(&self, link: &str) {
+        until(&format!("{link} has a link-local address"), || {
+            let addresses = self.lan.netns.ip_json(&format!("-6 address show dev {link}"));
+            addresses.to_string().contains("fe80::")
         });
     }
 

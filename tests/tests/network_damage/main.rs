@@ -1,6 +1,7 @@
 //! Whatever happened to the host's network, one command brings it back: each damage, followed by each command.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
+mod adopted;
 mod cells;
 mod host;
 mod kills;

@@ -43,7 +43,7 @@ impl Facts<'_> {
 
     fn links_and_routes(
         &mut self,
-        record: Option<NetworkRecord>,
+        mut record: Option<NetworkRecord>,
     ) -> Result<NetworkSnapshot, Error> {
         let (config, root) = (self.config, self.paths.root.clone());
         let kernel = self.connections.kernel()?;
@@ -51,8 +51,10 @@ impl Facts<'_> {
         let names: BTreeMap<u32, LinkRef> =
             links.iter().map(|link| (link.index, link.reference())).collect();
         let proxies = kernel.proxies()?;
+        let renamed = record.as_mut().map(|record| record.follow(&links)).unwrap_or_default();
+        let now = since_boot();
         let mut facts =
-            NetworkSnapshot { links, record, now: since_boot(), ..NetworkSnapshot::default() };
+            NetworkSnapshot { links, record, renamed, now, ..NetworkSnapshot::default() };
         let config = &*facts.resolve(config);
         let concerned = NetworkSnapshot::concerned(config, facts.record.as_ref());
         for name in &concerned {

@@ -67,6 +67,18 @@ pub enum UplinkError {
         was: IfName,
     },
 
+    /// An interface has another name than when the network was started.
+    #[error(
+        "{was}: is called {now} since the network was started; `ip link set dev {now} name {was}`, or `xennet network stop` \
+         and correct xennet.toml"
+    )]
+    Renamed {
+        /// Its name then.
+        was: IfName,
+        /// Its name now.
+        now: IfName,
+    },
+
     /// As a port the uplink would lose the host's connections.
     #[error(
         "bridge {bridge}: the host uses its uplink {uplink} itself, and would be cut off; say `addresses = \"inherit\"` to \
@@ -84,7 +96,7 @@ impl UplinkError {
     /// The errno that says the same with less words.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Missing { .. } | Self::Unclear { .. } => libc::ENODEV,
+            Self::Missing { .. } | Self::Unclear { .. } | Self::Renamed { .. } => libc::ENODEV,
             Self::Taken { .. } | Self::InVrf { .. } | Self::Changed { .. } | Self::InUse { .. } => {
                 libc::EBUSY
             }

@@ -55,7 +55,7 @@ pub struct Link {
 }
 
 /// What a bridge is set to. `ip -d link show type bridge`
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[non_exhaustive]
 pub struct BridgeInfo {
     /// Spanning tree protocol: `stp_state`.
@@ -68,6 +68,7 @@ pub struct BridgeInfo {
     pub vlan_filtering: bool,
     /// The PVID that a port gets when it joins: `vlan_default_pvid`; none when it gets none, or the
     /// kernel knows no VLANs. A new bridge without one gets the kernel's, 1.
+    #[serde(skip)]
     pub vlan_default_pvid: Option<VlanId>,
     /// Whether multicast goes only where it was asked for: `mcast_snooping`; none when the kernel cannot.
     pub mcast_snooping: Option<bool>,

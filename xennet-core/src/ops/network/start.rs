@@ -11,6 +11,7 @@ use crate::engine::{Held, LockName, Operation, Step, dhcp};
 use crate::observe::Facts;
 use crate::plan::{Gateway, NetworkRecord, NetworkSnapshot, Plan};
 use crate::trial::{RolledBack, since_boot};
+use crate::types::Link;
 
 /// A start.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Start<'t> {
     trial: Option<TrialRun<'t>>,
     /// The network before the first change.
     first: Option<Box<NetworkSnapshot>>,
+    /// The interfaces as they were observed last.
+    links: Vec<Link>,
 }
 
 /// How a start is tried.
@@ -45,7 +48,7 @@ impl fmt::Debug for TrialRun<'_> {
 impl<'t> Start<'t> {
     /// A start that is rolled back unless it is confirmed.
     pub(crate) fn on_trial(trial: TrialRun<'t>) -> Self {
-        Self { trial: Some(trial), first: None }
+        Self { trial: Some(trial), ..Self::default() }
     }
 
     /// What was recorded before this start.
@@ -55,7 +58,7 @@ impl<'t> Start<'t> {
 
     /// Writes down how to roll this start back, before its first change.
     fn begin_trial(&mut self, facts: &mut Facts<'_>, plan: &Plan) -> Result<(), Error> {
-        let Self { trial: Some(run), first: Some(first) } = self else { return Ok(()) };
+        let Self { trial: Some(run), first: Some(first), .. } = self else { return Ok(()) };
         // Where there is nothing to do, there is nothing to confirm.
         if plan.is_empty() || run.pending.is_some() {
             return Ok(());
@@ -86,6 +89,7 @@ impl Operation for Start<'_> {
         let before = record(&facts.paths.run).read()?;
         let network = facts.network(before)?;
         let plan = network.start(facts.config)?;
+        self.links.clone_from(&network.links);
         self.first.get_or_insert_with(|| Box::new(network));
         Ok(Step::Plan(plan))
     }
@@ -111,6 +115,7 @@ impl Operation for Start<'_> {
         };
         gateway::still_answer(facts, answering, trial.probe)?;
         new.deadline = Some(since_boot() + trial.confirm);
+        new.undo.identify(&self.links);
         pending(&facts.paths.run).write(new)?;
         let watchdog = trial.watchdog;
         if !is_watched(&facts.paths.run, watchdog)? {
@@ -128,6 +133,11 @@ impl Operation for Start<'_> {
         let on_trial = self.trial.as_ref().is_some_and(|run| run.pending.is_some());
         match outcome {
             Ok(plan) => {
+                if let Some(mut made) = record(run_dir).read()?
+                    && made.identify(&self.links)
+                {
+                    record(run_dir).write(&made)?;
+                }
                 // The last start is this one, which is not rolled back.
                 if !on_trial {
                     rolled_back(run_dir).restore(None)?;

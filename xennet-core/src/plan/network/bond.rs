@@ -1,10 +1,11 @@
 //! One bond of the configuration: created or adopted with its ports, and restored by `stop`.
 
+use super::HostRecord;
 use super::NetworkSnapshot;
 use super::following;
 use super::handover::{Handover, all_movable, link_local, movable, same, with_recorded};
 use super::neighbours::entered;
-use super::record::{BondRecord, HostRecord};
+use super::record::BondRecord;
 use super::routes::{Moves, Reroute, Routes, made_by_kernel};
 use super::settings::{Settings, restore};
 use super::sysctls::{DISABLE_IPV6, FOLLOWING};

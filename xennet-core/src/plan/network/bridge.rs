@@ -42,9 +42,10 @@ pub(super) fn start(
     if let Some(uplink) = uplink.filter(|_| joins && policy.addresses.is_none()) {
         hosts::not_cut_off(policy, uplink, seen)?;
     }
-    let follows = uplink.filter(|_| joins && policy.moves_addresses());
-    settings(plan, policy, config, seen, follows);
+    let joining = uplink.filter(|_| joins && policy.moves_addresses());
+    settings(plan, policy, config, seen, joining);
     let handover = hosts::wanted(plan, policy, &bridge, uplink, seen)?;
+    let follows = joining.filter(|_| !known.is_some_and(|known| seen.was_port(known)));
     slaac::keep(plan, policy, seen, follows, handover.as_ref());
     let up = link.is_some_and(|link| link.up);
     let arrive = |plan: &mut Plan| {
@@ -152,19 +153,24 @@ fn new_bridge(
     seen: &NetworkSnapshot,
 ) -> BridgeConfig {
     let mut new = BridgeConfig::new(policy.name.clone());
+    let adopted = seen.known(&policy.name).and_then(|known| known.adopted.as_ref());
+    if let Some(adopted) = adopted {
+        new = adopted.config(&policy.name);
+    }
     let info = &mut new.settings;
-    info.stp = policy.stp.unwrap_or(false);
+    info.stp = policy.stp.unwrap_or(info.stp);
     // What spanning tree needs to hear of the others; without it nobody is waited for.
-    let delay = policy.forward_delay.unwrap_or(if info.stp { 15 } else { 0 });
-    info.forward_delay = hundredths(delay);
+    let usual = if info.stp { hundredths(15) } else { 0 };
+    let usual = if adopted.is_some() { info.forward_delay } else { usual };
+    info.forward_delay = policy.forward_delay.map_or(usual, hundredths);
     info.ageing_time = policy.ageing.map_or(info.ageing_time, hundredths);
-    info.vlan_filtering = policy.vlan_filtering.unwrap_or(false);
+    info.vlan_filtering = policy.vlan_filtering.unwrap_or(info.vlan_filtering);
     info.mcast_snooping = policy.multicast_snooping.or(info.mcast_snooping);
-    info.group_fwd_mask = policy.group_fwd_mask.unwrap_or(0);
+    info.group_fwd_mask = policy.group_fwd_mask.unwrap_or(info.group_fwd_mask);
     // With the uplink's own address the host's neighbours need to learn nothing.
     let hosts = uplink.filter(|_| policy.moves_addresses()).and_then(|uplink| uplink.mac);
-    new.mac = policy.mac.or(hosts).or_else(|| seen.macs.get(&policy.name).copied());
-    new.mtu = mtu;
+    new.mac = policy.mac.or(new.mac).or(hosts).or_else(|| seen.macs.get(&policy.name).copied());
+    new.mtu = policy.mtu.or(new.mtu).or(mtu);
     new
 }
 
@@ -225,7 +231,7 @@ fn settings(
     policy: &BridgePolicy,
     config: &NetworkConfig,
     seen: &NetworkSnapshot,
-    follows: Option<&Link>,
+    joining: Option<&Link>,
 ) {
     let name = &policy.name;
     let link = seen.link(name);
@@ -241,13 +247,18 @@ fn settings(
         }
     };
     let known = seen.known(name).filter(|known| known.moved != Moved::No);
+    // A bridge that had its uplink before the first start has settings of its own.
+    let own = known.filter(|known| seen.was_port(known)).map(|known| &known.of_bridge);
     let mut there = link.iter().flat_map(|link| seen.addresses(link));
     let has_ipv6 = there.any(|one| one.address.addr().is_ipv6() && !link_local(one));
-    if let Some(uplink) = follows {
+    if let Some(uplink) = joining {
         for setting @ (family, key) in FOLLOWING {
             let recorded =
                 known.and_then(|known| seen.uplink_setting(known, family, &uplink.name, key));
-            let value = recorded.or_else(|| seen.setting(family, &uplink.name, key));
+            let value = match own {
+                Some(own) => own.setting(family, name, key),
+                None => recorded.or_else(|| seen.setting(family, &uplink.name, key)),
+            };
             let value = value.and_then(|value| {
                 following::value(config, seen, (&uplink.name, name), setting, value)
             });
@@ -267,13 +278,16 @@ fn settings(
             let had = uplink.and_then(|(known, name)| {
                 seen.uplink_setting(known, Family::V6, name, DISABLE_IPV6)
             });
+            let used = known.filter(|known| known.was_used()).map(|known| &known.of_bridge);
+            let used = used.and_then(|own| own.setting(Family::V6, name, DISABLE_IPV6));
             // The addresses on record need it.
-            if had == Some("0") {
+            if used.or(had) == Some("0") {
                 set(Family::V6, DISABLE_IPV6, "0");
             }
         }
     }
     // Its link-local address is the uplink's, or one made in the same way; a secret one cannot be made twice.
+    let follows = joining.filter(|_| own.is_none());
     let mode = follows.and_then(|uplink| addr_gen_mode(uplink, seen));
     let now = link.map_or(Some(AddrGenMode::Eui64), |link| link.addr_gen_mode);
     if let (Some(was), true) = (now, mode.is_some_and(|mode| mode != AddrGenMode::Eui64)) {

@@ -26,13 +26,16 @@ pub(super) fn wanted<'a>(
     };
     let known = seen.known(&policy.name).filter(|known| known.moved != Moved::No);
     let record = known.map(|known| known.uplink_at(seen.now)).unwrap_or_default();
+    let inherits = known.filter(|known| known.moved == Moved::Inherited);
+    let of_bridge = inherits.map(|known| known.bridge_at(seen.now)).unwrap_or_default();
+    let recorded = [&*of_bridge.addresses, &*record.addresses].concat();
     let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
     let mut current = all_movable(gone)?;
     // The bridge has a link-local address already, and the uplink makes another one when it is made anew.
-    let is_recorded = |one: &Address| record.addresses.iter().any(|other| same(one, other));
+    let is_recorded = |one: &Address| recorded.iter().any(|other| same(one, other));
     current.retain(|one| known.is_none() || !link_local(one) || is_recorded(one));
     let there = seen.link(&bridge.name).map_or(&[][..], |link| seen.addresses(link));
-    let mut addresses = with_recorded(current, &record.addresses, there);
+    let mut addresses = with_recorded(current, &recorded, there);
     let mut routes = Routes::new(seen, plan);
     let moves = uplink.map(|uplink| routes.moved(uplink, bridge, &[])).unwrap_or_default();
     let mut reroutes = moves.all()?;
@@ -45,11 +48,14 @@ pub(super) fn wanted<'a>(
             reroutes = fixed_routes(policy, bridge, &mut routes, reroutes);
         }
         (_, Some(uplink)) => {
-            neighbours = entered(seen.neighbours(uplink), &record.neighbours);
-            if known.is_some_and(|known| known.moved == Moved::Inherited) {
-                let from = uplink.reference();
-                let missing = routes.recorded(&record, &uplink.name, Some(&from), bridge);
-                reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
+            let entries = [&*of_bridge.neighbours, &*record.neighbours].concat();
+            neighbours = entered(seen.neighbours(uplink), &entries);
+            if inherits.is_some() {
+                let from = Some(uplink.reference());
+                for (record, name) in [(&of_bridge, &bridge.name), (&record, &uplink.name)] {
+                    let missing = routes.recorded(record, name, from.as_ref(), bridge);
+                    reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
+                }
             }
         }
         (_, None) => {}
@@ -61,7 +67,7 @@ pub(super) fn wanted<'a>(
         to: bridge.clone(),
         addresses,
         gone: gone.to_vec(),
-        recorded: record.addresses,
+        recorded,
         routes: reroutes,
         neighbours,
     }))

@@ -1,10 +1,12 @@
 //! The host's side: bridges with the host's addresses, forwarding, and all of it given back.
 
+mod adopted;
 mod bond;
 mod bridge;
 mod following;
 mod forwarding;
 mod handover;
+mod host_record;
 mod hosts;
 mod nat;
 mod neighbours;
@@ -13,6 +15,7 @@ mod order;
 mod policy;
 mod predict;
 mod record;
+mod renamed;
 mod rollback;
 mod routes;
 mod settings;
@@ -30,10 +33,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use host_record::HostRecord;
 use nat::NatRules;
 pub use nat::NatSnapshot;
 pub use record::NetworkRecord;
-use record::{BondRecord, BridgeRecord, HostRecord};
+use record::{BondRecord, BridgeRecord};
+use renamed::Renamed;
 pub use rollback::Gateway;
 
 use super::filters::BRIDGE_NF;
@@ -78,8 +83,10 @@ pub struct NetworkSnapshot {
     pub link_rules: Vec<LinkRule>,
     /// Interfaces that are concerned, and that others configure.
     pub managed: Vec<Managed>,
-    /// What the host had before xennet changed it; none if it has not.
+    /// What the host had before xennet changed it, under the names that interfaces have now; none if it has not.
     pub record: Option<NetworkRecord>,
+    /// The interfaces on record that were renamed since.
+    pub(crate) renamed: Renamed,
     /// The time since boot, by which the recorded leases expire.
     pub now: Duration,
 }
@@ -133,6 +140,7 @@ impl NetworkSnapshot {
     /// An error says what is wanted and cannot be.
     pub fn start(&self, config: &NetworkConfig) -> Result<Plan, PlanError> {
         let config = &*self.resolve(config);
+        self.check_names(config)?;
         self.check_uplinks(config)?;
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
@@ -156,7 +164,7 @@ impl NetworkSnapshot {
     ///
     /// An error when guests are on a bridge that would go, and not `force`.
     pub fn stop(&self, config: &NetworkConfig, force: bool) -> Result<Plan, PlanError> {
-        stop::plan(&self.resolve(config), self, force)
+        stop::plan(&self.resolve(config), self, force, false)
     }
 
     /// The record for [`stop`](Self::stop), with what a plan is about to change added to it.
@@ -167,6 +175,7 @@ impl NetworkSnapshot {
         let stacked = stack::start(&mut Plan::default(), config, self);
         let stacked = stacked.as_deref().unwrap_or(self);
         record.add(config, plan, self, stacked);
+        record.identify(&self.links);
         record
     }
 
@@ -183,6 +192,11 @@ impl NetworkSnapshot {
     /// The record of a bridge.
     fn known(&self, bridge: &IfName) -> Option<&BridgeRecord> {
         self.known_bridges().find(|known| known.name == *bridge)
+    }
+
+    /// Whether the uplink of a bridge was a port of it before the first start.
+    fn was_port(&self, bridge: &BridgeRecord) -> bool {
+        self.record.as_ref().is_some_and(|record| record.was_port(bridge))
     }
 
     /// A recorded setting of an interface, of the kind that `which` chooses.

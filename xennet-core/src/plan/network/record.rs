@@ -1,14 +1,12 @@
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::sysctls::FOLLOWING;
-use super::{NatRules, NetworkSnapshot};
+use super::{HostRecord, NatRules, NetworkSnapshot};
 use crate::config::{BondPolicy, BridgePolicy, HostAddresses, NetworkConfig, VlanPolicy};
-use crate::plan::{Change, HostRoute, Plan};
-use crate::types::{Address, AddressFlags, Family, IfName, Link, LinkSet, Neighbour, Sysctl};
+use crate::plan::{Change, Plan};
+use crate::types::{BridgeInfo, IfName, Link, LinkSet, MacAddr, Mtu, Sysctl};
 
 /// What there was before xennet changed it, and nothing more: what `stop` gives back.
 ///
@@ -26,6 +24,9 @@ pub struct NetworkRecord {
     pub vlans: Vec<VlanRecord>,
     /// The settings of interfaces that were there, in the order in which they were changed.
     pub links: Vec<(IfName, LinkSet)>,
+    /// Which interfaces the names above mean.
+    #[serde(default)]
+    pub identities: BTreeMap<IfName, LinkIdentity>,
     /// The kernel's settings that were changed.
     pub sysctls: BTreeMap<Sysctl, String>,
     /// What was in the table that translates addresses, when only a later start is to be taken back: there was none
@@ -52,10 +53,35 @@ pub struct BridgeRecord {
     /// When this was recorded: the time since boot.
     #[serde(default)]
     pub at: Duration,
+    /// The settings with which a bridge that existed is created again.
+    #[serde(default)]
+    pub adopted: Option<AdoptedBridge>,
     /// What the host had on the bridge.
     pub of_bridge: HostRecord,
     /// What the host had on the uplink.
     pub of_uplink: HostRecord,
+}
+
+/// The settings of a bridge that another program created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AdoptedBridge {
+    /// Its hardware address.
+    pub mac: Option<MacAddr>,
+    /// Its MTU, unless it is that of the uplink.
+    pub mtu: Option<Mtu>,
+    /// Its settings as a bridge.
+    pub settings: BridgeInfo,
+}
+
+/// What an interface keeps when its name changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LinkIdentity {
+    /// Its index: no other interface has it until the next boot, unless it is asked for.
+    pub index: u32,
+    /// Its hardware address.
+    pub mac: Option<MacAddr>,
 }
 
 /// What there was of a VXLAN port.
@@ -78,21 +104,6 @@ pub enum Moved {
     Inherited,
     /// Given ones, instead of the uplink's: those go back as they were.
     Replaced,
-}
-
-/// What the host had on one interface.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct HostRecord {
-    /// Its addresses.
-    pub addresses: Vec<Address>,
-    /// The routes that left by it.
-    pub routes: Vec<HostRoute>,
-    /// Its permanent neighbours and proxy entries.
-    pub neighbours: Vec<Neighbour>,
-    /// The settings that a bridge takes over.
-    #[serde(default)]
-    pub sysctls: BTreeMap<Sysctl, String>,
 }
 
 /// What there was of a bond and its ports.
@@ -157,6 +168,7 @@ impl NetworkRecord {
             links: links.cloned().collect(),
             sysctls: sysctls.map(|(sysctl, was)| (sysctl.clone(), was.clone())).collect(),
             nat: None,
+            identities: self.identities.clone(),
             vlans,
             bonds: bonds.clone(),
             bridges: bridges.clone(),
@@ -210,16 +222,22 @@ impl NetworkRecord {
                 Change::Sysctl { sysctl, was: Some(was), .. }
                     if !sysctl.interface().is_some_and(made) =>
                 {
-                    self.sysctls.entry(sysctl.clone()).or_insert_with(|| was.clone());
+                    // What another program changed after an earlier start is damage.
+                    let hosts =
+                        self.bridges.iter().flat_map(|one| [&one.of_bridge, &one.of_uplink]);
+                    let first = hosts.filter_map(|host| host.sysctls.get(sysctl)).next();
+                    let was = first.unwrap_or(was).clone();
+                    self.sysctls.entry(sysctl.clone()).or_insert(was);
                 }
                 Change::LinkSet { link, was, .. }
                     if !made(link.name.as_str()) && lasts(&link.name, was) =>
                 {
                     let known =
                         |(name, other): &(IfName, LinkSet)| *name == link.name && alike(other, was);
-                    // Another program set it down after an earlier start.
-                    let went_down = *was == LinkSet::Up(false) && started.contains(&link.name);
-                    if !went_down && !self.links.iter().any(known) {
+                    // Another program set it down, or took it out of the bridge, after an earlier start.
+                    let is_damage = matches!(was, LinkSet::Up(false) | LinkSet::Master(None))
+                        && started.contains(&link.name);
+                    if !is_damage && !self.links.iter().any(known) {
                         self.links.push((link.name.clone(), was.clone()));
                     }
                 }
@@ -256,6 +274,7 @@ impl BridgeRecord {
                 Some(HostAddresses::Static(_)) => Moved::Replaced,
             },
             at: seen.now,
+            adopted: bridge.and_then(|bridge| AdoptedBridge::of(bridge, uplink)),
             of_bridge: host(bridge),
             of_uplink: host(uplink),
         }
@@ -269,51 +288,14 @@ impl BridgeRecord {
     }
 }
 
-impl HostRecord {
-    /// A recorded setting of the interface.
-    pub(super) fn setting(&self, family: Family, link: &IfName, key: &str) -> Option<&str> {
-        self.sysctls.get(&Sysctl::link(family, link, key).ok()?).map(String::as_str)
-    }
-
-    /// What would be left of it now: addresses and routes expire.
-    fn after(&self, elapsed: Duration) -> Self {
-        let elapsed = u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX);
-        let left = |seconds: Option<u32>| seconds.map(|seconds| seconds.saturating_sub(elapsed));
-        let addresses = self.addresses.iter().map(|address| Address {
-            valid: left(address.valid),
-            preferred: left(address.preferred),
-            ..address.clone()
-        });
-        // The kernel makes temporary addresses itself.
-        let is_temporary = |address: &Address| {
-            address.address.addr().is_ipv6() && address.flags.contains(AddressFlags::SECONDARY)
-        };
-        let addresses: Vec<Address> = addresses
-            .filter(|address| address.valid != Some(0) && !is_temporary(address))
-            .collect();
-        // What needs an address that has expired.
-        let needed = |ip: IpAddr, by: fn(&Address, IpAddr) -> bool| {
-            self.addresses.iter().any(|one| by(one, ip)) && !addresses.iter().any(|one| by(one, ip))
-        };
-        let is_dead = |route: &HostRoute| {
-            let is_on_link = |one: &Address, ip| one.address.contains(&ip);
-            route.route.src.is_some_and(|src| needed(src, |one, ip| one.address.addr() == ip))
-                || route
-                    .route
-                    .hops
-                    .iter()
-                    .any(|hop| hop.via.is_some_and(|ip| needed(ip, is_on_link)))
-        };
-        let routes = self.routes.iter().filter(|route| !is_dead(route)).map(|route| {
-            let mut route = route.clone();
-            route.route.expires = left(route.route.expires);
-            route
-        });
-        Self {
-            routes: routes.filter(|route| route.route.expires != Some(0)).collect(),
-            addresses,
-            ..self.clone()
-        }
+impl AdoptedBridge {
+    fn of(bridge: &Link, uplink: Option<&Link>) -> Option<Self> {
+        let differs = uplink.is_some_and(|uplink| uplink.mtu != bridge.mtu);
+        Some(Self {
+            mac: bridge.mac,
+            mtu: Mtu::new(bridge.mtu).ok().filter(|_| differs),
+            settings: bridge.bridge.clone()?,
+        })
     }
 }
 
@@ -321,21 +303,6 @@ impl VxlanRecord {
     fn of(policy: &BridgePolicy, seen: &NetworkSnapshot) -> Option<Self> {
         let name = policy.vxlan.as_ref()?.vni.port_name();
         Some(Self { made: seen.link(&name).is_none(), name })
-    }
-}
-
-impl HostRecord {
-    fn of(link: &Link, seen: &NetworkSnapshot) -> Self {
-        Self {
-            addresses: seen.addresses(link).to_vec(),
-            routes: seen.routes(&link.reference()).cloned().collect(),
-            neighbours: seen.neighbours(link).to_vec(),
-            sysctls: FOLLOWING
-                .into_iter()
-                .filter_map(|(family, key)| Sysctl::link(family, &link.name, key).ok())
-                .filter_map(|sysctl| Some((sysctl.clone(), seen.sysctls.get(&sysctl)?.clone())))
-                .collect(),
-        }
     }
 }
 

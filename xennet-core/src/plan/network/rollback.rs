@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::handover::same;
 use super::hosts::is_damaged;
-use super::routes::made_by_kernel;
 use super::{NetworkRecord, NetworkSnapshot, stop};
 use crate::config::NetworkConfig;
-use crate::plan::{Change, Plan, PlanError};
+use crate::plan::{Plan, PlanError};
 use crate::types::{LinkRef, Route, RouteKind};
 
 /// A router that a default route leads to.
@@ -59,27 +57,6 @@ impl NetworkSnapshot {
     ///
     /// A bridge that it made goes with whatever ports it has got since.
     pub fn roll_back(&self) -> Result<Plan, PlanError> {
-        let mut plan = stop::plan(&NetworkConfig::default(), self, true)?;
-        let adopted = self.known_bridges();
-        for bridge in adopted.filter(|bridge| !bridge.made) {
-            let Some(link) = self.link(&bridge.name) else { continue };
-            let had = &bridge.of_bridge;
-            for address in &had.addresses {
-                if !self.addresses(link).iter().any(|other| same(address, other)) {
-                    let (link, address) = (link.reference(), address.clone());
-                    plan.push(Change::AddressAdd { link, address });
-                }
-            }
-            // What a router told, it tells again.
-            let own = had.routes.iter().filter(|route| {
-                !made_by_kernel(&route.route, &had.addresses) && route.route.expires.is_none()
-            });
-            for route in own {
-                if !self.routes.iter().any(|other| other.leads_as(route)) {
-                    plan.push(Change::RouteAdd { route: route.clone() });
-                }
-            }
-        }
-        Ok(plan)
+        stop::plan(&NetworkConfig::default(), self, true, true)
     }
 }

@@ -2,19 +2,20 @@
 
 use super::handover::{Handover, link_local, movable, same, with_recorded};
 use super::neighbours::entered;
-use super::record::{BridgeRecord, HostRecord, Moved, NetworkRecord};
+use super::record::{BridgeRecord, Moved, NetworkRecord};
 use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
 use super::settings::of_bond;
 use super::sysctls::DISABLE_IPV6;
-use super::{NetworkSnapshot, forwarding, nat, stack};
+use super::{HostRecord, NetworkSnapshot, adopted, forwarding, nat, stack};
 use crate::config::NetworkConfig;
-use crate::plan::{Change, HostWarning, Plan, PlanError};
+use crate::plan::{Change, HostWarning, Plan, PlanError, VifTarget};
 use crate::types::{AddrGenMode, Address, BridgeSet, Family, IfName, Link, LinkSet, Mtu, Sysctl};
 
 pub(super) fn plan(
     config: &NetworkConfig,
     seen: &NetworkSnapshot,
     force: bool,
+    is_rolled_back: bool,
 ) -> Result<Plan, PlanError> {
     let assumed;
     let record = if let Some(record) = &seen.record {
@@ -31,6 +32,9 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     // The last one taken first.
     for bridge in record.bridges.iter().rev() {
+        if is_rolled_back || bridge.moved != Moved::No {
+            adopted::restore(&mut plan, bridge, record, seen);
+        }
         Return { bridge, record, seen }.plan(&mut plan, force)?;
         if seen.record.is_none() {
             plan.warn(HostWarning::LeftBehind { bridge: bridge.name.clone() });
@@ -76,6 +80,7 @@ fn assume(config: &NetworkConfig, seen: &NetworkSnapshot) -> NetworkRecord {
             vxlan: None,
             moved: Moved::Inherited,
             at: seen.now,
+            adopted: None,
             of_bridge: HostRecord::default(),
             of_uplink: HostRecord::default(),
         });
@@ -94,7 +99,7 @@ impl<'a> Return<'a> {
     fn plan(&self, plan: &mut Plan, force: bool) -> Result<(), PlanError> {
         let bridge = self.seen.link(&self.bridge.name);
         let uplink = self.bridge.uplink.as_ref().and_then(|uplink| self.seen.link(uplink));
-        let made = bridge.filter(|_| self.bridge.made);
+        let made = bridge.filter(|bridge| self.bridge.made && !self.has_only_copy(bridge, uplink));
         let vxlan = self.bridge.vxlan.as_ref();
         let tunnel = vxlan.and_then(|vxlan| self.seen.link(&vxlan.name));
         if let Some(bridge) = made.filter(|_| !force) {
@@ -117,10 +122,17 @@ impl<'a> Return<'a> {
                 bridge.map(|bridge| self.to_nowhere(bridge))
             }
             (None, Some(uplink)) => {
-                let why = format!(
+                let mut why = format!(
                     "the host's addresses and routes on {uplink}: no such interface; run `xennet network stop` again \
                      once it exists"
                 );
+                if let Some(bridge) = bridge.filter(|_| self.bridge.made && made.is_none()) {
+                    why = format!(
+                        "{why}; {} keeps them: if a port of it is {uplink} under another name, `ip link set dev PORT \
+                         name {uplink}`",
+                        bridge.name
+                    );
+                }
                 plan.warn(HostWarning::NotRestored { why });
                 None
             }
@@ -166,6 +178,17 @@ impl<'a> Return<'a> {
         Ok(())
     }
 
+    /// Whether the host may be reachable by this bridge only: its uplink is missing, and another port may lead to the world.
+    fn has_only_copy(&self, bridge: &Link, uplink: Option<&Link>) -> bool {
+        let is_own = |port: &Link| {
+            self.bridge.vxlan.as_ref().is_some_and(|vxlan| vxlan.name == port.name)
+                || VifTarget::of(port).is_some()
+        };
+        let is_missing = uplink.is_none() && self.bridge.uplink.is_some();
+        let moved = self.bridge.moved != Moved::No;
+        is_missing && moved && self.seen.ports(bridge).any(|port| !is_own(port))
+    }
+
     /// The host's addresses and routes, back to the uplink: what the bridge has now, and what is on record.
     fn to_uplink(&self, plan: &mut Plan, uplink: &Link, bridge: Option<&Link>) -> Handover<'a> {
         let (seen, to) = (self.seen, uplink.reference());
@@ -176,7 +199,12 @@ impl<'a> Return<'a> {
         let is_known = self.seen.record.is_some();
         gone.retain(|address| !is_known || !link_local(address) || is_recorded(address));
         let (mut routes, mut moves) = (Routes::new(seen, plan), Moves::default());
-        if let Some(bridge) = bridge {
+        // What others added on a bridge that had its uplink before stays there.
+        let was_port = self.record.was_port(self.bridge);
+        if was_port {
+            gone.retain(is_recorded);
+        }
+        if let Some(bridge) = bridge.filter(|_| !was_port || !gone.is_empty()) {
             moves = routes.moved(bridge, &to, &self.bridge.of_bridge.routes);
         }
         let unmovable = gone.iter().filter(|address| !address.unknown.is_empty());
@@ -191,7 +219,7 @@ impl<'a> Return<'a> {
         let reroutes = if self.bridge.moved == Moved::Inherited {
             addresses = movable(&gone);
             neighbours = bridge.map_or(Vec::new(), |bridge| seen.neighbours(bridge).to_vec());
-            neighbours.retain(|one| !self.bridge.of_bridge.neighbours.contains(one));
+            neighbours.retain(|one| !was_port && !self.bridge.of_bridge.neighbours.contains(one));
             let missing = routes.recorded(&record, &uplink.name, from.as_ref(), &to);
             moves.reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
             moves.reroutes
