@@ -1,5 +1,8 @@
 //! The host's addresses and routes, from one interface to another, such that it has them at every moment.
 
+use std::collections::HashMap;
+
+use super::on_link::OnLink;
 use super::routes::Reroute;
 use super::sysctls::DISABLE_IPV6;
 use super::{NetworkSnapshot, neighbours, order};
@@ -37,8 +40,16 @@ impl Handover<'_> {
 
     /// The routes and neighbours, to the new interface: first what makes the host reachable.
     pub(super) fn reroute(&self, plan: &mut Plan) {
+        let mut on_link = OnLink {
+            seen: self.seen,
+            from: &self.from,
+            to: &self.to,
+            addresses: &self.addresses,
+            routes: &self.routes,
+            known: HashMap::new(),
+        };
         let mut routes: Vec<Change> =
-            self.routes.iter().filter_map(|reroute| self.route(reroute)).collect();
+            self.routes.iter().filter_map(|reroute| self.route(reroute, &mut on_link)).collect();
         // A router must be on a link that the host knows before a route can lead through it.
         routes.sort_by_key(|change| match change {
             Change::RouteReplace { route, .. }
@@ -54,17 +65,17 @@ impl Handover<'_> {
     }
 
     /// The change that makes a route on the new interface.
-    fn route(&self, reroute: &Reroute) -> Option<Change> {
+    fn route(&self, reroute: &Reroute, on_link: &mut OnLink<'_>) -> Option<Change> {
         Some(match reroute {
             Reroute::Replace { was, route } => {
-                Change::RouteReplace { route: route.clone(), was: was.clone() }
+                Change::RouteReplace { route: on_link.of(route), was: on_link.of(was) }
             }
-            Reroute::Add(route) => Change::RouteAdd { route: route.clone() },
+            Reroute::Add(route) => Change::RouteAdd { route: on_link.of(route) },
             Reroute::Insert { route, first } => {
-                Change::RouteInsert { route: route.clone(), first: *first }
+                Change::RouteInsert { route: on_link.of(route), first: *first }
             }
             Reroute::Learn { stand_in, needed: true, .. } => {
-                Change::RouteAdd { route: stand_in.moved(&self.from, &self.to) }
+                Change::RouteAdd { route: on_link.of(&stand_in.moved(&self.from, &self.to)) }
             }
             Reroute::Learn { .. } | Reroute::Delete(_) => return None,
         })

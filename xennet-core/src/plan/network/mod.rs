@@ -11,6 +11,7 @@ mod hosts;
 mod nat;
 mod neighbours;
 mod now;
+mod on_link;
 mod order;
 mod policy;
 mod predict;

@@ -71,8 +71,13 @@ impl<'a> Routes<'a> {
     pub(super) fn moved(&mut self, from: &Link, to: &LinkRef, kept: &[HostRoute]) -> Moves {
         let (seen, reference) = (self.seen, from.reference());
         let mut moves = Moves::default();
-        let keys: HashSet<RouteKey> = kept.iter().map(HostRoute::key).collect();
-        let is_kept = |route: &HostRoute| keys.contains(&route.key()) && kept.contains(route);
+        let mut by_key: HashMap<RouteKey, Vec<&HostRoute>> = HashMap::new();
+        for route in kept {
+            by_key.entry(route.key()).or_default().push(route);
+        }
+        let is_kept = |route: &HostRoute| {
+            by_key.get(&route.key()).is_some_and(|kept| kept.iter().any(|one| one.leads_as(route)))
+        };
         let own = seen
             .routes(&reference)
             .filter(|route| !made_by_kernel(&route.route, seen.addresses(from)) && !is_kept(route));
@@ -82,11 +87,18 @@ impl<'a> Routes<'a> {
                 moves.unmovable.push(was.clone());
             } else if is_learnt(seen, from, &was.route) {
                 // One from the last time moves along.
-                let needed = !has_stand_in(seen, &reference, was);
-                let stand_in = self.stand_in(was);
+                let needed =
+                    !has_stand_in(seen, &reference, was) && !has_learnt(seen, to, &was.route);
+                let stand_in = self.stand_in(was, to);
                 moves.reroutes.push(Reroute::Learn { was: was.clone(), stand_in, needed });
+            } else if is_stand_in(&was.route) && has_learnt(seen, to, &was.route) {
+                moves.reroutes.push(Reroute::Delete(was.clone()));
             } else {
-                self.reroute(was, was.moved(&reference, to), &mut moves.reroutes);
+                let mut route = was.moved(&reference, to);
+                if is_stand_in(&was.route) && has_learnt(seen, &reference, &was.route) {
+                    shorten(seen, &mut route.route, to);
+                }
+                self.reroute(was, route, &mut moves.reroutes);
             }
         }
         moves
@@ -150,7 +162,7 @@ impl<'a> Routes<'a> {
                 }) {
                     continue;
                 }
-                route = self.stand_in(&route);
+                route = self.stand_in(&route, to);
             }
             // Another route in its place is an administrator's.
             let there = |other: &&HostRoute| {
@@ -190,10 +202,11 @@ impl<'a> Routes<'a> {
     /// Only the kernel can make a route that it will refresh. With one like it in its way, it stops reading the
     /// advertisement at the default route, before the addresses. So the stand-in has a metric that no other route has, and
     /// expires as the learnt one would have.
-    fn stand_in(&mut self, learnt: &HostRoute) -> HostRoute {
+    fn stand_in(&mut self, learnt: &HostRoute, to: &LinkRef) -> HostRoute {
         let mut route = learnt.clone();
         route.route.protocol = STATIC;
         route.route.expires = learnt.route.expires.or(Some(LONGEST));
+        shorten(self.seen, &mut route.route, to);
         let mut metric = learnt.route.metric.unwrap_or(1024);
         loop {
             metric = metric.saturating_add(1);
@@ -268,15 +281,46 @@ pub(super) fn is_learnt(seen: &NetworkSnapshot, link: &Link, route: &Route) -> b
     route.protocol == ADVERTISED && route.destination.addr().is_ipv6() && listens
 }
 
+/// Whether the kernel makes addresses and routes from what routers advertise on an interface.
+pub(super) fn listens(seen: &NetworkSnapshot, link: &Link) -> bool {
+    let setting = |key| seen.setting(Family::V6, &link.name, key);
+    match setting("accept_ra") {
+        None | Some("0") => false,
+        Some("1") => setting("forwarding") == Some("0"),
+        Some(_) => true,
+    }
+}
+
 /// Whether an interface has a route that serves in place of a learnt one.
 fn has_stand_in(seen: &NetworkSnapshot, link: &LinkRef, learnt: &HostRoute) -> bool {
     seen.routes(link).any(|other| {
-        let Route { destination, protocol, expires, .. } = &other.route;
-        *destination == learnt.route.destination
-            && *protocol == STATIC
-            && expires.is_some()
+        other.route.destination == learnt.route.destination
+            && is_stand_in(&other.route)
             && other.via() == learnt.via()
     })
+}
+
+/// Whether a route may serve in place of a learnt one.
+fn is_stand_in(route: &Route) -> bool {
+    route.protocol == STATIC && route.expires.is_some() && route.destination.addr().is_ipv6()
+}
+
+/// Whether the kernel learnt a route to the same destination on an interface, by the same router.
+fn has_learnt(seen: &NetworkSnapshot, link: &LinkRef, route: &Route) -> bool {
+    seen.routes(link).any(|other| {
+        let Route { destination, protocol, hops, .. } = &other.route;
+        *protocol == ADVERTISED
+            && *destination == route.destination
+            && hops.iter().map(|hop| hop.via).eq(route.hops.iter().map(|hop| hop.via))
+    })
+}
+
+/// Where the kernel asks for routers itself, it soon has a route of its own, and a stand-in beside it would outlive the
+/// router's.
+fn shorten(seen: &NetworkSnapshot, stand_in: &mut Route, to: &LinkRef) {
+    if seen.link(&to.name).is_some_and(|link| listens(seen, link)) {
+        stand_in.expires = stand_in.expires.map(|seconds| seconds.min(ASKED));
+    }
 }
 
 const LOCAL: u32 = 255;
@@ -285,6 +329,8 @@ pub(super) const STATIC: u8 = 4;
 const ADVERTISED: u8 = 9;
 /// Seconds after which a stand-in goes in any case: how long a router is usually believed.
 const LONGEST: u32 = 1800;
+/// Seconds in which a router answers a solicitation: the kernel repeats it every four.
+const ASKED: u32 = 60;
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::NetworkSnapshot;
 use super::handover::Handover;
+use super::routes::listens;
 use super::sysctls::SOLICITATIONS;
 use crate::config::{BridgePolicy, HostAddresses};
 use crate::plan::{HostWarning, Plan};
@@ -65,16 +66,6 @@ pub(super) fn keep(
                 plan.warn(HostWarning::NotRenewed { address, bridge });
             }
         }
-    }
-}
-
-/// Whether the kernel makes addresses from what routers advertise on an interface.
-fn listens(seen: &NetworkSnapshot, link: &Link) -> bool {
-    let setting = |key| seen.setting(Family::V6, &link.name, key);
-    match setting("accept_ra") {
-        None | Some("0") => false,
-        Some("1") => setting("forwarding") == Some("0"),
-        Some(_) => true,
     }
 }
 

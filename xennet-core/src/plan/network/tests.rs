@@ -63,9 +63,17 @@ fn lines(plan: &Plan) -> Vec<String> {
     plan.changes().iter().map(ToString::to_string).collect()
 }
 
+/// The routes, whether or not they say that their routers are on the link.
+fn routes(world: &NetworkSnapshot) -> impl Iterator<Item = HostRoute> {
+    world.routes.iter().cloned().map(|mut route| {
+        route.route.hops.iter_mut().for_each(|hop| hop.onlink = false);
+        route
+    })
+}
+
 /// The world without what nobody can see: the order of routes, and the numbers of interfaces that come and go.
 fn visible(world: &NetworkSnapshot) -> Vec<String> {
-    let mut all: Vec<String> = world.routes.iter().map(|route| format!("{route:?}")).collect();
+    let mut all: Vec<String> = routes(world).map(|route| format!("{route:?}")).collect();
     for link in &world.links {
         all.push(format!("{link:?} {:?}", world.neighbours(link)));
         let (v4, v6): (Vec<_>, Vec<_>) =
@@ -257,7 +265,7 @@ fn carry_out_all(world: &mut NetworkSnapshot, plan: &Plan) {
 
 /// The host's addresses and routes, as `ip` shows them.
 fn host(world: &NetworkSnapshot) -> BTreeSet<String> {
-    let mut all: BTreeSet<String> = world.routes.iter().map(ToString::to_string).collect();
+    let mut all: BTreeSet<String> = routes(world).map(|route| route.to_string()).collect();
     for link in &world.links {
         let addresses = world.addresses(link).iter();
         all.extend(addresses.map(|address| format!("{} {address} {:?}", link.name, address.flags)));
