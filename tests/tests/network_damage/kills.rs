@@ -1,75 +1,159 @@
-//! A repair that is killed at each of its steps: one plain call completes it.
+//! Repairs that are killed before each of their changes, and after the last one: the next command completes them.
 
-use xennet_tests::strace::Purpose::{self, Rename, Send, Unlink, Write};
-use xennet_tests::strace::{self, for_each_call};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use crate::cells::{Before, ROW};
+use xennet_tests::strace::{Traced, killed_before, traced};
+
+use crate::adopted::Adopted;
+use crate::cells::{Before, ROW, Row};
 use crate::host::Host;
+use crate::rows::ROWS;
 
-const DELETED: &[&str] = &["ip link delete xenbr0"];
-const FLUSHED: &[&str] = &["ip address flush dev xenbr0", "ip -6 route delete default"];
-const RELOADED: &[&str] = &["reload 02:00:00:00:00:02"];
-const TAKEN: &[&str] = &["ip link set eth0 nomaster"];
+const START: &str = "network start";
+const STOP: &str = "network stop";
+const FORCED: &str = "network stop --force";
+const BOTH: &[&str] = &[START, STOP];
 
-/// The calls by which a start changes something; a stop removes the record, too.
-const OF_START: [Purpose; 3] = [Send, Write, Rename];
-const OF_STOP: [Purpose; 3] = [Send, Write, Unlink];
+/// A damage of `ROWS`, the command that is killed, and the commands that follow.
+const CASES: [(&str, &str, &[&str]); 18] = [
+    ("bridge deleted", START, BOTH),
+    ("addresses flushed", START, BOTH),
+    ("addresses flushed", STOP, &[STOP]),
+    ("IPv6 disabled on the bridge", START, BOTH),
+    ("bridge down", START, &[START]),
+    ("uplink down", START, &[START]),
+    ("uplink taken out of the bridge", STOP, BOTH),
+    ("both default routes deleted", STOP, &[STOP]),
+    ("IPv4 routes flushed", START, &[START]),
+    ("NIC made anew", START, &[STOP]),
+    ("NIC made anew", FORCED, &[STOP]),
+    ("NIC made anew with another MAC", START, &[START]),
+    ("bridge deleted and made by another program", START, BOTH),
+    ("NIC configured by another program", START, BOTH),
+    ("port configured by a DHCP client", STOP, &[STOP]),
+    ("proxy neighbours, bridge deleted", START, &[START]),
+    ("settings of the uplink, bridge deleted", START, &[START]),
+    ("two default routes, bridge deleted", START, BOTH),
+];
+/// The same of a bridge that had the host's addresses before; see `adopted`.
+const ADOPTED: [(&[&str], &str); 4] = [
+    (&["ip link delete xenbr0"], START),
+    (&["ip link delete xenbr0"], STOP),
+    (&["ip address flush dev xenbr0"], STOP),
+    (&["ip link set eth0 nomaster", "ip address add 192.0.2.2/24 brd + dev eth0"], STOP),
+];
 
-fn killed(damage: &[&str], words: &str, purposes: &[Purpose], next: &[&str]) {
-    let host = Host::new();
-    let before = Before::of(&host, &ROW);
+#[test]
+fn killed_repairs_are_completed_by_the_next_command() {
+    in_two_threads(CASES.len() + ADOPTED.len(), |host, n| match CASES.get(n) {
+        Some((row, words, next)) => killed(host, row, words, next),
+        None => killed_on_adopted_bridge(host, &ADOPTED[n - CASES.len()]),
+    });
+}
+
+/// Runs all of so many cases, each on a host of its thread.
+fn in_two_threads(count: usize, case: impl Fn(&Host, usize) + Sync) {
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let host = Host::new();
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= count {
+                        break;
+                    }
+                    if catch_unwind(AssertUnwindSafe(|| case(&host, n))).is_err() {
+                        wrong.lock().unwrap().push(n);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "wrong, as said above: {wrong:?}");
+}
+
+fn killed(host: &Host, name: &str, words: &str, next: &[&str]) {
+    let row: &Row = ROWS.iter().find(|row| row.name == name).unwrap_or(&ROW);
+    assert_eq!(row.name, name);
     let prepare = || {
         host.reset();
-        host.xennet("network start").succeeded();
-        for line in damage {
-            host.run(line);
-        }
-        host.lan.command(words)
+        row.setup.iter().for_each(|line| host.run(line));
+        let before = Before::of(host, row);
+        host.xennet(START).succeeded();
+        row.damage.iter().for_each(|line| host.run(line));
+        before
     };
-    for purpose in purposes {
-        for_each_call(*purpose, prepare, strace::killed_before, |point, _| {
-            for next in next {
-                let when = format!("{words} after {damage:?}, killed at {point}, then {next}");
-                let outcome = host.xennet(next);
-                assert_eq!(outcome.code, Some(0), "{when}: {}", outcome.stderr);
-                if *next == "network start" {
-                    before.assert_on_bridge(&when);
-                } else {
-                    before.assert_on_uplink(&when);
-                    assert!(!host.lan.recorded(), "{when}");
-                }
+    prepare();
+    for (call, n) in changes(&traced(&host.lan.command(words))) {
+        let before = prepare();
+        let run = killed_before(&host.lan.command(words), &call, n);
+        let when = format!("{words} after {name}, killed at {call} {n}, then {next:?}");
+        assert!(run.struck, "{when}: not killed");
+        for next in next {
+            let outcome = host.xennet(next);
+            assert_eq!(outcome.code, Some(0), "{when}: {}", outcome.stderr);
+            if *next == START {
+                before.assert_on_bridge(&when);
+            } else {
+                before.assert_on_uplink(&when);
+                assert!(!host.lan.recorded(), "{when}");
             }
-        });
+        }
     }
 }
 
-#[test]
-fn start_killed_after_a_deleted_bridge_is_completed() {
-    killed(DELETED, "network start", &OF_START, &["network start", "network stop"]);
+fn killed_on_adopted_bridge(host: &Host, (damage, words): &(&[&str], &str)) {
+    let prepare = || {
+        let adopted = Adopted::new(host, "nothing");
+        host.xennet(START).succeeded();
+        damage.iter().for_each(|line| host.run(line));
+        adopted
+    };
+    prepare();
+    for (call, n) in changes(&traced(&host.lan.command(words))) {
+        let adopted = prepare();
+        let run = killed_before(&host.lan.command(words), &call, n);
+        let when = format!("{words} after {damage:?} of an adopted bridge, killed at {call} {n}");
+        assert!(run.struck, "{when}: not killed");
+        if *words == START || host.lan.recorded() {
+            for next in BOTH {
+                host.xennet(next).succeeded();
+                let mut wrong = Vec::new();
+                adopted.is_whole(&format!("{when}, then {next}"), *next == STOP, &mut wrong);
+                assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+            }
+        }
+    }
 }
 
-#[test]
-fn start_killed_after_lost_addresses_is_completed() {
-    killed(FLUSHED, "network start", &OF_START, &["network start", "network stop"]);
-}
-
-#[test]
-fn start_killed_after_a_reloaded_driver_is_undone_by_stop() {
-    killed(RELOADED, "network start", &OF_START, &["network stop"]);
-}
-
-#[test]
-fn stop_killed_after_lost_addresses_is_completed() {
-    killed(FLUSHED, "network stop", &OF_STOP, &["network stop"]);
-}
-
-#[test]
-fn stop_killed_after_the_uplink_left_is_completed_by_start() {
-    killed(TAKEN, "network stop", &OF_STOP, &["network start", "network stop"]);
-}
-
-#[test]
-fn forced_stop_killed_after_a_reloaded_driver_is_completed() {
-    // The new NIC has no setting to restore.
-    killed(RELOADED, "network stop --force", &[Send, Unlink], &["network stop"]);
+/// The system calls that change something, and the first one after them: each with its number among the calls of its name.
+fn changes(run: &Traced) -> Vec<(String, usize)> {
+    run.outcome.succeeded();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut points, mut is_after) = (Vec::new(), false);
+    for line in &run.calls {
+        let call = line.split('(').next().unwrap_or_default();
+        let count = counts.entry(call).or_default();
+        *count += 1;
+        let is_request = call.starts_with("send");
+        let changes = match call {
+            "write" => !line.starts_with("write(1,") && !line.starts_with("write(2,"),
+            _ if is_request => {
+                ["RTM_NEW", "RTM_DEL", "RTM_SET"].iter().any(|kind| line.contains(kind))
+            }
+            _ => call.starts_with("rename") || call.starts_with("unlink"),
+        };
+        if changes || is_after && is_request {
+            points.push((call.to_owned(), *count));
+        }
+        is_after = changes || is_after && !is_request;
+    }
+    assert!(points.len() > 1, "no changes: {:#?}", run.calls);
+    points
 }

@@ -7,7 +7,7 @@ use xennet_tests::netns::within;
 use xennet_tests::world::{World, reaches, sysctl};
 
 use crate::cells::{Before, ROW, Row};
-use crate::host::{Host, INHERIT, ON_TRIAL};
+use crate::host::{Host, INHERIT, ON_TRIAL, reaches_the_world};
 
 /// One bridge without `addresses`, whose uplink is `eth0`.
 const SILENT: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\n";
@@ -244,4 +244,151 @@ fn default_routers(host: &Host, link: &str) -> Vec<String> {
     gateways.sort();
     gateways.dedup();
     gateways
+}
+
+/// The addresses of the host on `link`, global ones of IPv4 and IPv6.
+fn global_addresses(host: &Host, link: &str) -> usize {
+    let shown = host.lan.netns.ip_json("address show scope global");
+    let links = shown.as_array().into_iter().flatten();
+    let of_link = links.filter(|one| one["ifname"] == link);
+    of_link.filter_map(|one| one["addr_info"].as_array()).map(Vec::len).sum()
+}
+
+#[test]
+fn renamed_bridge_and_uplink_are_restored_by_stop_and_the_roll_back() {
+    let host = Host::new();
+    let renames: [(&[&str], &str, &str); 3] = [
+        (&["ip link set xenbr0 name brx"], "xenbr0: is called brx", "eth0"),
+        (&["ip link set eth0 name ethx"], "ip link set dev ethx name eth0", "ethx"),
+        (
+            &["ip link set eth0 name ethx", "ip link set xenbr0 name brx"],
+            "since the network was started",
+            "ethx",
+        ),
+    ];
+    for (damage, said, uplink) in renames {
+        for words in ["network stop", "network stop --force", ON_TRIAL] {
+            host.reset();
+            let had = global_addresses(&host, "eth0");
+            let on_trial = words == ON_TRIAL;
+            host.xennet(if on_trial { ON_TRIAL } else { "network start" }).succeeded();
+            damage.iter().for_each(|line| host.run(line));
+            if on_trial {
+                assert!(host.roll_back());
+            } else {
+                for words in ["network check", "network start"] {
+                    let outcome = host.xennet(words);
+                    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+                    assert!(outcome.stderr.contains(said), "{outcome:?}");
+                }
+                host.xennet(words).succeeded();
+            }
+            let when = format!("{damage:?}, {words}");
+            assert_eq!(global_addresses(&host, uplink), had, "{when}");
+            for bridge in ["xenbr0", "brx"] {
+                assert!(host.link(bridge).is_null(), "{when}: {bridge} is still there");
+            }
+            assert!(reaches_the_world(10), "{when}");
+            assert!(!host.lan.recorded(), "{when}");
+        }
+    }
+}
+
+#[test]
+fn renamed_and_renamed_back_is_as_started() {
+    let host = Host::new();
+    let before = Before::of(&host, &ROW);
+    host.xennet("network start").succeeded();
+    for line in ["ip link set eth0 name ethx", "ip link set ethx name eth0"] {
+        host.run(line);
+    }
+    host.xennet("network check").succeeded();
+    host.xennet("network stop").succeeded();
+    before.assert_on_uplink("after stop");
+}
+
+#[test]
+fn stop_keeps_a_bridge_whose_uplink_is_unknown() {
+    let host = Host::new();
+    let before = Before::of(&host, &ROW);
+    host.xennet("network start").succeeded();
+    // As an earlier xennet wrote it.
+    let path = host.lan.run_dir().join("network.json");
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record.as_object_mut().unwrap().remove("identities").unwrap();
+    std::fs::write(&path, record.to_string()).unwrap();
+    host.run("ip link set eth0 name ethx");
+    for words in ["network stop", "network stop --force"] {
+        let stop = host.xennet(words);
+        assert_eq!(stop.code, Some(3), "{stop:?}");
+        assert!(stop.stderr.contains("ip link set dev PORT name eth0"), "{stop:?}");
+        assert!(reaches_the_world(10), "{words}");
+    }
+    host.run("ip link set ethx name eth0");
+    host.xennet("network stop").succeeded();
+    before.assert_on_uplink("after stop");
+}
+
+#[test]
+fn default_route_whose_network_is_gone_moves() {
+    let host = Host::new();
+    for words in ["network start", ON_TRIAL] {
+        host.reset();
+        // The kernel keeps the route through a router, without the address that it was reached by.
+        host.run("ip address delete 2001:db8::2/64 dev eth0");
+        host.run("ip address delete 2001:db8::3/64 dev eth0");
+        assert_eq!(default_routers(&host, "eth0"), ["2001:db8::1"]);
+        host.xennet(words).succeeded();
+        assert_eq!(default_routers(&host, "xenbr0"), ["2001:db8::1"], "{words}");
+        host.xennet("network check").succeeded();
+        if !host.roll_back() {
+            host.run("ip link delete xenbr0");
+            host.xennet("network start").succeeded();
+            assert_eq!(default_routers(&host, "xenbr0"), ["2001:db8::1"], "after the repair");
+            host.xennet("network stop").succeeded();
+        }
+        assert_eq!(default_routers(&host, "eth0"), ["2001:db8::1"], "after {words}");
+        assert!(!host.lan.recorded());
+    }
+}
+
+#[test]
+fn each_command_warns_of_another_nic_that_comes_first() {
+    let host = Host::new();
+    for damage in ["", "ip link delete xenbr0"] {
+        host.reset();
+        second_nic(&host);
+        host.run("ip address add 192.0.2.7/24 dev eth1");
+        let warns = |words: &str, link: &str| {
+            let outcome = host.xennet(words);
+            outcome.succeeded();
+            let said = format!("192.0.2.0/24: {link} and eth1 both have addresses in it");
+            assert!(outcome.stderr.contains(&said), "{words} after {damage:?}: {outcome:?}");
+        };
+        warns("network start", "xenbr0");
+        if !damage.is_empty() {
+            host.run(damage);
+        }
+        warns("network stop", "eth0");
+    }
+}
+
+#[test]
+fn default_route_in_place_of_a_routers_ends_soon_after_stop() {
+    let host = Host::new();
+    for words in ["network start", ON_TRIAL] {
+        host.reset();
+        host.run("ip -6 route delete default");
+        host.run("advertise 1800");
+        host.run("wait 2001:db8:9:");
+        host.xennet(words).succeeded();
+        if !host.roll_back() {
+            host.xennet("network stop").succeeded();
+        }
+        let routes = host.lan.netns.ip_json("-6 route show default dev eth0 proto static");
+        let [route] = routes.as_array().unwrap().as_slice() else { panic!("{routes}") };
+        let seconds = route["expires"].as_u64().unwrap();
+        assert!(seconds <= 60, "after {words}: {route}");
+    }
 }
