@@ -32,8 +32,17 @@ impl BridgeRecord {
 
     /// Whether the host used the bridge before the first start.
     pub(super) fn was_used(&self) -> bool {
-        let is_used = || self.of_bridge.addresses.iter().any(|address| !link_local(address));
-        !self.made && is_used()
+        self.had(|_| true)
+    }
+
+    /// The same of IPv6.
+    pub(super) fn used_ipv6(&self) -> bool {
+        self.had(|address| address.address.addr().is_ipv6())
+    }
+
+    fn had(&self, which: impl Fn(&Address) -> bool) -> bool {
+        let is_one = |address: &Address| !link_local(address) && which(address);
+        !self.made && self.of_bridge.addresses.iter().any(is_one)
     }
 }
 

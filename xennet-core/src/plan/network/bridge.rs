@@ -278,7 +278,7 @@ fn settings(
             let had = uplink.and_then(|(known, name)| {
                 seen.uplink_setting(known, Family::V6, name, DISABLE_IPV6)
             });
-            let used = known.filter(|known| known.was_used()).map(|known| &known.of_bridge);
+            let used = known.filter(|known| known.used_ipv6()).map(|known| &known.of_bridge);
             let used = used.and_then(|own| own.setting(Family::V6, name, DISABLE_IPV6));
             // The addresses on record need it.
             if used.or(had) == Some("0") {

@@ -95,7 +95,7 @@ impl<'a> Routes<'a> {
                 moves.reroutes.push(Reroute::Delete(was.clone()));
             } else {
                 let mut route = was.moved(&reference, to);
-                if is_stand_in(&was.route) && has_learnt(seen, &reference, &was.route) {
+                if is_stand_in(&was.route) && is_routers(seen, &reference, &was.route) {
                     shorten(seen, &mut route.route, to);
                 }
                 self.reroute(was, route, &mut moves.reroutes);
@@ -148,9 +148,14 @@ impl<'a> Routes<'a> {
                 && route.route.unknown.is_empty()
                 && route.route.nexthop.is_none()
         });
+        let own: Vec<HostRoute> = own.filter_map(|route| self.on(route, uplink, to)).collect();
+        let mut by_key: HashMap<RouteKey, Vec<&HostRoute>> = HashMap::new();
+        for route in &own {
+            by_key.entry(route.key()).or_default().push(route);
+        }
         let mut wanted = Vec::new();
-        for route in own {
-            let Some(mut route) = self.on(route, uplink, to) else { continue };
+        for route in &own {
+            let mut route = route.clone();
             if route.route.protocol == ADVERTISED && route.route.destination.addr().is_ipv6() {
                 let there = |one: &HostRoute| {
                     let (one, route) = (&one.route, &route.route);
@@ -164,13 +169,25 @@ impl<'a> Routes<'a> {
                 }
                 route = self.stand_in(&route, to);
             }
-            // Another route in its place is an administrator's.
-            let there = |other: &&HostRoute| {
-                other.leaves_by(to) || from.is_some_and(|from| other.leaves_by(from))
+            let by_from = |other: &HostRoute| from.filter(|from| other.leaves_by(from));
+            let mut there = self.twins(&route);
+            there.retain(|other| other.leaves_by(to) || by_from(other).is_some());
+            let is = |other: &HostRoute, one: &HostRoute| match by_from(other) {
+                Some(from) => other.moved(from, to).leads_as(one),
+                None => other.leads_as(one),
             };
-            if !self.twins(&route).iter().any(there) {
-                wanted.push(route);
+            let has = |one: &HostRoute| there.iter().any(|other| is(other, one));
+            // Another route in its place is an administrator's, unless it is another one on record.
+            let twins = by_key.get(&route.key()).map_or(&[][..], Vec::as_slice);
+            let is_known = |other: &&HostRoute| twins.iter().any(|one| is(other, one));
+            if has(&route) || !there.iter().all(is_known) {
+                continue;
             }
+            if twins.iter().take_while(|one| !one.leads_as(&route)).any(|one| has(one)) {
+                // Behind those that are before it on record.
+                self.planned.insert(route.key());
+            }
+            wanted.push(route);
         }
         wanted
     }
@@ -307,12 +324,22 @@ fn is_stand_in(route: &Route) -> bool {
 
 /// Whether the kernel learnt a route to the same destination on an interface, by the same router.
 fn has_learnt(seen: &NetworkSnapshot, link: &LinkRef, route: &Route) -> bool {
-    seen.routes(link).any(|other| {
-        let Route { destination, protocol, hops, .. } = &other.route;
-        *protocol == ADVERTISED
-            && *destination == route.destination
-            && hops.iter().map(|hop| hop.via).eq(route.hops.iter().map(|hop| hop.via))
-    })
+    seen.routes(link).any(|other| is_learnt_twin(&other.route, route))
+}
+
+/// Whether the kernel learnt `other`, to the same destination as a route, by the same router.
+fn is_learnt_twin(other: &Route, route: &Route) -> bool {
+    let Route { destination, protocol, hops, .. } = other;
+    *protocol == ADVERTISED
+        && *destination == route.destination
+        && hops.iter().map(|hop| hop.via).eq(route.hops.iter().map(|hop| hop.via))
+}
+
+/// Whether a router told the kernel this route, on an interface or before the first start.
+fn is_routers(seen: &NetworkSnapshot, link: &LinkRef, route: &Route) -> bool {
+    let recorded = seen.known_bridges().flat_map(|one| [&one.of_bridge, &one.of_uplink]);
+    has_learnt(seen, link, route)
+        || recorded.flat_map(|host| &host.routes).any(|other| is_learnt_twin(&other.route, route))
 }
 
 /// Where the kernel asks for routers itself, it soon has a route of its own, and a stand-in beside it would outlive the
