@@ -204,7 +204,7 @@ impl<'a> Return<'a> {
         if was_port {
             gone.retain(is_recorded);
         }
-        if let Some(bridge) = bridge.filter(|_| !was_port || !gone.is_empty()) {
+        if let Some(bridge) = bridge.filter(|_| !was_port || !gone.iter().all(link_local)) {
             moves = routes.moved(bridge, &to, &self.bridge.of_bridge.routes);
         }
         let unmovable = gone.iter().filter(|address| !address.unknown.is_empty());
