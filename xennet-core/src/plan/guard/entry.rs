@@ -167,6 +167,14 @@ impl GuardEntry {
         ] {
             elements.extend(wanted.then(|| (by_port(set, false), NftElement::new([name()]))));
         }
+        let bridge = self.bridge.as_ref().filter(|_| layout.bridge_names);
+        let owned = |set, value| {
+            let key = bridge.cloned().map(NftValue::IfName).into_iter().chain([value]);
+            (set, NftElement::new(key).comment(Owners::from(self.owner).comment()))
+        };
+        let mac = NftValue::EtherAddr(self.mac.octets());
+        let owned_macs = layout.owned_macs().filter(|_| self.claims);
+        elements.extend(owned_macs.map(|set| owned(set, mac)));
         if level < GuardLevel::Ip {
             return elements;
         }
@@ -179,12 +187,9 @@ impl GuardEntry {
         if !self.claims {
             return elements;
         }
-        let bridge = self.bridge.as_ref().filter(|_| layout.bridge_names);
         for prefix in prefixes.into_iter().filter(can_be_owned) {
             let set = layout.owned_set(version(prefix), prefix.prefix_len());
-            let key =
-                bridge.cloned().map(NftValue::IfName).into_iter().chain([value(prefix.addr())]);
-            elements.push((set, NftElement::new(key).comment(Owners::from(self.owner).comment())));
+            elements.push(owned(set, value(prefix.addr())));
         }
         elements
     }
@@ -201,7 +206,8 @@ const SHARED: &str = "shared";
 const DHCP_SERVER: &str = "dhcp-server";
 const ROUTER: &str = "router";
 const RESERVE: &str = "reserve";
-/// Everybody needs "no address" and the link-local ones, so these are nobody's, nor is a prefix with any of them in it.
+/// Every host needs "no address", and link-local addresses of its own. So a prefix with any of these in it has no owner; a
+/// single link-local address has one.
 fn can_be_owned(prefix: &IpNet) -> bool {
     match prefix {
         IpNet::V4(prefix) => !prefix.contains(&Ipv4Addr::UNSPECIFIED),
@@ -209,7 +215,7 @@ fn can_be_owned(prefix: &IpNet) -> bool {
             let link_local = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
             !prefix.contains(&Ipv6Addr::UNSPECIFIED)
                 && !prefix.contains(&link_local)
-                && !link_local.contains(prefix)
+                && (prefix.prefix_len() == 128 || !link_local.contains(prefix))
         }
     }
 }

@@ -77,6 +77,7 @@ impl GuardLayout {
             by_port("routers", false),
             verifications(),
         ];
+        sets.extend(self.owned_macs());
         for version in [Version::V4, Version::V6] {
             for length in self.lengths(version) {
                 sets.push(Self::own_set(version, length));
@@ -178,12 +179,22 @@ impl GuardLayout {
             set(&name, [version.key()])
         }
     }
+
+    /// The set of the Ethernet addresses that have an owner. None where a guest cannot take another's place by its Ethernet
+    /// address: a routed vif has no bridge, and on Open vSwitch the ports without a guard are not seen.
+    pub(super) fn owned_macs(&self) -> Option<NftSet> {
+        let mac = NftKey::EtherAddr;
+        (self.family == NftFamily::Bridge).then(|| match self.bridge_names {
+            true => set("owned_macs", [NftKey::IfName, mac]),
+            false => set("owned_macs", [mac]),
+        })
+    }
 }
 
 const COMMENT: &str = "xennet guard 1";
 
 /// The version of the sets, chains and rules that a layout stands for. Each verification names it.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// How long a verification is kept: without an end, those of past generations would pile up.
 const VERIFICATION_LIFETIME: Duration = Duration::from_hours(1);

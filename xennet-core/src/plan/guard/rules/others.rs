@@ -1,7 +1,7 @@
 use super::constants::{ICMP6, IP6_UNSPECIFIED, OTHERS};
 use super::{Field, Rule, arp, ip4, ip6, nd};
 use crate::plan::guard::GuardLayout;
-use crate::types::{NftFamily, NftRule};
+use crate::types::{NftCmp, NftFamily, NftRule};
 
 /// What nobody but its owner may say, on ports without a guard (the uplink among them) and on those that may use any
 /// other address. Everything else passes, at the end of the chain.
@@ -12,8 +12,12 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
         rule(OTHERS).ip6().goto("others_ip6", "IPv6"),
     ];
     if layout.family != NftFamily::Inet {
-        rules.push(rule(OTHERS).arp().goto("others_arp", "ARP"));
-        rules.extend(arp::ADDRESS.not_owned(layout, || rule("others_arp").arp()));
+        let arp = |chain| rule(chain).arp();
+        rules.push(arp(OTHERS).goto("others_arp", "ARP"));
+        rules.push(arp("others_arp").is(Field::ARP_SENDER, &[0; 4]).goto(PROBE, "an ARP probe"));
+        rules.extend(arp::ADDRESS.not_owned(layout, || arp("others_arp")));
+        rules.extend(arp::TARGET.not_owned(layout, || arp(PROBE)));
+        rules.extend(tags(layout.family));
     }
     rules.extend(ip4::ADDRESS.not_owned(layout, || rule("others_ip4").ip4()));
     rules.extend(ip6::ADDRESS.not_owned(layout, || rule("others_ip6").ip6()));
@@ -32,3 +36,21 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     rules.extend(nd::ADDRESS.not_owned(layout, || rule("others_nd").icmp6()));
     rules
 }
+
+/// Linux strips a priority tag in front of another tag, and one behind the tag of a VLAN that it is in. So it would read a
+/// packet that was not judged. A packet behind two VLANs is left to those who use these VLANs.
+fn tags(family: NftFamily) -> Vec<NftRule> {
+    const TAGS: &str = "others_tags";
+    const VLAN: &[u8] = &[0x0f, 0xff];
+    let rule = |chain| Rule::new(family, chain);
+    let behind = |protocol| rule(OTHERS).protocol(protocol).goto(TAGS, "two VLAN tags");
+    let no_vlan = |field| rule(TAGS).masked(field, VLAN, NftCmp::Eq, &[0, 0]);
+    vec![
+        behind(0x8100),
+        behind(0x88a8),
+        no_vlan(Field::network(0, 2)).refuse("a priority tag behind a VLAN tag"),
+        no_vlan(Field::OUTER_TAG).refuse("a VLAN tag behind a priority tag"),
+    ]
+}
+
+const PROBE: &str = "others_probe";

@@ -23,6 +23,8 @@ pub(super) struct Field {
 impl Field {
     pub(super) const ETHER_DESTINATION: Self = Self::new(NftBase::Link, 0, 6);
     pub(super) const ETHER_SOURCE: Self = Self::new(NftBase::Link, 6, 6);
+    /// The VLAN and the priority in the outer tag of a frame that has one.
+    pub(super) const OUTER_TAG: Self = Self::new(NftBase::Link, 14, 2);
     pub(super) const ARP_SENDER_MAC: Self = Self::network(8, 6);
     pub(super) const ARP_SENDER: Self = Self::network(14, 4);
     pub(super) const ARP_TARGET: Self = Self::network(24, 4);
@@ -114,6 +116,11 @@ impl Rule {
         self.ip6().l4proto(ICMP6)
     }
 
+    /// `ip protocol NUMBER`, in every fragment
+    pub(super) fn protocol4(self, number: u8) -> Self {
+        self.ip4().is(Field::network(9, 1), &[number])
+    }
+
     /// `@th,0,64 >= 0`: whether there are eight bytes behind the IP headers, as each protocol worth the name has.
     ///
     /// That fails as well where the kernel could make no sense of the IP headers. It is not a word on some field, for
@@ -169,6 +176,11 @@ impl Rule {
     /// `ip frag-off & 0x1fff != 0`
     pub(super) fn later_fragment4(self) -> Self {
         self.masked(Field::network(6, 2), &[0x1f, 0xff], NftCmp::Neq, &[0, 0])
+    }
+
+    /// `ip frag-off & 0x3fff != 0`
+    pub(super) fn fragment4(self) -> Self {
+        self.masked(Field::network(6, 2), &[0x3f, 0xff], NftCmp::Neq, &[0, 0])
     }
 
     /// `iifname @SET`, which also counts there
