@@ -122,7 +122,7 @@ impl GuardEntry {
     }
 
     /// A record's entry without its addresses, and the words that are left: the addresses, and [`CUT`] if it was cut.
-    fn without_addresses(port: IfName, record: &str) -> Option<(Self, Vec<&str>)> {
+    pub(super) fn without_addresses(port: IfName, record: &str) -> Option<(Self, Vec<&str>)> {
         let mut words = record.split(' ').peekable();
         let level = words.next()?.parse().ok()?;
         let (owner, _) = VifId::from_if_name(words.next()?).ok()?;
@@ -152,12 +152,13 @@ impl GuardEntry {
             return Vec::new();
         }
         let name = || NftValue::IfName(self.port.clone());
+        let mac = NftValue::EtherAddr(self.mac.octets());
         let (records, record) = GuardLayout::record(&self.port);
         let mut elements = vec![
             GuardLayout::port(&self.port),
             (by_port("dropped", true), NftElement::new([name()])),
             (records, record.comment(self.record())),
-            (macs(), NftElement::new([name(), NftValue::EtherAddr(self.mac.octets())])),
+            (macs(), NftElement::new([name(), mac.clone()])),
         ];
         for (set, wanted) in [
             ("any_address", level == GuardLevel::Mac),
@@ -172,17 +173,24 @@ impl GuardEntry {
             let key = bridge.cloned().map(NftValue::IfName).into_iter().chain([value]);
             (set, NftElement::new(key).comment(Owners::from(self.owner).comment()))
         };
-        let mac = NftValue::EtherAddr(self.mac.octets());
         let owned_macs = layout.owned_macs().filter(|_| self.claims);
-        elements.extend(owned_macs.map(|set| owned(set, mac)));
+        elements.extend(owned_macs.map(|set| owned(set, mac.clone())));
         if level < GuardLevel::Ip {
             return elements;
         }
         let link_local = IpNet::from(IpAddr::from(self.mac.link_local()));
         let prefixes: BTreeSet<IpNet> = self.prefixes().into_iter().chain([link_local]).collect();
         for prefix in &prefixes {
+            let address = value(prefix.addr());
+            let whole = prefix.prefix_len() == prefix.max_prefix_len();
+            // "No address" is not a source that a packet of its own may have.
+            if whole && prefix.addr().is_unspecified() {
+                continue;
+            }
+            let key =
+                if whole { vec![name(), mac.clone(), address] } else { vec![name(), address] };
             let set = GuardLayout::own_set(version(*prefix), prefix.prefix_len());
-            elements.push((set, NftElement::new([name(), value(prefix.addr())])));
+            elements.push((set, NftElement::new(key)));
         }
         if !self.claims {
             return elements;

@@ -103,8 +103,9 @@ impl GuardLayout {
         format!("port_{port}")
     }
 
-    /// The element that makes a port a guarded one, and counts what it sends. It has no comment, so that it is never
-    /// replaced while the port is guarded: its counter only grows.
+    /// The element that makes a port a guarded one. It has no comment, so that it is never replaced while the port is guarded.
+    ///
+    /// Its counter misses the common packets, which do not look it up; older versions need it.
     pub fn port(port: &IfName) -> (NftSet, NftElement) {
         (by_port(PORTS, true), NftElement::new([NftValue::IfName(port.clone())]))
     }
@@ -154,6 +155,11 @@ impl GuardLayout {
         })
     }
 
+    /// Whether a set of that name is one of addresses, in a layout of this version or of an older one.
+    pub(super) fn is_address_set(name: &str) -> bool {
+        ["ip4_", "ip6_", "owned4_", "owned6_"].iter().any(|prefix| name.starts_with(prefix))
+    }
+
     /// The lengths of one version's prefixes, longest first: the closest prefix decides.
     pub(super) fn lengths(&self, version: Version) -> impl Iterator<Item = u8> {
         match version {
@@ -165,8 +171,13 @@ impl GuardLayout {
         .copied()
     }
 
-    /// The set of the prefixes of that length that a port may speak from.
+    /// The set of the prefixes of that length that a port may speak from. Whole addresses are filed under the port's Ethernet
+    /// address as well, so that one lookup tells all of a common packet.
     pub(super) fn own_set(version: Version, length: u8) -> NftSet {
+        if length == version.bits() {
+            let name = if version == Version::V4 { OWN4 } else { OWN6 };
+            return set(name, [NftKey::IfName, NftKey::EtherAddr, version.key()]);
+        }
         set(&format!("ip{}_{length}", version.digit()), [NftKey::IfName, version.key()])
     }
 
@@ -201,6 +212,10 @@ const VERIFICATION_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The set of the guarded ports.
 pub(super) const PORTS: &str = "ports";
+
+/// The sets of the addresses of each port.
+pub(super) const OWN4: &str = "own4";
+pub(super) const OWN6: &str = "own6";
 
 /// The set of the ports' records.
 pub(super) const RECORDS: &str = "records";

@@ -8,6 +8,7 @@
 
 mod address;
 mod arp;
+mod common;
 mod constants;
 mod ip4;
 mod ip6;
@@ -64,7 +65,8 @@ fn entry(layout: &GuardLayout) -> Vec<NftRule> {
         )
     };
     let first = if family == NftFamily::Netdev { INGRESS } else { "prerouting" };
-    let mut rules = vec![rule(first).port_in("ports").goto("guarded", "a guarded port")];
+    let mut rules = common::rules(layout, first);
+    rules.push(rule(first).port_in("ports").goto("guarded", "a guarded port"));
     rules.extend(layout.owned_macs().map(|set| {
         let mac = Field::ETHER_SOURCE;
         if layout.bridge_names {

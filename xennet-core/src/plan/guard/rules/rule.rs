@@ -54,6 +54,8 @@ impl Field {
 /// The first register of 16 bytes, and the one behind it: a concatenation's second part, for its first is always a name.
 const FIRST: NftRegister = NftRegister(0);
 const SECOND: NftRegister = NftRegister(4);
+/// The one behind an Ethernet address in the second part.
+const THIRD: NftRegister = NftRegister(6);
 
 impl Rule {
     pub(super) fn new(family: NftFamily, chain: &'static str) -> Self {
@@ -203,6 +205,16 @@ impl Rule {
         self.name_with(NftMeta::BridgeName, field, mask, set)
     }
 
+    /// `iifname . ether saddr . FIELD @SET`
+    pub(super) fn port_and_mac_with(self, field: Field, set: &str) -> Self {
+        let mac = Field::ETHER_SOURCE;
+        let mut rule = self.of_ether(mac);
+        rule.push(NftExpr::Meta { key: NftMeta::IifName, register: FIRST });
+        rule.push(mac.load(SECOND));
+        rule.push(field.load(THIRD));
+        rule.lookup(set, false)
+    }
+
     /// `FIELD & MASK @SET`
     pub(super) fn field_in(mut self, field: Field, mask: Option<&[u8]>, set: &str) -> Self {
         self.push(field.load(FIRST));
@@ -238,6 +250,12 @@ impl Rule {
     /// A rule that counts, and decides nothing.
     pub(super) fn no_verdict(self) -> NftRule {
         NftRule { chain: self.chain.to_owned(), expressions: self.expressions, comment: None }
+    }
+
+    /// `meta KEY != VALUE`
+    pub(super) fn meta_not(mut self, key: NftMeta, value: &[u8]) -> Self {
+        self.push(NftExpr::Meta { key, register: FIRST });
+        self.cmp(NftCmp::Neq, value)
     }
 
     fn meta(mut self, key: NftMeta, value: &[u8]) -> Self {
