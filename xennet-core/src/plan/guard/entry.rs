@@ -183,10 +183,6 @@ impl GuardEntry {
         for prefix in &prefixes {
             let address = value(prefix.addr());
             let whole = prefix.prefix_len() == prefix.max_prefix_len();
-            // "No address" is not a source that a packet of its own may have.
-            if whole && prefix.addr().is_unspecified() {
-                continue;
-            }
             let key =
                 if whole { vec![name(), mac.clone(), address] } else { vec![name(), address] };
             let set = GuardLayout::own_set(version(*prefix), prefix.prefix_len());

@@ -195,9 +195,12 @@ impl GuardLayout {
     /// address: a routed vif has no bridge, and on Open vSwitch the ports without a guard are not seen.
     pub(super) fn owned_macs(&self) -> Option<NftSet> {
         let mac = NftKey::EtherAddr;
-        (self.family == NftFamily::Bridge).then(|| match self.bridge_names {
-            true => set("owned_macs", [NftKey::IfName, mac]),
-            false => set("owned_macs", [mac]),
+        (self.family == NftFamily::Bridge).then(|| {
+            if self.bridge_names {
+                set("owned_macs", [NftKey::IfName, mac])
+            } else {
+                set("owned_macs", [mac])
+            }
         })
     }
 }
