@@ -22,9 +22,9 @@ pub struct Blaster {
 const BATCH: usize = 32;
 
 impl Blaster {
-    /// Binds to two interfaces of the calling thread's namespace.
-    pub fn open(from: &str, to: &str) -> Result<Self> {
-        Ok(Self { from: bound(from)?, to: bound(to)? })
+    /// Binds to two interfaces of the calling thread's namespace, for frames of this Ethertype.
+    pub fn open(from: &str, to: &str, ethertype: u16) -> Result<Self> {
+        Ok(Self { from: bound(from, ethertype)?, to: bound(to, ethertype)? })
     }
 
     /// Sends a frame so many times and receives it as often; how long a processor was busy with that.
@@ -112,12 +112,11 @@ fn waited() -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds.parse()?))
 }
 
-fn bound(name: &str) -> Result<OwnedFd> {
-    const IPV4: u16 = 0x0800;
+fn bound(name: &str, ethertype: u16) -> Result<OwnedFd> {
     let name = CString::new(name)?;
     // SAFETY: the name ends with a NUL.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    let protocol = IPV4.to_be();
+    let protocol = ethertype.to_be();
     // SAFETY: no memory is involved; the descriptor, if there is one, is nobody else's. An address of zeros is a valid
     // one, and outlives the call that it is filled in for.
     unsafe {

@@ -95,8 +95,8 @@ fn thousand_guests_are_installed_and_restored_in_one_batch() {
         for (set, count) in [
             ("ports", 1000),
             ("records", 1000),
-            ("ip4_32", 2000),
-            ("ip6_128", 2000),
+            ("own4", 2000),
+            ("own6", 2000),
             ("owned4_24", 1000),
             ("owned6_64", 1000),
         ] {

@@ -86,11 +86,15 @@ impl Model {
                 ..GuardPolicy::default()
             },
         };
+        let had = self.owners.iter().filter(|(_, [active, _])| active.contains(&domid));
+        let had: BTreeSet<String> = had.map(|(key, _)| key.clone()).collect();
         self.release(domid, layout, false);
         for (set, element) in entry.elements(layout) {
             if set.name.starts_with("owned") {
-                let [active, reserved] = self.owners.entry(key(&set, &element)).or_default();
-                if active.insert(domid) {
+                let key = key(&set, &element);
+                let [active, reserved] = self.owners.entry(key.clone()).or_default();
+                active.insert(domid);
+                if !had.contains(&key) {
                     reserved.clear();
                 }
             }

@@ -82,7 +82,7 @@ fn a_guest_that_migrates_within_the_host_is_never_refused() {
         assert_all_succeed(both.map(|(id, args)| start(&guests, id, args)).into());
         let owner = format!("vif{new}");
         let owners: Vec<String> = guests.table().owners().into_values().collect();
-        assert_eq!(owners, [owner.as_str(); 3]);
+        assert_eq!(owners, [owner.as_str(); 5]);
         assert!(guests.passes(&of(domid, &ip4("10.0.0.5", tcp()))));
         assert!(!guests.passes(&uplink(&ip4("10.0.0.5", tcp()))));
         guests.unplug(&format!("vif{old}"));

@@ -197,21 +197,24 @@ fn guest_again(world: &World, id: VifId) -> File {
 
 #[test]
 fn what_is_written_can_be_read_by_dnsmasq_and_goes_whatever_is_configured() {
-    let world = World::new();
-    world.configure(ON_A_BRIDGE);
-    let umask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    world.start().succeeded();
-    plug(&world, ONE, 1, &[]);
-    nix::sys::stat::umask(umask);
-    let dir = world.dom0.run_dir().join("dhcp-hosts");
-    let file = dir.join("vif1.0");
-    for (path, mode) in [(world.dom0.run_dir().as_path(), 0o755), (&dir, 0o755), (&file, 0o644)] {
-        let is = fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(is & 0o777, mode, "{}", path.display());
+    for umask in [0o077, 0] {
+        let world = World::new();
+        world.configure(ON_A_BRIDGE);
+        let umask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
+        world.start().succeeded();
+        plug(&world, ONE, 1, &[]);
+        nix::sys::stat::umask(umask);
+        let run_dir = world.dom0.run_dir();
+        let dir = run_dir.join("dhcp-hosts");
+        let file = dir.join("vif1.0");
+        for (path, mode) in [(run_dir.as_path(), 0o755), (&dir, 0o755), (&file, 0o644)] {
+            let is = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(is & 0o777, mode, "{}", path.display());
+        }
+        world.configure("[[nat]]\nname =\n");
+        world.dom0.offline(Script::Ours, ONE).succeeded();
+        assert!(!file.exists());
     }
-    world.configure("[[nat]]\nname =\n");
-    world.dom0.offline(Script::Ours, ONE).succeeded();
-    assert!(!file.exists());
 }
 
 #[test]

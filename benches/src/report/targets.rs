@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::contender::{Action, Class, name};
+use crate::data_plane::{Filter, Kind};
 use crate::scene::Setting;
 
 /// How a figure compares with its target.
@@ -16,7 +17,8 @@ struct Target {
 pub(super) fn table(report: &Report) -> String {
     let mut text = "\n## Targets\n\nEach is a ratio within this run, or a count.\n\n| | target | measured | |\n|---|--:|--:|---|\n".to_owned();
     let ratios = ratios(report);
-    for Target { what, aim, figure, holds } in ratios.into_iter().chain(counts(report)) {
+    let targets = ratios.into_iter().chain(frames(report)).chain(counts(report));
+    for Target { what, aim, figure, holds } in targets {
         let holds = if holds { "holds" } else { "**missed**" };
         text += &format!("| {what} | {aim} | {} | {holds} |\n", figure_text(figure));
     }
@@ -87,6 +89,46 @@ fn ratios(report: &Report) -> Vec<Target> {
     ]
     .into_iter()
     .flatten()
+    .collect()
+}
+
+/// The worst cell of each target: of all sizes of frames and numbers of other vifs.
+fn frames(report: &Report) -> Vec<Target> {
+    let of = |filter: Filter, others| {
+        report.passages.iter().find(|one| one.filter == filter && one.others == others)
+    };
+    let worst = |filter, base, kinds: &[Kind]| {
+        let passages = report.passages.iter().filter(|passage| passage.filter == filter);
+        let ratios = passages.flat_map(|passage| {
+            let base = of(base, passage.others);
+            let cells = kinds.iter().flat_map(|kind| [(*kind, 0), (*kind, 1)]);
+            cells.filter_map(move |(kind, size)| {
+                Some(passage.median(kind, size) / base?.median(kind, size))
+            })
+        });
+        ratios.max_by(f64::total_cmp)
+    };
+    let (guard, beside, none) = (Filter::Guard, Filter::Beside, Filter::None);
+    let (ip4, ip6) = Kind::ALL.split_at(2);
+    [
+        ("guarded frame, IPv4: to no filter", 1.12, worst(guard, none, ip4)),
+        ("guarded frame, IPv6: to no filter", 1.15, worst(guard, none, ip6)),
+        (
+            "frame of a port beside guarded ones: to no filter",
+            1.18,
+            worst(beside, none, &Kind::ALL),
+        ),
+        (
+            "guarded frame: to the stock rules, first rule",
+            1.0,
+            worst(guard, Filter::Newest, &Kind::ALL),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(what, aim, figure)| {
+        let figure = figure?;
+        Some(Target { what, aim: format!("at most {aim}x"), figure, holds: figure <= aim })
+    })
     .collect()
 }
 

@@ -35,7 +35,7 @@ fn addresses() -> Vec<Case> {
         case("spanning tree, level off", bpdu(6), PASSES),
         case(
             "spanning tree from the world",
-            Frame { port: "eth0".parse().expect("a name"), ..bpdu(1) },
+            Frame { port: "eth0".parse().expect("a name"), ..bpdu(9) },
             PASSES,
         ),
         case("a group that is not the bridges'", to([1, 0x80, 0xc2, 0, 0, 0x10], bpdu(3)), PASSES),
@@ -96,6 +96,9 @@ fn levels() -> Vec<Case> {
     let llc = other(46, &[0xe0; 46]);
     let ipx = other(46, &[0xff; 46]);
     let snap = other(46, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45]);
+    // The lowest bit of each address says "group" and "response".
+    let snaps = [[0xab, 0xaa], [0xaa, 0xab], [0xab, 0xab]]
+        .map(|[to, from]| other(46, &[to, from, 3, 0, 0, 0, 8, 0, 0x45]));
     let (spoofed, stolen) = (ip4("192.0.2.7", tcp()), ip4("10.0.0.6", tcp()));
     let verdicts: [(u16, [&'static str; 6]); 4] = [
         (1, [NEITHER, NEITHER, NEITHER, SNAP, SOURCE, OTHERS]),
@@ -110,6 +113,10 @@ fn levels() -> Vec<Case> {
         for ((name, packet), verdict) in names.into_iter().zip(&packets).zip(verdicts) {
             cases.push(case(name, of(domid, packet), verdict));
         }
+    }
+    for packet in &snaps {
+        cases.push(case("SNAP of a group or a response", of(1, packet), SNAP));
+        cases.push(case("SNAP of a group or a response", of(3, packet), SNAP));
     }
     cases
 }

@@ -12,6 +12,8 @@ const QUERY: &str = "an MLD query";
 const MALFORMED: &str = "malformed IPv6, or cut off";
 const SHORT: &str = "ICMPv6 without a whole header";
 const NOWHERE: &str = "no source";
+const MULTICAST: &str = "multicast router discovery";
+const PIM: &str = "PIM";
 const FRAGMENTS: &str = "neighbour discovery in fragments (RFC 6980)";
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -30,6 +32,10 @@ fn none(payload: Payload) -> Frame {
     mine(&ip6("::", payload))
 }
 
+fn pim() -> Payload {
+    Payload::Other { protocol: 103, bytes: vec![0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105] }
+}
+
 fn sources() -> Vec<Case> {
     let from = |source| mine(&ip6(source, tcp()));
     vec![
@@ -40,7 +46,11 @@ fn sources() -> Vec<Case> {
         case("with host bits", from("2001:db8:9::9"), PASSES),
         case("next to that", from("2001:db8:9::8"), SOURCE),
         case("link-local", from(LINK_LOCAL), PASSES),
-        case("link-local of another", from("fe80::216:3eff:fe00:2"), SOURCE),
+        case(
+            "link-local of another",
+            from("fe80::216:3eff:fe00:2"),
+            "source is another vif's (/128)",
+        ),
         case("link-local of anybody", from("fe80::1"), SOURCE),
         case("another's", from("2001:db8::6"), "source is another vif's (/128)"),
         case(
@@ -155,6 +165,14 @@ fn routers() -> Vec<Case> {
         case("an MLD query", local(Payload::Icmp6(130)), QUERY),
         case("an MLD query behind options", local(behind(0, &Payload::Icmp6(130))), QUERY),
         case("an MLD query without a source", none(behind(0, &Payload::Icmp6(130))), QUERY),
+        case("a multicast router's advertisement", local(Payload::Icmp6(151)), MULTICAST),
+        case("one behind options", local(behind(0, &Payload::Icmp6(151))), MULTICAST),
+        case("a multicast router's solicitation", local(Payload::Icmp6(152)), MULTICAST),
+        case("a multicast router's termination", local(Payload::Icmp6(153)), MULTICAST),
+        case("PIM", local(pim()), PIM),
+        case("PIM behind options", local(behind(60, &pim())), PIM),
+        case("PIM in a first fragment", local(fragment6(0, true, &pim())), PIM),
+        case("PIM in a later fragment", local(fragment6(2, true, &pim())), PIM),
     ]
 }
 
@@ -166,6 +184,8 @@ fn allowed() -> Vec<Case> {
         case("RA of a router", own(Payload::Icmp6(134)), PASSES),
         case("a redirect of a router", own(Payload::Icmp6(137)), PASSES),
         case("an MLD query of a router", own(behind(0, &Payload::Icmp6(130))), PASSES),
+        case("an advertisement of a multicast router", own(Payload::Icmp6(151)), PASSES),
+        case("PIM of a router", own(pim()), PASSES),
         case(
             "RA of a router in fragments",
             own(fragment6(0, true, &Payload::Icmp6(134))),

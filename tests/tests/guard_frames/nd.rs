@@ -52,7 +52,12 @@ fn solicitations() -> Vec<Case> {
         ),
         case("DAD in another's prefix", dad("2001:db8:2::7"), "ND target is another vif's (/64)"),
         case("DAD of nobody's", dad("2001:db8::7"), TARGET),
-        case("DAD of another's link-local address", dad("fe80::216:3eff:fe00:2"), TARGET),
+        case(
+            "DAD of another's link-local address",
+            dad("fe80::216:3eff:fe00:2"),
+            "ND target is another vif's (/128)",
+        ),
+        case("DAD of nobody's link-local address", dad("fe80::216:3eff:fe00:99"), TARGET),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
@@ -16,8 +16,9 @@ pub(crate) fn make_dir(run_dir: &Path) -> Result<(), Error> {
     let dir = run_dir.join(HOSTS);
     let make = || {
         DirBuilder::new().recursive(true).mode(0o755).create(&dir)?;
-        // Whatever the umask: dnsmasq does not read it as root.
-        [run_dir, &dir].into_iter().try_for_each(|dir| readable(dir, 0o755))
+        // Whatever the umask: dnsmasq does not read it as root, and nobody else writes to it.
+        readable(run_dir, 0o755)?;
+        fs::set_permissions(&dir, Permissions::from_mode(0o755))
     };
     make().map_err(|error| failed("make the directory", &dir, error))
 }
@@ -33,8 +34,10 @@ pub(crate) fn write(path: &Path, text: &str, new: bool) -> Result<(), Error> {
     // Beside the directory: dnsmasq reads whatever appears in it.
     let draft = run_dir.join(name).with_added_extension("dhcp");
     let write = || -> io::Result<()> {
-        File::create(&draft)?.write_all(text.as_bytes())?;
-        readable(&draft, 0o644)?;
+        let mut file =
+            File::options().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.set_permissions(Permissions::from_mode(0o644))?;
         fs::rename(&draft, path)
     };
     write().map_err(|error| failed("write", path, error))?;

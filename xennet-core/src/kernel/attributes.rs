@@ -48,6 +48,10 @@ pub(super) fn u32(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
+pub(super) fn u64(value: &[u8]) -> Option<u64> {
+    value.first_chunk().copied().map(u64::from_ne_bytes)
+}
+
 /// The number of a UDP port is in network order, wherever it stands.
 pub(super) fn be16(value: &[u8]) -> Option<u16> {
     value.first_chunk().copied().map(u16::from_be_bytes)

@@ -8,7 +8,7 @@ use super::link_filter::LinkFilter;
 use super::request::encode;
 use super::{Kernel, address, link_decode};
 use crate::types::{
-    Address, BondSet, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu,
+    Address, BondSet, BridgeSet, IfName, Link, LinkKind, LinkRef, LinkSet, MacAddr, Mtu, NftCounter,
 };
 
 /// The outcomes of settings; and interfaces, with the addresses of one, after them, unless they cannot be read.
@@ -21,6 +21,16 @@ impl Kernel {
     pub fn link(&mut self, name: &IfName) -> Result<Option<Link>, Error> {
         self.link_answer(link_message(0, vec![name_attribute(name)]))
             .map_err(|error| error.doing(format!("link show {name}")))
+    }
+
+    /// What an interface has received; none if there is none of this name. `ip -s link show dev NAME`
+    pub(crate) fn received(&mut self, name: &IfName) -> Result<Option<NftCounter>, Error> {
+        let message = RouteNetlinkMessage::GetLink(link_message(0, vec![name_attribute(name)]));
+        match self.ask(message, link_decode::received) {
+            Err(error) if error.errno() == libc::ENODEV => Ok(None),
+            outcome => outcome.map(Some),
+        }
+        .map_err(|error| error.doing(format!("link show {name}")))
     }
 
     /// The interface with this index, or none. `ip -d link show`

@@ -1,7 +1,9 @@
-use super::attributes::{attributes, be16, c_str, find, ip, mac, text, u8, u16, u32};
+use super::attributes::{attributes, be16, c_str, find, ip, mac, text, u8, u16, u32, u64};
 use super::bond::bond_info;
 use super::vlan_link::vlan_link_info;
-use crate::types::{AddrGenMode, BridgeInfo, IfName, Link, MacAddr, PortState, VlanId, VxlanInfo};
+use crate::types::{
+    AddrGenMode, BridgeInfo, IfName, Link, MacAddr, NftCounter, PortState, VlanId, VxlanInfo,
+};
 
 /// A link from the body of `RTM_NEWLINK`; none when its name is no [`IfName`].
 pub(super) fn link(body: &[u8]) -> Option<Link> {
@@ -55,6 +57,14 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         link.port_state = None;
     }
     Some(link)
+}
+
+/// What a link has received, from the body of `RTM_NEWLINK`: the first and the third number of `rtnl_link_stats64`.
+pub(super) fn received(body: &[u8]) -> Option<NftCounter> {
+    let (_, rest) = Header::split(body)?;
+    let numbers = find(rest, libc::IFLA_STATS64)?;
+    let number = |at: usize| u64(numbers.get(at..)?);
+    Some(NftCounter { packets: number(0)?, bytes: number(16)? })
 }
 
 /// The name alone, for the many notifications that concern some other interface.

@@ -1,12 +1,13 @@
 //! Observes the guard's tables: what the plan for one port depends on, or all of a family's table.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Facts;
 use crate::Error;
 use crate::kernel::{self, BaseChain, ErrorKind, Nftables};
 use crate::plan::guard::{
-    GuardEntry, GuardLayout, GuardSnapshot, GuardTable, SOON, belongs_to, records,
+    GuardEntry, GuardLayout, GuardSnapshot, GuardTable, SOON, belongs_to, is_older, records,
 };
 use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, NftTable, VifId};
 
@@ -157,12 +158,18 @@ impl Facts<'_> {
                 continue;
             }
             let GuardSnapshot { table, chains, rules, present, .. } = self.guard_table(family)?;
+            let mut sent = BTreeMap::new();
+            for port in records(&present).into_keys() {
+                let received = self.connections.kernel()?.received(port)?;
+                sent.extend(received.map(|received| (port.clone(), received)));
+            }
             tables.extend(table.map(|table| GuardTable {
                 family,
                 comment: table.comment.unwrap_or_default(),
                 chains,
                 rules,
                 elements: present,
+                sent,
             }));
         }
         Ok(tables)
@@ -220,6 +227,10 @@ fn look_once(
     let cached = seen.verified.is_some();
     if !cached && (entry.is_some() || !seen.present.is_empty()) {
         seen.sets = nft.sets(family, GuardLayout::TABLE)?;
+    }
+    // The plug replaces an older table, for all its ports.
+    if entry.is_some() && !cached && is_older(&seen.sets) {
+        return Ok((whole_table(nft, family)?, true));
     }
     if entry.is_some() && !cached {
         seen.chains = nft.chains(family, GuardLayout::TABLE)?;

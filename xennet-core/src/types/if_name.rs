@@ -7,7 +7,7 @@ use super::{ParseError, parse_bytes};
 /// neither `.` nor `..`, neither `all` nor `default`, which are directories of its sysctls, and no `%`: the kernel takes
 /// `web%d` for "the next free `webN`".
 ///
-/// It is UTF-8, as everything that a person can type; the kernel itself does not care.
+/// It is UTF-8 without invisible characters, as everything that a person can type and read; the kernel itself does not care.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize,
 )]
@@ -48,13 +48,22 @@ impl FromStr for IfName {
             "neither \".\" nor \"..\""
         } else if s == "all" || s == "default" {
             "another name: the kernel has settings of that name for all interfaces"
-        } else if s.chars().any(|c| "/:%".contains(c) || c.is_whitespace() || c.is_control()) {
-            "no \"/\", no \":\", no \"%\", no white space and no control characters"
+        } else if s.chars().any(|c| "/:%".contains(c) || c.is_whitespace() || c.is_control())
+            || !is_visible(s)
+        {
+            "no \"/\", no \":\", no \"%\", no white space and no control or format characters"
         } else {
             return Ok(Self(s.to_owned()));
         };
         Err(ParseError::new(KEY, s, expected))
     }
+}
+
+/// Whether a terminal shows every character, and where it stands: U+202E turns what follows around, U+200B is invisible.
+fn is_visible(s: &str) -> bool {
+    let plain = |c: &char| !matches!(c, '"' | '\'' | '\\');
+    s.is_ascii()
+        || s.chars().filter(plain).collect::<String>().escape_debug().eq(s.chars().filter(plain))
 }
 
 impl TryFrom<String> for IfName {
@@ -90,9 +99,22 @@ mod tests {
 
     #[test]
     fn the_kernels_rules() {
-        for good in
-            ["a", "vif1.0", "vif1.0-emu", "xenbr0", "123456789012345", "brücke", "...", ";rm"]
-        {
+        for good in [
+            "a",
+            "vif1.0",
+            "vif1.0-emu",
+            "xenbr0",
+            "123456789012345",
+            "brücke",
+            "...",
+            ";rm",
+            "網橋",
+            "мост",
+            "bru\u{308}cke",
+            "a\"b",
+            "a\\b",
+            "a\\u{b",
+        ] {
             assert_eq!(good.parse::<IfName>().unwrap().to_string(), good);
         }
         for bad in [
@@ -109,6 +131,14 @@ mod tests {
             "a\0b",
             "all",
             "default",
+            "vif\u{202e}1",
+            "vif\u{200b}1",
+            "\u{feff}vif1",
+            "vif\u{ad}1",
+            "vif\u{2066}1",
+            "vif\u{e0041}1",
+            "vif\u{85}1",
+            "vif\u{2028}1",
         ] {
             assert!(bad.parse::<IfName>().is_err(), "{bad:?}");
         }

@@ -303,7 +303,7 @@ fn of_number<T: Copy>(wanted: u32, table: &[(T, u32)]) -> Option<T> {
     table.iter().find(|(_, number)| *number == wanted).map(|(value, _)| *value)
 }
 
-const META: [(NftMeta, u32); 7] = [
+const META: [(NftMeta, u32); 8] = [
     (NftMeta::Protocol, 1),
     (NftMeta::IifName, 6),
     (NftMeta::OifName, 7),
@@ -311,6 +311,7 @@ const META: [(NftMeta, u32); 7] = [
     (NftMeta::NfProto, 15),
     (NftMeta::L4Proto, 16),
     (NftMeta::BridgeName, 17),
+    (NftMeta::PacketType, 19),
 ];
 const BASES: [(NftBase, u32); 3] =
     [(NftBase::Link, 0), (NftBase::Network, 1), (NftBase::Transport, 2)];

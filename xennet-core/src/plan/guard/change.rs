@@ -1,9 +1,10 @@
 //! From changes of elements, sets, chains and rules to one batch and its undo.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::layout::GuardLayout;
+use super::layout::{GuardLayout, is_owned};
+use super::snapshot::port_name;
 use super::structure::{added_entrance, delete_entrance};
 use crate::plan::Change;
 use crate::types::{IfName, NftBatch, NftCommand, NftElement, NftSet, VifId};
@@ -48,6 +49,8 @@ pub(super) struct TableChange {
     pub(super) structure: Vec<NftCommand>,
     /// Changes of elements.
     pub(super) elements: Vec<ElementChange>,
+    /// The ports of an older table that the batch replaces, and their vifs: the undo leaves their elements.
+    pub(super) upgraded: (BTreeSet<IfName>, BTreeSet<VifId>),
     /// The cached verification of the table as it will be.
     pub(super) verification: Option<(NftSet, NftElement)>,
 }
@@ -77,7 +80,14 @@ impl TableChange {
         if let Some((set, element)) = self.verification {
             commands.push(NftCommand::ElementsAdd { set, elements: vec![element] });
         }
-        let undone: Vec<_> = self.elements.into_iter().filter_map(ElementChange::undo).collect();
+        let (ports, owners) = &self.upgraded;
+        let stays = |change: &ElementChange| match port_name(&change.element) {
+            Some(port) if !is_owned(&change.set) => ports.contains(port),
+            _ => change.owners.iter().all(|owner| owners.contains(owner)),
+        };
+        let elements =
+            self.elements.into_iter().filter(|change| ports.is_empty() || !stays(change));
+        let undone: Vec<_> = elements.filter_map(ElementChange::undo).collect();
         undo.extend(element_commands(undone.iter()));
         let batch = |generation, commands| NftBatch {
             family: layout.family,

@@ -122,7 +122,7 @@ impl GuardEntry {
     }
 
     /// A record's entry without its addresses, and the words that are left: the addresses, and [`CUT`] if it was cut.
-    fn without_addresses(port: IfName, record: &str) -> Option<(Self, Vec<&str>)> {
+    pub(super) fn without_addresses(port: IfName, record: &str) -> Option<(Self, Vec<&str>)> {
         let mut words = record.split(' ').peekable();
         let level = words.next()?.parse().ok()?;
         let (owner, _) = VifId::from_if_name(words.next()?).ok()?;
@@ -152,12 +152,13 @@ impl GuardEntry {
             return Vec::new();
         }
         let name = || NftValue::IfName(self.port.clone());
+        let mac = NftValue::EtherAddr(self.mac.octets());
         let (records, record) = GuardLayout::record(&self.port);
         let mut elements = vec![
             GuardLayout::port(&self.port),
             (by_port("dropped", true), NftElement::new([name()])),
             (records, record.comment(self.record())),
-            (macs(), NftElement::new([name(), NftValue::EtherAddr(self.mac.octets())])),
+            (macs(), NftElement::new([name(), mac.clone()])),
         ];
         for (set, wanted) in [
             ("any_address", level == GuardLevel::Mac),
@@ -167,24 +168,32 @@ impl GuardEntry {
         ] {
             elements.extend(wanted.then(|| (by_port(set, false), NftElement::new([name()]))));
         }
+        let bridge = self.bridge.as_ref().filter(|_| layout.bridge_names);
+        let owned = |set, value| {
+            let key = bridge.cloned().map(NftValue::IfName).into_iter().chain([value]);
+            (set, NftElement::new(key).comment(Owners::from(self.owner).comment()))
+        };
+        let owned_macs = layout.owned_macs().filter(|_| self.claims);
+        elements.extend(owned_macs.map(|set| owned(set, mac.clone())));
         if level < GuardLevel::Ip {
             return elements;
         }
         let link_local = IpNet::from(IpAddr::from(self.mac.link_local()));
         let prefixes: BTreeSet<IpNet> = self.prefixes().into_iter().chain([link_local]).collect();
         for prefix in &prefixes {
+            let address = value(prefix.addr());
+            let whole = prefix.prefix_len() == prefix.max_prefix_len();
+            let key =
+                if whole { vec![name(), mac.clone(), address] } else { vec![name(), address] };
             let set = GuardLayout::own_set(version(*prefix), prefix.prefix_len());
-            elements.push((set, NftElement::new([name(), value(prefix.addr())])));
+            elements.push((set, NftElement::new(key)));
         }
         if !self.claims {
             return elements;
         }
-        let bridge = self.bridge.as_ref().filter(|_| layout.bridge_names);
         for prefix in prefixes.into_iter().filter(can_be_owned) {
             let set = layout.owned_set(version(prefix), prefix.prefix_len());
-            let key =
-                bridge.cloned().map(NftValue::IfName).into_iter().chain([value(prefix.addr())]);
-            elements.push((set, NftElement::new(key).comment(Owners::from(self.owner).comment())));
+            elements.push(owned(set, value(prefix.addr())));
         }
         elements
     }
@@ -201,7 +210,8 @@ const SHARED: &str = "shared";
 const DHCP_SERVER: &str = "dhcp-server";
 const ROUTER: &str = "router";
 const RESERVE: &str = "reserve";
-/// Everybody needs "no address" and the link-local ones, so these are nobody's, nor is a prefix with any of them in it.
+/// Every host needs "no address", and link-local addresses of its own. So a prefix with any of these in it has no owner; a
+/// single link-local address has one.
 fn can_be_owned(prefix: &IpNet) -> bool {
     match prefix {
         IpNet::V4(prefix) => !prefix.contains(&Ipv4Addr::UNSPECIFIED),
@@ -209,7 +219,7 @@ fn can_be_owned(prefix: &IpNet) -> bool {
             let link_local = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
             !prefix.contains(&Ipv6Addr::UNSPECIFIED)
                 && !prefix.contains(&link_local)
-                && !link_local.contains(prefix)
+                && (prefix.prefix_len() == 128 || !link_local.contains(prefix))
         }
     }
 }

@@ -88,6 +88,9 @@ struct Walk<'a> {
 /// More rules than any packet meets: the kernel takes no rules that go in circles.
 const MOST_STEPS: usize = 10_000;
 
+const PACKET_BROADCAST: u8 = 1;
+const PACKET_MULTICAST: u8 = 2;
+
 /// The kernel's `NFT_JUMP_STACK_SIZE`.
 const DEEPEST: usize = 16;
 
@@ -205,6 +208,12 @@ impl<'a> Walk<'a> {
             NftMeta::IifName => (name(&self.frame.port), 16),
             // Where it goes is not decided yet.
             NftMeta::OifName => return None,
+            // Of a frame to one station, whether it is for this host makes no difference to the guard.
+            NftMeta::PacketType => short(&[match self.frame.bytes.get(..6)? {
+                [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => PACKET_BROADCAST,
+                [first, ..] if first & 1 == 1 => PACKET_MULTICAST,
+                _ => 0,
+            }]),
             NftMeta::IifType => short(&1_u16.to_ne_bytes()),
             NftMeta::BridgeName => (self.frame.bridge.as_ref().map_or([0; 16], name), 16),
             NftMeta::L4Proto => short(&[self.packet.transport?.protocol]),

@@ -7,6 +7,7 @@ use super::layout::is_owned;
 use super::owners::Owners;
 use super::snapshot::{port_name, records};
 use super::structure::{fits, structure, supports_timeouts};
+use super::upgrade::Upgrade;
 use super::{GuardEntry, GuardLayout, GuardSnapshot};
 use crate::plan::{Change, PlanError};
 use crate::types::{IfName, NftCounter, NftElement, NftFamily, NftSet, NftValue, VifId};
@@ -28,6 +29,8 @@ pub(super) struct Goal<'a> {
     pub(super) entries: Vec<&'a GuardEntry>,
     /// The vif that is unplugged, and whether its addresses stay reserved.
     pub(super) leaving: Option<(VifId, bool)>,
+    /// The ports of an older table, and their vifs.
+    pub(super) upgraded: (BTreeSet<IfName>, BTreeSet<VifId>),
 }
 
 /// What the plan for one element depends on, of all others.
@@ -45,6 +48,16 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Goal<'a> {
+    /// These entries, and those of an older table's other ports.
+    pub(super) fn of(entries: Vec<&'a GuardEntry>, upgrade: &'a Upgrade) -> Self {
+        let upgraded = (upgrade.ports.clone(), upgrade.owners.clone());
+        Self {
+            entries: entries.into_iter().chain(&upgrade.entries).collect(),
+            leaving: None,
+            upgraded,
+        }
+    }
+
     pub(super) fn layout(
         &self,
         family: NftFamily,
@@ -159,6 +172,7 @@ impl<'a> Goal<'a> {
             closed_ports: closed.cloned().collect(),
             structure,
             elements: changes,
+            upgraded: self.upgraded.clone(),
             verification: verification.flatten(),
         }
     }

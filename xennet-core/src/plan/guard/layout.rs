@@ -77,6 +77,7 @@ impl GuardLayout {
             by_port("routers", false),
             verifications(),
         ];
+        sets.extend(self.owned_macs());
         for version in [Version::V4, Version::V6] {
             for length in self.lengths(version) {
                 sets.push(Self::own_set(version, length));
@@ -102,8 +103,9 @@ impl GuardLayout {
         format!("port_{port}")
     }
 
-    /// The element that makes a port a guarded one, and counts what it sends. It has no comment, so that it is never
-    /// replaced while the port is guarded: its counter only grows.
+    /// The element that makes a port a guarded one. It has no comment, so that it is never replaced while the port is guarded.
+    ///
+    /// Its counter misses the common packets, which do not look it up; older versions need it.
     pub fn port(port: &IfName) -> (NftSet, NftElement) {
         (by_port(PORTS, true), NftElement::new([NftValue::IfName(port.clone())]))
     }
@@ -153,6 +155,11 @@ impl GuardLayout {
         })
     }
 
+    /// Whether a set of that name is one of addresses, in a layout of this version or of an older one.
+    pub(super) fn is_address_set(name: &str) -> bool {
+        ["ip4_", "ip6_", "owned4_", "owned6_"].iter().any(|prefix| name.starts_with(prefix))
+    }
+
     /// The lengths of one version's prefixes, longest first: the closest prefix decides.
     pub(super) fn lengths(&self, version: Version) -> impl Iterator<Item = u8> {
         match version {
@@ -164,8 +171,13 @@ impl GuardLayout {
         .copied()
     }
 
-    /// The set of the prefixes of that length that a port may speak from.
+    /// The set of the prefixes of that length that a port may speak from. Whole addresses are filed under the port's Ethernet
+    /// address as well, so that one lookup tells all of a common packet.
     pub(super) fn own_set(version: Version, length: u8) -> NftSet {
+        if length == version.bits() {
+            let name = if version == Version::V4 { OWN4 } else { OWN6 };
+            return set(name, [NftKey::IfName, NftKey::EtherAddr, version.key()]);
+        }
         set(&format!("ip{}_{length}", version.digit()), [NftKey::IfName, version.key()])
     }
 
@@ -178,18 +190,35 @@ impl GuardLayout {
             set(&name, [version.key()])
         }
     }
+
+    /// The set of the Ethernet addresses that have an owner. None where a guest cannot take another's place by its Ethernet
+    /// address: a routed vif has no bridge, and on Open vSwitch the ports without a guard are not seen.
+    pub(super) fn owned_macs(&self) -> Option<NftSet> {
+        let mac = NftKey::EtherAddr;
+        (self.family == NftFamily::Bridge).then(|| {
+            if self.bridge_names {
+                set("owned_macs", [NftKey::IfName, mac])
+            } else {
+                set("owned_macs", [mac])
+            }
+        })
+    }
 }
 
 const COMMENT: &str = "xennet guard 1";
 
 /// The version of the sets, chains and rules that a layout stands for. Each verification names it.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// How long a verification is kept: without an end, those of past generations would pile up.
 const VERIFICATION_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The set of the guarded ports.
 pub(super) const PORTS: &str = "ports";
+
+/// The sets of the addresses of each port.
+pub(super) const OWN4: &str = "own4";
+pub(super) const OWN6: &str = "own6";
 
 /// The set of the ports' records.
 pub(super) const RECORDS: &str = "records";

@@ -23,6 +23,7 @@ mod show;
 mod snapshot;
 mod structure;
 mod table;
+mod upgrade;
 
 pub(crate) use change::SOON;
 pub(crate) use change::in_turn;
@@ -33,6 +34,7 @@ pub use layout::GuardLayout;
 pub use reconcile::{PortFault, TableRepair, reconcile, remove};
 pub use snapshot::{GuardSnapshot, belongs_to, records};
 pub use table::{GuardTable, GuardedPort};
+pub(crate) use upgrade::is_older;
 
 #[cfg(test)]
 mod tests;

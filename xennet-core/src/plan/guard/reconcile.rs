@@ -9,6 +9,7 @@ use super::goal::{Facts, Goal, WantedElement, key};
 use super::layout::is_owned;
 use super::owners::Owners;
 use super::snapshot::{port_name, records};
+use super::upgrade::Upgrade;
 use super::{GuardEntry, GuardLayout, GuardSnapshot};
 use crate::config::GuardLevel;
 use crate::plan::{Change, PlanError, Warning};
@@ -54,7 +55,10 @@ pub fn reconcile(
     snapshot: &GuardSnapshot,
 ) -> Result<TableRepair, PlanError> {
     let entries = entries.iter().filter(|entry| entry.family() == family && entry.is_guarded());
-    let goal = Goal { entries: entries.collect(), leaving: None };
+    let entries: Vec<&GuardEntry> = entries.collect();
+    let known = entries.iter().map(|entry| &entry.port).collect();
+    let upgrade = Upgrade::new(family, &known, snapshot);
+    let goal = Goal::of(entries, &upgrade);
     let layout = match goal.layout(family, snapshot) {
         Err(_) if goal.entries.is_empty() => GuardLayout::new(family, false),
         layout => layout?,
@@ -84,14 +88,16 @@ impl GuardEntry {
         if !self.is_guarded() {
             return Ok(remove(self.family(), self.owner, false, snapshot));
         }
-        let goal = Goal { entries: vec![self], leaving: None };
+        let upgrade = Upgrade::new(self.family(), &[&self.port].into(), snapshot);
+        let goal = Goal::of(vec![self], &upgrade);
         let layout = goal.layout(self.family(), snapshot)?;
         Ok(goal.change(&layout, snapshot))
     }
 
     /// A [`Warning::AddressShared`] for each address of the port's that another vif owns as well.
     pub fn shared_addresses(&self, snapshot: &GuardSnapshot) -> Vec<Warning> {
-        let goal = Goal { entries: vec![self], leaving: None };
+        let upgrade = Upgrade::default();
+        let goal = Goal::of(vec![self], &upgrade);
         match goal.layout(self.family(), snapshot) {
             Ok(layout) if self.is_guarded() => {
                 let wanted = goal.wanted(&layout);
@@ -115,7 +121,8 @@ pub fn remove(
     reserve: bool,
     snapshot: &GuardSnapshot,
 ) -> Option<Change> {
-    let goal = Goal { entries: Vec::new(), leaving: Some((owner, reserve)) };
+    let leaving = Some((owner, reserve));
+    let goal = Goal { entries: Vec::new(), leaving, upgraded: Default::default() };
     let layout = snapshot.layout(family).unwrap_or_else(|_| GuardLayout::new(family, false));
     goal.change(&layout, snapshot)
 }

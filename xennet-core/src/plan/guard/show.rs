@@ -1,5 +1,6 @@
 //! What the guard's table is for people, and for programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -22,6 +23,19 @@ impl GuardTable {
     }
 }
 
+impl GuardTable {
+    /// What its rules have dropped of all ports, by the reason.
+    pub fn dropped(&self) -> BTreeMap<&str, NftCounter> {
+        let mut drops: BTreeMap<&str, NftCounter> = BTreeMap::new();
+        for (reason, counter) in self.rules.iter().filter_map(dropped) {
+            let sum = drops.entry(reason).or_default();
+            sum.packets = sum.packets.saturating_add(counter.packets);
+            sum.bytes = sum.bytes.saturating_add(counter.bytes);
+        }
+        drops
+    }
+}
+
 impl fmt::Display for GuardTable {
     /// What `xennet guard show` prints.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,7 +52,7 @@ impl fmt::Display for GuardTable {
                 writeln!(f, "    {:<14} {value}", set.name)?;
             }
         }
-        let dropping = self.rules.iter().filter_map(dropped).filter(|(_, n)| n.packets > 0);
+        let dropping = self.dropped().into_iter().filter(|(_, n)| n.packets > 0);
         for (n, (reason, counter)) in dropping.enumerate() {
             if n == 0 {
                 writeln!(f, "  dropped, of all ports:")?;

@@ -19,6 +19,11 @@ pub(super) fn structure(
     }
     let sets = layout.sets();
     let real_sets: BTreeMap<_, _> = by_name(&snapshot.sets, |set| &set.name);
+    // A set of addresses that the layout does not have: of a length that no port uses, or an older version's.
+    let obsolete = real_sets.keys().filter(|name| {
+        GuardLayout::is_address_set(name) && !sets.iter().any(|set| set.name == **name)
+    });
+    let obsolete: Vec<String> = obsolete.map(|name| (*name).to_owned()).collect();
     let (missing, remade): (Vec<_>, Vec<_>) = sets
         .into_iter()
         .filter(|set| !real_sets.get(set.name.as_str()).is_some_and(|real| fits(real, set)))
@@ -52,7 +57,7 @@ pub(super) fn structure(
     let differing: Vec<&NftChain> = chains.iter().filter(|chain| !is_right(&chain.name)).collect();
 
     let awake = snapshot.table.as_ref().is_some_and(|table| !table.dormant);
-    let right = missing.is_empty() && remade.is_empty();
+    let right = missing.is_empty() && remade.is_empty() && obsolete.is_empty();
     if awake && right && deleted.is_empty() && differing.is_empty() {
         return Vec::new();
     }
@@ -61,6 +66,7 @@ pub(super) fn structure(
     commands.extend(flushed.map(|chain| NftCommand::ChainFlush { chain: chain.name.clone() }));
     commands
         .extend(deleted.iter().map(|chain| NftCommand::ChainDelete { chain: chain.name.clone() }));
+    commands.extend(obsolete.into_iter().map(|set| NftCommand::SetDelete { set }));
     commands.extend(remade.iter().map(|set| NftCommand::SetDelete { set: set.name.clone() }));
     commands.extend(missing.into_iter().chain(remade).map(NftCommand::SetAdd));
     let new = differing.iter().filter(|chain| !kept.contains(chain.name.as_str()));

@@ -19,6 +19,8 @@ pub struct GuardTable {
     pub(crate) rules: Vec<NftRule>,
     /// All elements, each with its set.
     pub(crate) elements: Vec<(NftSet, NftElement)>,
+    /// What each port sent, by the statistics of its interface.
+    pub(crate) sent: BTreeMap<IfName, NftCounter>,
 }
 
 /// What the guard holds one port to, and what came of it.
@@ -29,7 +31,7 @@ pub struct GuardedPort {
     pub port: IfName,
     /// What was set up for it, in words.
     pub record: String,
-    /// What it sent, dropped or not.
+    /// What its interface received from the guest, dropped or not, by the interface's own statistics.
     pub sent: NftCounter,
     /// What was dropped of that.
     pub dropped: NftCounter,
@@ -57,7 +59,7 @@ impl GuardTable {
             let guarded = GuardedPort {
                 port: port.clone(),
                 record: records.get(port).copied().unwrap_or_default().to_owned(),
-                sent: element.counter.unwrap_or_default(),
+                sent: self.sent.get(port).copied().unwrap_or_default(),
                 dropped: NftCounter::default(),
                 allowed: Vec::new(),
             };

@@ -451,7 +451,7 @@ fn a_guarded_vif_is_guarded_before_it_comes_up() {
         facts.bridges[0].bridge.as_mut().unwrap().vlan_filtering = vlan_filtering;
         let plan = target(device).online(&config, &facts).unwrap();
         assert!(!plan.to_string().contains(" owned4_32 { "), "{plan}");
-        assert!(plan.to_string().contains(" ip4_32 { \"vif3.0"), "{plan}");
+        assert!(plan.to_string().contains(" own4 { \"vif3.0"), "{plan}");
     }
 }
 

@@ -133,6 +133,8 @@ pub enum NftMeta {
     L4Proto,
     /// 2 for IPv4, 10 for IPv6: one byte.
     NfProto,
+    /// Whom the frame is for (`PACKET_*`): one byte.
+    PacketType,
 }
 
 /// What connection tracking knows of a packet.

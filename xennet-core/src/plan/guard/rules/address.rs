@@ -26,13 +26,12 @@ impl Address {
         let Self { version, field, name } = self;
         let mut rules = Vec::new();
         for length in layout.lengths(version) {
-            let mask = mask(version, length);
             let set = GuardLayout::own_set(version, length).name;
-            rules.push(
-                begin()
-                    .port_with(field, mask.as_deref(), &set)
-                    .verdict(own.clone(), &format!("{name} is its own (/{length})")),
-            );
+            let rule = match mask(version, length) {
+                Some(mask) => begin().port_with(field, Some(&mask), &set),
+                None => begin().port_and_mac_with(field, &set),
+            };
+            rules.push(rule.verdict(own.clone(), &format!("{name} is its own (/{length})")));
             rules.push(self.owned(layout, begin(), length));
         }
         rules.push(begin().chain_end().refuse(&format!("{name} is not its own")));

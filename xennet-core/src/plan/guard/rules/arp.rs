@@ -24,14 +24,16 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
         rule(SENDER).is(Field::ARP_SENDER, &[0; 4]).refuse("ARP without a sender"),
     ];
     rules.extend(ADDRESS.own(layout, || rule(SENDER), &NftVerdict::Accept));
-    // A probe asks whether an address is free; for another's it would only stop its owner from using it.
-    let target = Address { version: Version::V4, field: Field::ARP_TARGET, name: "ARP target" };
-    rules.extend(target.own(layout, || rule(PROBE), &NftVerdict::Accept));
+    rules.extend(TARGET.own(layout, || rule(PROBE), &NftVerdict::Accept));
     rules
 }
 
 pub(super) const ADDRESS: Address =
     Address { version: Version::V4, field: Field::ARP_SENDER, name: "ARP sender" };
+
+/// The address that a probe asks for. If it is another vif's, the probe would only stop its owner from using it.
+pub(super) const TARGET: Address =
+    Address { version: Version::V4, field: Field::ARP_TARGET, name: "ARP target" };
 
 const MAC: &str = "arp_operation";
 const SENDER: &str = "arp_sender";

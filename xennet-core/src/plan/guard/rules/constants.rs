@@ -9,6 +9,7 @@ pub(super) const IGMP: u8 = 2;
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 pub(super) const ICMP6: u8 = 58;
+pub(super) const PIM: u8 = 103;
 
 /// The chain that checks the source address of IPv6.
 pub(super) const IP6_SOURCE: &str = "ip6_source";

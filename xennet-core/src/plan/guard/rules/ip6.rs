@@ -1,4 +1,4 @@
-use super::constants::{ICMP6, IP6_SOURCE, IP6_UNSPECIFIED, TCP, UDP};
+use super::constants::{ICMP6, IP6_SOURCE, IP6_UNSPECIFIED, PIM, TCP, UDP};
 use super::{Address, Field, Rule, nd};
 use crate::plan::guard::GuardLayout;
 use crate::plan::guard::layout::Version;
@@ -10,6 +10,7 @@ pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let ip6 = || rule("ipv6").ip6();
     let tcp = || rule("ip6_tcp").tcp6();
     let mut rules = vec![
+        ip6().l4proto(PIM).port_not_in("routers").refuse("PIM"),
         // The kernel knows no protocol of a later fragment whose first one has more extension headers behind.
         ip6().later_fragment6().goto(IP6_SOURCE, "a later fragment"),
         ip6().l4proto(ICMP6).goto("ip6_icmp", "ICMPv6"),
@@ -50,6 +51,10 @@ fn icmp(layout: &GuardLayout) -> Vec<NftRule> {
         icmp().kind(134).port_not_in("routers").refuse("an IPv6 router advertisement"),
         icmp().kind(137).port_not_in("routers").refuse("an IPv6 redirect"),
         icmp().kind(130).port_not_in("routers").refuse("an MLD query"),
+        icmp()
+            .between(Field::transport(0, 1), 151, 153)
+            .port_not_in("routers")
+            .refuse("multicast router discovery"),
         icmp()
             .between(Field::transport(0, 1), 133, 137)
             .fragment()

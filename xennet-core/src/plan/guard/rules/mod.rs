@@ -8,6 +8,7 @@
 
 mod address;
 mod arp;
+mod common;
 mod constants;
 mod ip4;
 mod ip6;
@@ -27,7 +28,7 @@ use crate::types::{NftCmp, NftExpr, NftFamily, NftRule, NftVerdict};
 /// No chain is called by a word of nft's own, such as `ip6`: it would list such a ruleset, and then not read it back.
 pub(super) fn rules(layout: &GuardLayout) -> Vec<NftRule> {
     let bridged = layout.family != NftFamily::Inet;
-    let mut rules = entry(layout.family);
+    let mut rules = entry(layout);
     rules.extend(bound(layout.family));
     rules.extend(ip4::rules(layout));
     rules.extend(ip6::rules(layout));
@@ -49,8 +50,9 @@ pub(super) fn entrance(chain: &str) -> NftRule {
 /// Where the chains of the ports lead, in the family in which each has one.
 const INGRESS: &str = "ingress";
 /// Who is guarded, and with which Ethernet address.
-fn entry(family: NftFamily) -> Vec<NftRule> {
+fn entry(layout: &GuardLayout) -> Vec<NftRule> {
     const LINK_GROUP: &str = "a frame for bridges themselves, such as spanning tree";
+    let family = layout.family;
     let rule = |chain| Rule::new(family, chain);
     // 01:80:c2:00:00:00 to 0f: never forwarded by a bridge, but understood by it (STP, LACP, 802.1X, LLDP, ...). With
     // STP off, the first one is forwarded like any other frame; the rest is only seen at the input hook.
@@ -63,10 +65,18 @@ fn entry(family: NftFamily) -> Vec<NftRule> {
         )
     };
     let first = if family == NftFamily::Netdev { INGRESS } else { "prerouting" };
-    let mut rules = vec![
-        rule(first).port_in("ports").goto("guarded", "a guarded port"),
-        rule(first).goto(OTHERS, "a port without a guard"),
-    ];
+    let mut rules = common::rules(layout, first);
+    rules.push(rule(first).port_in("ports").goto("guarded", "a guarded port"));
+    rules.extend(layout.owned_macs().map(|set| {
+        let mac = Field::ETHER_SOURCE;
+        if layout.bridge_names {
+            rule(first).bridge_with(mac, None, &set.name)
+        } else {
+            rule(first).field_in(mac, None, &set.name)
+        }
+        .refuse("Ethernet address is another vif's")
+    }));
+    rules.push(rule(first).goto(OTHERS, "a port without a guard"));
     if family == NftFamily::Bridge {
         rules.push(link_group(rule("input")).port_in("ports").refuse(LINK_GROUP));
     }
@@ -96,13 +106,15 @@ fn bound(family: NftFamily) -> Vec<NftRule> {
             rule().arp().goto("arp_header", "ARP"),
             rule().protocol(0x8100).refuse(TAG),
             rule().protocol(0x88a8).refuse(TAG),
-            // 4 is the kernel's own number for a frame that has a length in the place of its Ethertype. Not all hosts
-            // ignore IP behind a SNAP header (CVE-2021-27854, CVE-2021-27862).
+        ]);
+        // 4 is the kernel's own number for a frame that has a length in the place of its Ethertype. Not all hosts ignore IP
+        // behind a SNAP header (CVE-2021-27854, CVE-2021-27862). The lowest bit of each address says "group" and "response".
+        rules.extend([[0xaa, 0xaa], [0xaa, 0xab], [0xab, 0xaa], [0xab, 0xab]].map(|snap| {
             rule()
                 .protocol(4)
-                .is(Field::network(0, 2), &[0xaa, 0xaa])
-                .refuse("a protocol behind a SNAP header"),
-        ]);
+                .is(Field::network(0, 2), &snap)
+                .refuse("a protocol behind a SNAP header")
+        }));
     }
     rules.extend([
         rule().port_in("any_protocol").accept("neither IPv4, IPv6 nor ARP"),

@@ -23,6 +23,8 @@ pub(super) struct Field {
 impl Field {
     pub(super) const ETHER_DESTINATION: Self = Self::new(NftBase::Link, 0, 6);
     pub(super) const ETHER_SOURCE: Self = Self::new(NftBase::Link, 6, 6);
+    /// The VLAN and the priority in the outer tag of a frame that has one.
+    pub(super) const OUTER_TAG: Self = Self::new(NftBase::Link, 14, 2);
     pub(super) const ARP_SENDER_MAC: Self = Self::network(8, 6);
     pub(super) const ARP_SENDER: Self = Self::network(14, 4);
     pub(super) const ARP_TARGET: Self = Self::network(24, 4);
@@ -52,6 +54,8 @@ impl Field {
 /// The first register of 16 bytes, and the one behind it: a concatenation's second part, for its first is always a name.
 const FIRST: NftRegister = NftRegister(0);
 const SECOND: NftRegister = NftRegister(4);
+/// The one behind an Ethernet address in the second part.
+const THIRD: NftRegister = NftRegister(6);
 
 impl Rule {
     pub(super) fn new(family: NftFamily, chain: &'static str) -> Self {
@@ -114,6 +118,11 @@ impl Rule {
         self.ip6().l4proto(ICMP6)
     }
 
+    /// `ip protocol NUMBER`, in every fragment
+    pub(super) fn protocol4(self, number: u8) -> Self {
+        self.ip4().is(Field::network(9, 1), &[number])
+    }
+
     /// `@th,0,64 >= 0`: whether there are eight bytes behind the IP headers, as each protocol worth the name has.
     ///
     /// That fails as well where the kernel could make no sense of the IP headers. It is not a word on some field, for
@@ -171,6 +180,11 @@ impl Rule {
         self.masked(Field::network(6, 2), &[0x1f, 0xff], NftCmp::Neq, &[0, 0])
     }
 
+    /// `ip frag-off & 0x3fff != 0`
+    pub(super) fn fragment4(self) -> Self {
+        self.masked(Field::network(6, 2), &[0x3f, 0xff], NftCmp::Neq, &[0, 0])
+    }
+
     /// `iifname @SET`, which also counts there
     pub(super) fn port_in(self, set: &str) -> Self {
         self.port(set, false)
@@ -189,6 +203,16 @@ impl Rule {
     /// `meta ibrname . FIELD & MASK @SET`
     pub(super) fn bridge_with(self, field: Field, mask: Option<&[u8]>, set: &str) -> Self {
         self.name_with(NftMeta::BridgeName, field, mask, set)
+    }
+
+    /// `iifname . ether saddr . FIELD @SET`
+    pub(super) fn port_and_mac_with(self, field: Field, set: &str) -> Self {
+        let mac = Field::ETHER_SOURCE;
+        let mut rule = self.of_ether(mac);
+        rule.push(NftExpr::Meta { key: NftMeta::IifName, register: FIRST });
+        rule.push(mac.load(SECOND));
+        rule.push(field.load(THIRD));
+        rule.lookup(set, false)
     }
 
     /// `FIELD & MASK @SET`
@@ -226,6 +250,12 @@ impl Rule {
     /// A rule that counts, and decides nothing.
     pub(super) fn no_verdict(self) -> NftRule {
         NftRule { chain: self.chain.to_owned(), expressions: self.expressions, comment: None }
+    }
+
+    /// `meta KEY != VALUE`
+    pub(super) fn meta_not(mut self, key: NftMeta, value: &[u8]) -> Self {
+        self.push(NftExpr::Meta { key, register: FIRST });
+        self.cmp(NftCmp::Neq, value)
     }
 
     fn meta(mut self, key: NftMeta, value: &[u8]) -> Self {

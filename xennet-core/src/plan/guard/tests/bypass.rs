@@ -60,7 +60,9 @@ fn ip4_fragments() {
     assert_eq!(verdict(&tiny(&udp(67, 68), 1)), "UDP without a whole header");
     assert_eq!(verdict(&tiny(&udp(1, 2), 4)), "UDP without a whole header");
     assert_eq!(verdict(&tiny(&Payload::Icmp(5), 0)), "ICMP without a whole header");
-    assert_eq!(verdict(&tiny(&Payload::Igmp(0x11), 0)), "IGMP without a whole header");
+    assert_eq!(verdict(&tiny(&Payload::Igmp(0x11), 0)), "IGMP that is no report");
+    let later = fragment4(of("10.0.0.5", Payload::Igmp(0x30)), 1, false);
+    assert_eq!(verdict(&later), "IGMP in fragments");
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn neighbour_discovery_that_cannot_be_judged() {
 #[test]
 fn cut_off_anywhere_nothing_passes() {
     for packet in [
-        ip4("10.0.0.5", udp(68, 67)),
+        ip4("10.0.0.5", udp(68, 53)),
         ip6("2001:db8::5", solicitation("2001:db8::9", Some(MINE))),
         ip6("2001:db8::5", fragment6(0, false, &tcp())),
         arp(1, "10.0.0.5", "10.0.0.1"),
@@ -185,8 +187,9 @@ static IP: LazyLock<Table> = LazyLock::new(|| Table::new(&entry(GuardLevel::Ip))
 /// Bytes that come a good way through the rules: a valid packet with a few of them changed, or cut off.
 fn nearly_valid() -> impl Strategy<Value = Vec<u8>> {
     let packets: Vec<Vec<u8>> = [
-        mine(&ip4("10.0.0.5", udp(68, 67))),
-        mine(&ip4("0.0.0.0", udp(68, 67))),
+        mine(&ip4("10.0.0.5", udp(68, 53))),
+        mine(&ip4("10.0.0.5", dhcp(MINE))),
+        mine(&ip4("0.0.0.0", dhcp(MINE))),
         mine(&ip4("0.0.0.0", Payload::Igmp(0x16))),
         from(MINE, &[7], &ip4("10.0.0.5", Payload::Icmp(8))),
         mine(&ip6("2001:db8::5", tcp())),

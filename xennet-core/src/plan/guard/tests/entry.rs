@@ -7,6 +7,8 @@ use crate::config::{GuardLevel, GuardPolicy};
 use crate::plan::guard::{GuardEntry, GuardLayout};
 use crate::types::{NftFamily, VifId};
 
+const MAC: &str = "00:16:3e:00:00:01";
+
 fn layout() -> GuardLayout {
     GuardLayout::new(NftFamily::Bridge, true)
 }
@@ -30,13 +32,15 @@ fn a_strict_port() {
               2001:db8::/64\"",
             "macs \"vif1.0\" . 00:16:3e:00:00:01",
             "dhcp_servers \"vif1.0\"",
-            "ip4_32 \"vif1.0\" . 10.0.0.5",
+            "owned_macs \"xenbr0\" . 00:16:3e:00:00:01 comment \"vif1.0\"",
+            "own4 \"vif1.0\" . 00:16:3e:00:00:01 . 10.0.0.5",
             "ip4_24 \"vif1.0\" . 10.0.1.0",
             "ip6_64 \"vif1.0\" . 2001:db8::",
-            "ip6_128 \"vif1.0\" . fe80::216:3eff:fe00:1",
+            "own6 \"vif1.0\" . 00:16:3e:00:00:01 . fe80::216:3eff:fe00:1",
             "owned4_32 \"xenbr0\" . 10.0.0.5 comment \"vif1.0\"",
             "owned4_24 \"xenbr0\" . 10.0.1.0 comment \"vif1.0\"",
             "owned6_64 \"xenbr0\" . 2001:db8:: comment \"vif1.0\"",
+            "owned6_128 \"xenbr0\" . fe80::216:3eff:fe00:1 comment \"vif1.0\"",
         ]
     );
 }
@@ -52,6 +56,7 @@ fn the_other_levels() {
             "records \"vif1.0\" comment \"mac vif1.0 00:16:3e:00:00:01 bridge xenbr0\"",
             "macs \"vif1.0\" . 00:16:3e:00:00:01",
             "any_address \"vif1.0\"",
+            "owned_macs \"xenbr0\" . 00:16:3e:00:00:01 comment \"vif1.0\"",
         ]
     );
     let (ip, strict) = (shown(&entry(GuardLevel::Ip)), shown(&entry(GuardLevel::Strict)));
@@ -61,10 +66,12 @@ fn the_other_levels() {
 
 #[test]
 fn what_everybody_needs_is_nobodys() {
-    let ip = "0.0.0.0/0 ::/0 fe80::/10 fe80::7 f000::/4".parse().unwrap();
+    let ip = "0.0.0.0/0 ::/0 fe80::/10 fe80::/64 f000::/4".parse().unwrap();
     let entry = GuardEntry { ip, ..entry(GuardLevel::Strict) };
     assert!(
-        shown(&entry).iter().all(|element| !element.starts_with("owned")),
+        shown(&entry).iter().all(|line| !line.starts_with("owned")
+            || line.contains(MAC)
+            || line.contains(LINK_LOCAL)),
         "{:?}",
         shown(&entry)
     );

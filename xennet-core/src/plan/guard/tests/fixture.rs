@@ -117,6 +117,14 @@ pub(super) fn udp(source: u16, destination: u16) -> Payload {
     Payload::Udp { source, destination }
 }
 
+/// A DHCP client's message about that Ethernet address.
+pub(super) fn dhcp(client: [u8; 6]) -> Payload {
+    let (protocol, mut bytes) = udp(68, 67).bytes();
+    bytes.resize(8 + 236, 0);
+    bytes[36..42].copy_from_slice(&client);
+    Payload::Other { protocol, bytes }
+}
+
 pub(super) fn tcp() -> Payload {
     Payload::Tcp { source: 1024, destination: 80 }
 }

@@ -38,7 +38,12 @@ fn ports_without_a_guard() {
                 uplink(&ip6("2001:db8::5", tcp())),
                 "source is another vif's (/128)",
             ),
-            ("anybody's link-local", uplink(&ip6(LINK_LOCAL, tcp())), "passes"),
+            ("a link-local of nobody's", uplink(&ip6("fe80::9", tcp())), "passes"),
+            (
+                "a guest's link-local",
+                uplink(&ip6(LINK_LOCAL, tcp())),
+                "source is another vif's (/128)",
+            ),
             ("a router", uplink(&ip6("fe80::1", Payload::Icmp6(134))), "passes"),
             (
                 "who has a guest's",

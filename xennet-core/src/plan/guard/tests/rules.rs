@@ -16,7 +16,7 @@ fn layouts() -> impl Iterator<Item = GuardLayout> {
 #[test]
 fn a_chain_ends_in_a_rule_that_asks_for_nothing() {
     // Those of the ports without a guard, and what the kernel's own way through the hooks goes on behind.
-    let open = ["others", "others_ip4", "others_ip6", "others_arp", "others_nd", "input"];
+    let open = |chain: &str| chain.starts_with("others") || chain == "input";
     for layout in layouts() {
         let rules = layout.rules();
         for chain in layout.chains() {
@@ -25,7 +25,7 @@ fn a_chain_ends_in_a_rule_that_asks_for_nothing() {
                 last.expressions.as_slice(),
                 [NftExpr::Verdict(_)] | [NftExpr::Counter(_), NftExpr::Verdict(_)]
             );
-            assert_eq!(asks, open.contains(&chain.name.as_str()), "{last:?}");
+            assert_eq!(asks, open(&chain.name), "{last:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::config::{GuardLevel, GuardPolicy};
-use crate::plan::guard::{Frame, GuardEntry, Packet, Payload};
+use crate::plan::guard::{GuardEntry, Packet, Payload};
 
 const SOURCE: &str = "source is not its own";
 const TARGET: &str = "ND target is not its own";
@@ -11,6 +11,7 @@ const TWICE: &str = "a VLAN tag behind a VLAN tag";
 const NEITHER: &str = "neither IPv4, IPv6 nor ARP";
 const SNAP: &str = "a protocol behind a SNAP header";
 const OTHERS: &str = "source is another vif's (/32)";
+const OWNED: &str = "Ethernet address is another vif's";
 const ETHERNET: &str = "an Ethernet address that is not its own";
 const OPTION: &str = "an option that names an Ethernet address that is not its own";
 
@@ -19,8 +20,11 @@ fn ethernet() {
     let packet = ip4("10.0.0.5", tcp());
     let mut group = from(MINE, &[], &packet);
     group.bytes[6] |= 1;
-    let mut bpdu = mine(&Packet::Other { protocol: 38, bytes: vec![0x42, 0x42, 3, 0, 0, 0] });
+    let other = Packet::Other { protocol: 38, bytes: vec![0x42, 0x42, 3, 0, 0, 0] };
+    let mut bpdu = mine(&other);
     bpdu.bytes[..6].copy_from_slice(&[0x01, 0x80, 0xc2, 0, 0, 0]);
+    let mut world = uplink(&other);
+    world.bytes[..6].copy_from_slice(&bpdu.bytes[..6]);
     let mut lacp = bpdu.clone();
     lacp.bytes[5] = 2;
     let mut not_reserved = bpdu.clone();
@@ -34,11 +38,7 @@ fn ethernet() {
             ("spanning tree", bpdu.clone(), BRIDGES),
             ("LACP", lacp, BRIDGES),
             ("another group", not_reserved, "neither IPv4, IPv6 nor ARP"),
-            (
-                "spanning tree from the uplink",
-                Frame { port: "eth0".parse().unwrap(), ..bpdu },
-                "passes",
-            ),
+            ("spanning tree from the uplink", world, "passes"),
         ],
     );
 }
@@ -78,7 +78,7 @@ fn levels() {
     let stolen = mine(&ip4("10.0.0.6", tcp()));
     let wrong_mac = from(THEIRS, &[], &ip4("10.0.0.5", tcp()));
     for (level, verdicts) in [
-        (GuardLevel::Off, ["passes", "passes", "passes", "passes", "passes", OTHERS, "passes"]),
+        (GuardLevel::Off, ["passes", "passes", "passes", "passes", "passes", OTHERS, OWNED]),
         (GuardLevel::Mac, ["passes", "passes", "passes", "passes", "passes", OTHERS, ETHERNET]),
         (GuardLevel::Ip, ["passes", "passes", "passes", SNAP, SOURCE, OTHERS, ETHERNET]),
         (GuardLevel::Strict, [NEITHER, NEITHER, NEITHER, SNAP, SOURCE, OTHERS, ETHERNET]),
@@ -114,6 +114,8 @@ fn ip4_sources() {
 #[test]
 fn ip4_protocols() {
     const SERVER: &str = "an answer of a DHCP server";
+    const CLIENT: &str = "DHCP for another's Ethernet address";
+    const IGMP: &str = "IGMP that is no report";
     let own = |payload| mine(&ip4("10.0.0.5", payload));
     let none = |payload| mine(&ip4("0.0.0.0", payload));
     check(
@@ -122,9 +124,11 @@ fn ip4_protocols() {
             ("UDP", own(udp(1024, 53)), "passes"),
             ("UDP from nowhere", none(udp(1024, 53)), "no source"),
             ("UDP of another", mine(&ip4("10.0.0.7", udp(1, 2))), SOURCE),
-            ("a DHCP client without an address", none(udp(68, 67)), "passes"),
-            ("a DHCP client that renews", own(udp(68, 67)), "passes"),
-            ("a DHCP client with another's address", mine(&ip4("10.0.0.7", udp(68, 67))), SOURCE),
+            ("a DHCP client without an address", none(dhcp(MINE)), "passes"),
+            ("a DHCP client that renews", own(dhcp(MINE)), "passes"),
+            ("a DHCP client for another", own(dhcp(THEIRS)), CLIENT),
+            ("a DHCP client that says nothing", own(udp(68, 67)), CLIENT),
+            ("a DHCP client with another's address", mine(&ip4("10.0.0.7", dhcp(MINE))), SOURCE),
             ("a DHCP server's port", own(udp(67, 1024)), SERVER),
             ("to a DHCP client", own(udp(1024, 68)), SERVER),
             ("a DHCP server without an address", none(udp(67, 68)), SERVER),
@@ -132,14 +136,15 @@ fn ip4_protocols() {
             ("ping of another", mine(&ip4("10.0.0.7", Payload::Icmp(8))), SOURCE),
             ("a redirect", own(Payload::Icmp(5)), "an ICMP redirect"),
             ("a router advertisement", own(Payload::Icmp(9)), "an ICMP router advertisement"),
-            ("an IGMP query", own(Payload::Igmp(0x11)), "an IGMP query"),
+            ("an IGMP query", own(Payload::Igmp(0x11)), IGMP),
+            ("a multicast router's advertisement", own(Payload::Igmp(0x30)), IGMP),
             ("an IGMP report", own(Payload::Igmp(0x16)), "passes"),
             ("an IGMP report without a source", none(Payload::Igmp(0x22)), "passes"),
             ("a report of version 1 without a source", none(Payload::Igmp(0x12)), "passes"),
             ("a report of version 2 without a source", none(Payload::Igmp(0x16)), "passes"),
             ("a leave without a source", none(Payload::Igmp(0x17)), "passes"),
             ("an IGMP report of another", mine(&ip4("10.0.0.7", Payload::Igmp(0x16))), SOURCE),
-            ("other IGMP without a source", none(Payload::Igmp(0x13)), "no source"),
+            ("other IGMP without a source", none(Payload::Igmp(0x13)), IGMP),
             (
                 "any other protocol",
                 own(Payload::Other { protocol: 132, bytes: vec![0; 8] }),
@@ -224,7 +229,11 @@ fn ip6_sources_and_protocols() {
             ("its own", own(tcp()), "passes"),
             ("of its prefix", mine(&ip6("2001:db8:1::77", tcp())), "passes"),
             ("link-local", local(tcp()), "passes"),
-            ("link-local of another", mine(&ip6("fe80::216:3eff:fe00:2", tcp())), SOURCE),
+            (
+                "link-local of another",
+                mine(&ip6("fe80::216:3eff:fe00:2", tcp())),
+                "source is another vif's (/128)",
+            ),
             ("another's", mine(&ip6("2001:db8::6", tcp())), "source is another vif's (/128)"),
             (
                 "another's, within its prefix",
