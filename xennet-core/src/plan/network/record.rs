@@ -223,9 +223,9 @@ impl NetworkRecord {
                     if !sysctl.interface().is_some_and(made) =>
                 {
                     // What another program changed after an earlier start is damage.
-                    let hosts =
+                    let mut hosts =
                         self.bridges.iter().flat_map(|one| [&one.of_bridge, &one.of_uplink]);
-                    let first = hosts.filter_map(|host| host.sysctls.get(sysctl)).next();
+                    let first = hosts.find_map(|host| host.sysctls.get(sysctl));
                     let was = first.unwrap_or(was).clone();
                     self.sysctls.entry(sysctl.clone()).or_insert(was);
                 }
