@@ -4,14 +4,16 @@ CARGO ?= cargo
 CACHE := .cache
 DENY_VERSION := 0.20.2
 
-# The command is one static file: a third of what a dynamic one does for a plug is loading its libraries.
-# Linked with musl where Rust has it (`rustup target add x86_64-unknown-linux-musl`), else with glibc, whose start takes
-# a fifth of the whole plug. Only for the target is it static, because a procedural macro cannot be: so it is named in any case.
+# Both programs are static: loading shared libraries is a third of the work of a dynamic program for a plug.
+# They are linked with musl where Rust has it (`rustup target add x86_64-unknown-linux-musl`), else with glibc, whose start takes
+# a fifth of a plug. The target is always named, because procedural macros, which are for the host, cannot be static.
 GLIBC := $(or $(shell rustc --version --verbose 2>/dev/null | sed -n 's/^host: //p'),$(shell uname -m)-unknown-linux-gnu)
 MUSL := $(GLIBC:-gnu=-musl)
 HOST := $(if $(wildcard $(shell rustc --print target-libdir --target $(MUSL) 2>/dev/null)),$(MUSL),$(GLIBC))
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 XENNET := $(TARGET)/$(HOST)/release/xennet
+# The hotplug script alone; cargo builds it in the same directory.
+HOTPLUG = $(dir $(XENNET))xennet-hotplug
 LIBXENNET := $(TARGET)/ffi
 # Where the packages come to be.
 DEB := $(TARGET)/deb
@@ -22,6 +24,7 @@ SCRIPTS := vif-bridge vif-route vif-nat vif-openvswitch network-bridge network-r
 # Where `make install` puts things; DESTDIR stands before each.
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
+LIBEXECDIR ?= $(PREFIX)/libexec/xennet
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
@@ -35,14 +38,11 @@ SCRIPTDIR ?= /etc/xen/scripts
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What programs are linked with; it changes when the ABI breaks.
 SONAME := libxennet.so.0
-# It lies in one place in memory. A program that may lie anywhere first puts its own addresses right, on 18 pages of its
-# own: a seventh of the time that a plug takes. Its heap and stack are at random places; RELOCATION=pic has the rest there too.
-RELOCATION ?= static
-# The functions that a plug runs through lie together. ORDER= leaves them where they come, for linkers without scripts.
-ORDER ?= -C link-arg=-Wl,-T,xennet-cli/plug.ld
-STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static -C relocation-model=$(RELOCATION) $(ORDER)" $(CARGO) build --locked --release --target $(HOST)
+# Static and position-independent (static-pie): the kernel loads the programs at random addresses. rustc asks the linker for full
+# RELRO. tests/tests/hardening.rs checks the result.
+STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST)
 
-.PHONY: all build lib header plug.ld demo test test-xen bench check setup clean
+.PHONY: all build lib header demo test test-xen bench check setup clean
 .PHONY: install uninstall install-scripts uninstall-scripts deb test-deb
 
 all: build lib
@@ -55,16 +55,7 @@ lib: cc
 header: setup
 	$(CACHE)/tools/bin/cbindgen --quiet --config xennet-ffi/cbindgen.toml --output include/libxennet.h xennet-ffi
 
-# Which these are: what callgrind sees of programs that have all their names, linked with each C library that there is.
-plug.ld: setup
-	@how=new; for host in $(sort $(GLIBC) $(HOST)); do \
-		$(MAKE) build ORDER= HOST=$$host && \
-		XENNET_BIN=$(TARGET)/$$host/release/xennet BLESS=$$how \
-			$(CARGO) test --locked --package xennet-tests --test hotplug_cost lies_together || exit; how=more; done
-
 build: cc
-	@# Cargo does not know of the linker's script.
-	@if [ xennet-cli/plug.ld -nt $(XENNET) ]; then touch xennet-cli/src/main.rs; fi
 	$(STATIC) --package xennet-cli
 
 # Two guests on a bridge, each in a network namespace of its own. Needs no root, no Xen and no other tool.
@@ -82,7 +73,8 @@ test-xen: setup build
 # Figures, not tests: all of them, written to docs/; or a quick look, as by ARGS="--rounds 3 --fill 0 --only plugs".
 ARGS ?= --write
 bench: setup build lib
-	install -D -m 755 $(XENNET) $(TARGET)/$(HOST)/bench/xennet
+	install -d $(TARGET)/$(HOST)/bench
+	install -m 755 $(XENNET) $(HOTPLUG) $(TARGET)/$(HOST)/bench
 	XENNET_BIN=$(TARGET)/$(HOST)/bench/xennet XENNET_LIB=$(LIBXENNET) $(CARGO) bench --locked --package xennet-benches --bench performance -- $(ARGS)
 
 check: cc
@@ -102,7 +94,7 @@ check: cc
 
 # Fills in where things are.
 FILL = sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
-	-e 's|@sbindir@|$(SBINDIR)|' -e 's|@scriptdir@|$(SCRIPTDIR)|' -e 's|@scripts@|$(SCRIPTS)|' -e 's|@version@|$(VERSION)|'
+	-e 's|@sbindir@|$(SBINDIR)|' -e 's|@libexecdir@|$(LIBEXECDIR)|' -e 's|@scriptdir@|$(SCRIPTDIR)|' -e 's|@scripts@|$(SCRIPTS)|' -e 's|@version@|$(VERSION)|'
 # The names of the hotplug script that leave Xen's own alone.
 NAMES := vif-xennet $(patsubst %,%.xennet,$(filter vif-%,$(SCRIPTS)))
 # Each function of the library is a page too.
@@ -110,13 +102,14 @@ FUNCTIONS := $(shell cat xennet-ffi/symbols.txt)
 
 # Installs what `make` has built. xl uses it where a guest's script= or xl.conf's vif.default.script= says vif-xennet.
 install:
-	@test -x $(XENNET) && test -e $(LIBXENNET)/libxennet.so || { echo "install: nothing is built yet; run make" >&2; exit 1; }
-	install -d $(addprefix $(DESTDIR),$(SBINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(EXAMPLEDIR) $(SCRIPTDIR) $(UNITDIR) \
+	@test -x $(XENNET) && test -x $(HOTPLUG) && test -e $(LIBXENNET)/libxennet.so || { echo "install: nothing is built yet; run make" >&2; exit 1; }
+	install -d $(addprefix $(DESTDIR),$(SBINDIR) $(LIBEXECDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(EXAMPLEDIR) $(SCRIPTDIR) $(UNITDIR) \
 		$(TMPFILESDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR) $(MANDIR)/man3 $(MANDIR)/man5 $(MANDIR)/man8)
 	install -m 755 $(XENNET) $(DESTDIR)$(SBINDIR)/xennet
+	install -m 755 $(HOTPLUG) $(DESTDIR)$(LIBEXECDIR)/xennet-hotplug
 	$(FILL) dist/xennet-install-scripts.in >$(DESTDIR)$(SBINDIR)/xennet-install-scripts
 	chmod 755 $(DESTDIR)$(SBINDIR)/xennet-install-scripts
-	for name in $(NAMES); do ln -sf $(SBINDIR)/xennet $(DESTDIR)$(SCRIPTDIR)/$$name || exit; done
+	for name in $(NAMES); do ln -sf $(LIBEXECDIR)/xennet-hotplug $(DESTDIR)$(SCRIPTDIR)/$$name || exit; done
 	install -m 644 dist/xennet.toml $(DESTDIR)$(EXAMPLEDIR)/xennet.toml
 	$(FILL) dist/xennet-network.service.in >$(DESTDIR)$(UNITDIR)/xennet-network.service
 	install -m 644 dist/xennet.tmpfiles $(DESTDIR)$(TMPFILESDIR)/xennet.conf
@@ -138,6 +131,7 @@ install:
 # Takes away all that `make install` installed, and nothing else.
 uninstall: uninstall-scripts
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,xennet xennet-install-scripts) $(addprefix $(DESTDIR)$(SCRIPTDIR)/,$(NAMES))
+	rm -f $(DESTDIR)$(LIBEXECDIR)/xennet-hotplug
 	rm -f $(addprefix $(DESTDIR),$(EXAMPLEDIR)/xennet.toml $(UNITDIR)/xennet-network.service $(TMPFILESDIR)/xennet.conf)
 	rm -f $(addprefix $(DESTDIR),$(BASHDIR)/xennet $(ZSHDIR)/_xennet $(FISHDIR)/xennet.fish)
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/,man8/xennet.8 man8/xennet-install-scripts.8 man5/xennet.toml.5)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use xennet_core::Dom0Network;
 use xennet_core::xenstore::XenStore;
 use xennet_tests::callgrind;
-use xennet_tests::hotplug::{Script, xennet};
+use xennet_tests::hotplug::{Script, xennet_hotplug};
 use xennet_tests::strace;
 
 use crate::Result;
@@ -95,14 +95,14 @@ pub fn measure(programs: &Programs, rounds: usize) -> Result<Inside> {
                 let command =
                     scene.dom0.command(Script::Ours, port.id, &[action.word(), "type_if=vif"], &[]);
                 if by_valgrind {
-                    *instructions = callgrind::counted(&command).instructions;
+                    *instructions = callgrind::counted(&command);
                 } else {
                     *calls = strace::traced(&command).count();
                 }
             }
         }
     }
-    this.bytes = stripped(&xennet())?;
+    this.bytes = stripped(&xennet_hotplug())?;
     Ok(this)
 }
 

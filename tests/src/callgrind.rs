@@ -6,22 +6,13 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// What a run took from its first instruction to its last.
-#[derive(Debug)]
-pub struct Counted {
-    /// How many instructions.
-    pub instructions: u64,
-    /// Callgrind's own record, as `callgrind_annotate` reads it.
-    pub record: String,
-}
-
 /// Runs a command to its end, which must be a success. Other processes that it starts are not counted.
-pub fn counted(command: &Command) -> Counted {
+pub fn counted(command: &Command) -> u64 {
     let dir = TempDir::new().expect("a temporary directory");
     let record = dir.path().join("record");
     let mut valgrind = Command::new("valgrind");
     valgrind
-        .args(["--quiet", "--tool=callgrind", "--demangle=no"])
+        .args(["--quiet", "--tool=callgrind"])
         .arg(format!("--callgrind-out-file={}", record.display()));
     valgrind.arg("--").arg(command.get_program()).args(command.get_args()).env_clear();
     for (name, value) in command.get_envs() {
@@ -33,7 +24,7 @@ pub fn counted(command: &Command) -> Counted {
         .unwrap_or_else(|error| panic!("valgrind: {error}: run tests/setup"));
     assert_success(&output);
     let record = fs::read_to_string(&record).expect("callgrind writes where it is told to");
-    Counted { instructions: total(&record).expect("callgrind counts instructions"), record }
+    total(&record).expect("callgrind counts instructions")
 }
 
 fn assert_success(output: &Output) {

@@ -28,15 +28,15 @@ pub const VIF: VifId = VifId { domid: 1, devid: 0 };
 /// Whose script is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
-    /// `$XENNET_BIN` by the name `vif-bridge`.
+    /// [`xennet_hotplug`] by the name `vif-bridge`.
     Ours,
-    /// `$XENNET_BIN` by the name `vif-xennet`.
+    /// [`xennet_hotplug`] by the name `vif-xennet`.
     OursByItsOwnName,
-    /// `$XENNET_BIN` by the name `vif-route`.
+    /// [`xennet_hotplug`] by the name `vif-route`.
     OursRoute,
-    /// `$XENNET_BIN` by the name `vif-nat`.
+    /// [`xennet_hotplug`] by the name `vif-nat`.
     OursNat,
-    /// `$XENNET_BIN` by the name `vif-openvswitch`.
+    /// [`xennet_hotplug`] by the name `vif-openvswitch`.
     OursOpenVswitch,
     /// Debian's vif-openvswitch of Xen 4.17, as [`Stock`](Self::Stock).
     StockOpenVswitch,
@@ -143,7 +143,8 @@ impl Dom0 {
             fs::create_dir(dir.path().join(name)).expect("a directory of our own");
         }
         for name in ["vif-bridge", "vif-xennet", "vif-openvswitch", "vif-route", "vif-nat"] {
-            symlink(xennet(), dir.path().join("ours").join(name)).expect("a directory of our own");
+            symlink(xennet_hotplug(), dir.path().join("ours").join(name))
+                .expect("a directory of our own");
         }
         stock(dir.path());
         Self {
@@ -522,12 +523,19 @@ impl Dom0 {
     }
 }
 
-/// The program under test.
+/// The command under test.
 pub fn xennet() -> PathBuf {
     let path = std::env::var_os("XENNET_BIN")
         .map(PathBuf::from)
         .expect("run make test, or set XENNET_BIN to the built xennet");
     fs::canonicalize(&path).unwrap_or_else(|e| panic!("XENNET_BIN={}: {e}", path.display()))
+}
+
+/// The hotplug script under test: what the build puts beside the command.
+pub fn xennet_hotplug() -> PathBuf {
+    let path = xennet().with_file_name("xennet-hotplug");
+    assert!(path.exists(), "{}: missing; build it with all of xennet-cli", path.display());
+    path
 }
 
 /// Copies a file and makes it executable.

@@ -19,7 +19,6 @@ pub mod nft;
 pub mod ovn;
 pub mod ovs;
 pub mod peak;
-pub mod plug_ld;
 pub mod roff;
 pub mod strace;
 pub mod talk;

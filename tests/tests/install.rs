@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +11,9 @@ use tempfile::TempDir;
 use xennet_tests::c::{library, root, succeeded};
 use xennet_tests::hotplug::xennet;
 use xennet_tests::lan::{Lan, assert_same};
+
+/// The program that the hotplug scripts link to.
+const HOTPLUG: &str = "/usr/libexec/xennet/xennet-hotplug";
 
 #[test]
 fn what_is_installed_is_used_and_goes_again() {
@@ -30,6 +34,7 @@ fn what_is_installed_is_used_and_goes_again() {
         "usr/lib/pkgconfig/xennet.pc",
         "usr/lib/systemd/system/xennet-network.service",
         "usr/lib/tmpfiles.d/xennet.conf",
+        "usr/libexec/xennet/xennet-hotplug",
         "usr/sbin/xennet",
         "usr/sbin/xennet-install-scripts",
         "usr/share/bash-completion/completions/xennet",
@@ -49,7 +54,7 @@ fn what_is_installed_is_used_and_goes_again() {
     assert_eq!(files(dest.path()), installed);
     for script in ["vif-bridge.xennet", "vif-nat.xennet", "vif-route.xennet", "vif-xennet"] {
         let link = fs::read_link(here("etc/xen/scripts").join(script)).unwrap();
-        assert_eq!(link, Path::new("/usr/sbin/xennet"));
+        assert_eq!(link, Path::new(HOTPLUG));
     }
     pages_are_found(dest.path());
     systemd_takes_it(dest.path());
@@ -104,13 +109,19 @@ fn the_scripts_of_xen_are_kept_and_come_back() {
         make(dest.path(), &["install-scripts"]);
         for name in ["vif-bridge", "vif-route", "vif-nat", "network-bridge", "network-dummy"] {
             let link = fs::read_link(scripts.join(name)).unwrap();
-            assert_eq!(link, Path::new("/usr/sbin/xennet"), "{name}");
+            let program = if name.starts_with("vif-") { HOTPLUG } else { "/usr/sbin/xennet" };
+            assert_eq!(link, Path::new(program), "{name}");
         }
         assert_eq!(read("vif-nat.xen"), "Xen's own");
+        // As earlier versions linked it.
+        let earlier = scripts.join("vif-route");
+        fs::remove_file(&earlier).unwrap();
+        symlink("/usr/sbin/xennet", &earlier).unwrap();
         assert!(!scripts.join("network-bridge.xen").exists());
     }
     for _ in 0..2 {
         make(dest.path(), &["uninstall-scripts"]);
+        assert_eq!(read("vif-route"), "Xen's own");
         assert_eq!(read("vif-bridge"), "Xen's own");
         assert!(!scripts.join("vif-bridge.xen").exists());
         assert!(!scripts.join("network-bridge").is_symlink());

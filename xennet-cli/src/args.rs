@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
+use xennet_cli::hotplug;
 use xennet_core::hotplug::Call;
 use xennet_core::types::Mode;
 
 use crate::failure::{Failure, finish, usage};
 use crate::options::Options;
-use crate::{bridge, demo, guard, hotplug, network, ovs, vif};
+use crate::{bridge, demo, guard, network, ovs, vif};
 
 /// The network of a Xen dom0: puts guests' vifs on bridges over netlink, as a command and as xl's hotplug script.
 #[derive(Parser, Debug)]
@@ -54,8 +55,6 @@ enum Command {
 }
 
 /// Parses the command line and carries it out.
-// Keep this stack frame out of the hotplug path.
-#[inline(never)]
 pub(crate) fn run(name: OsString, args: impl Iterator<Item = OsString>) -> u8 {
     let Cli { options, command } = Cli::parse_from(std::iter::once(name).chain(args));
     let done = match command {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use xennet_cli::hotplug;
+use xennet_cli::log::complain;
 use xennet_core::Dom0Network;
 
 use crate::failure::Failure;
-use crate::hotplug;
-use crate::log::complain;
 use crate::options::Options;
 
 /// The configuration file that a command reads.

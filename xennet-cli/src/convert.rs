@@ -5,11 +5,11 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use xennet_cli::log::complain;
 use xennet_core::config::{Export, ExportTarget, Import};
 
 use crate::config_file::ConfigFile;
 use crate::failure::Failure;
-use crate::log::complain;
 use crate::options::Options;
 
 #[derive(Args, Debug)]

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use xennet_core::Error;
 
-use crate::log::complain;
+use xennet_cli::log::complain;
 
 /// The reason that a command failed.
 #[derive(Debug)]

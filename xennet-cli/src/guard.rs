@@ -6,12 +6,12 @@ use std::io::{Write, stdout};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use xennet_cli::hotplug;
+use xennet_cli::log::complain;
 use xennet_core::GuardFault;
 use xennet_core::types::VifId;
 
 use crate::failure::Failure;
-use crate::hotplug;
-use crate::log::complain;
 use crate::options::Options;
 
 #[derive(Subcommand, Debug)]

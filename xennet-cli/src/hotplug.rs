@@ -11,7 +11,7 @@ use xennet_core::{Dom0Network, Error, Plan};
 use crate::log::{Severity, complain, syslog};
 
 /// The names under which this program is a hotplug script.
-pub(crate) const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 9] = [
     "vif-bridge",
     "vif-bridge.xennet",
     "vif-openvswitch",
@@ -24,7 +24,7 @@ pub(crate) const NAMES: [&str; 9] = [
 ];
 
 /// The whole life of a hotplug script. libxl judges by the exit code alone, and prints what we tell XenStore.
-pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
+pub fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
     let began = Instant::now();
     let call = Call::parse(args, |key| std::env::var_os(key)).map(|call| {
         // By its own name it does what XenStore says that it was called for.
@@ -59,7 +59,7 @@ pub(crate) fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
 /// Does what the call asks for, or only plans it.
 ///
 /// Unplugging goes on without XenStore, and whatever is wrong with the configuration: a device that goes must go.
-pub(crate) fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
+pub fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
     let offline = call.action == Action::Offline;
     let net = match Dom0Network::open() {
         Err(Error::XenStore(_)) if offline => Dom0Network::without_store(),
@@ -81,17 +81,17 @@ pub(crate) fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
 }
 
 /// What the administrator decided for this host, if anything.
-pub(crate) fn load_config(net: &mut Dom0Network) -> Result<(), Error> {
+pub fn load_config(net: &mut Dom0Network) -> Result<(), Error> {
     net.load_config(&config_path())
 }
 
 /// Where the administrator's decisions are.
-pub(crate) fn config_path() -> PathBuf {
+pub fn config_path() -> PathBuf {
     std::env::var_os("XENNET_CONFIG").unwrap_or_else(|| "/etc/xen/xennet.toml".into()).into()
 }
 
 /// Directories that a test, or a system with its own layout, puts elsewhere.
-pub(crate) fn place(mut net: Dom0Network) -> Dom0Network {
+pub fn place(mut net: Dom0Network) -> Dom0Network {
     if let Some(dir) = std::env::var_os("XENNET_RUN_DIR") {
         net.set_run_dir(dir);
     }

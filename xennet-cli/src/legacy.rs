@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 
+use xennet_cli::hotplug;
+use xennet_cli::log::complain;
 use xennet_core::Dom0Network;
 use xennet_core::config::{NetworkConfig, NetworkScript, ScriptBridge, ScriptKind};
 
 use crate::failure::{Failure, finish, usage};
-use crate::log::complain;
+use crate::network;
 use crate::options::Options;
-use crate::{hotplug, network};
 
 /// The script of this name, if this program stands in for it.
 pub(crate) fn script(name: &str) -> Option<ScriptKind> {
@@ -16,8 +17,6 @@ pub(crate) fn script(name: &str) -> Option<ScriptKind> {
 }
 
 /// The whole life of a network script.
-// Else what it needs of the stack is taken for a plug as well.
-#[inline(never)]
 pub(crate) fn run(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> u8 {
     finish(kind.name(), called(kind, args))
 }

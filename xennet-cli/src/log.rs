@@ -14,14 +14,17 @@ static SOCKET: OnceLock<Option<Socket>> = OnceLock::new();
 
 /// How much a line matters, as a syslog severity.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Severity {
+pub enum Severity {
+    /// The call failed.
     Error = 3,
+    /// The call succeeded, and something is wrong.
     Warning = 4,
+    /// The call succeeded.
     Info = 6,
 }
 
 /// Tells syslog. A system without a syslog is none of our business, and no reason to fail.
-pub(crate) fn syslog(severity: Severity, name: &str, text: impl Display) {
+pub fn syslog(severity: Severity, name: &str, text: impl Display) {
     // No number of a process that is gone when anybody reads this; a journal adds it all the same.
     let line = format!("<{}>{name}: {text}", DAEMON | severity as u8);
     // Never wait for a log daemon that does not read.
@@ -33,6 +36,6 @@ pub(crate) fn syslog(severity: Severity, name: &str, text: impl Display) {
 }
 
 /// Tells standard error, as one line in one write: xl's own output is on the same terminal.
-pub(crate) fn complain(name: &str, text: impl Display) {
+pub fn complain(name: &str, text: impl Display) {
     let _ = stderr().write_all(format!("{name}: {text}\n").as_bytes());
 }

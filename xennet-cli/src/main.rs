@@ -1,5 +1,4 @@
-//! `xennet`: the network of a Xen dom0, as a command and as the hotplug script that xl calls.
-#![cfg_attr(not(test), no_main)]
+//! `xennet`: the network of a Xen dom0, as a command.
 
 mod args;
 mod bridge;
@@ -8,37 +7,29 @@ mod convert;
 mod demo;
 mod failure;
 mod guard;
-mod hotplug;
 mod legacy;
-mod log;
 #[cfg(test)]
 mod manual;
-mod memory;
 mod network;
 mod options;
 mod ovs;
-#[cfg(not(test))]
-mod start;
 mod vif;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
+use std::process::ExitCode;
 
-#[cfg(test)]
-fn main() -> std::process::ExitCode {
-    run(std::env::args_os()).into()
-}
+use xennet_cli::hotplug;
 
-/// The whole program, from its arguments to its exit status.
-fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();
-    match Path::new(&name).file_name().and_then(OsStr::to_str) {
-        // xl calls the script of a vif by its name, and waits for it: nothing that it does not need happens here.
-        Some(script) if hotplug::NAMES.contains(&script) => hotplug::script(script, args),
-        Some(script) => match legacy::script(script) {
-            Some(kind) => legacy::run(kind, args),
-            None => args::run(name, args),
-        },
+    let script = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let code = match legacy::script(script) {
+        Some(kind) => legacy::run(kind, args),
+        // Links to `xennet` under the names of hotplug scripts keep working; `xennet-hotplug` is faster.
+        None if hotplug::NAMES.contains(&script) => hotplug::script(script, args),
         None => args::run(name, args),
-    }
+    };
+    code.into()
 }

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 
 use clap::{Arg, Command};
 use clap_complete::aot::{Shell, generate};
+use xennet_cli::hotplug;
 use xennet_tests::c::root;
 use xennet_tests::roff::{bold, holds, same, text};
 
-use crate::{args, hotplug};
+use crate::args;
 
 #[test]
 fn the_page_says_what_the_command_line_takes() {

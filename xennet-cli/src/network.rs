@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
+use xennet_cli::log::complain;
 use xennet_core::{Dom0Network, Error, HostStatus, Plan};
 
 use crate::config_file::ConfigFile;
 use crate::convert;
 use crate::failure::Failure;
-use crate::log::complain;
 use crate::options::Options;
 
 #[derive(Subcommand, Debug)]

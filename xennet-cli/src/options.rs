@@ -4,11 +4,11 @@ use std::io::{Write, stderr, stdout};
 
 use clap::Args;
 use serde_json::{Value, json};
+use xennet_cli::hotplug;
+use xennet_cli::log::complain;
 use xennet_core::{Dom0Network, Error, Plan};
 
 use crate::failure::Failure;
-use crate::hotplug;
-use crate::log::complain;
 
 /// The options of every command.
 #[derive(Args, Debug, Clone, Default)]

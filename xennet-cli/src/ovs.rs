@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
+use xennet_cli::hotplug;
+
 use crate::failure::Failure;
-use crate::hotplug;
 use crate::options::Options;
 
 #[derive(Subcommand, Debug)]

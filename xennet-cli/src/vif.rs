@@ -4,13 +4,13 @@ use std::io::{Write, stdout};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use xennet_cli::hotplug;
+use xennet_cli::log::complain;
 use xennet_core::config::VifConfig;
 use xennet_core::types::{Device, IfName, Interface, Mode, VifId};
 use xennet_core::{Dom0Network, Error, Vif, VifFault, VifStatus};
 
 use crate::failure::{Failure, usage};
-use crate::hotplug;
-use crate::log::complain;
 use crate::options::Options;
 
 #[derive(Subcommand, Debug)]

@@ -5,10 +5,10 @@ use std::io::{IsTerminal, stdin};
 use std::path::Path;
 use std::time::Duration;
 
+use xennet_cli::log::complain;
 use xennet_core::{Host, Plan};
 
 use crate::failure::Failure;
-use crate::log::complain;
 
 /// How long a start may be confirmed when nothing else is said.
 const USUAL: Duration = Duration::from_mins(1);

@@ -14,10 +14,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::{Pid, getppid, setsid};
+use xennet_cli::log::{Severity, syslog};
 use xennet_core::{Dom0Network, Error, Watch};
 
 use crate::failure::Failure;
-use crate::log::{Severity, syslog};
 use crate::options::Options;
 
 /// How long a start may take at most, apart from the gateways' answers: it waits 30 seconds for its turn.

@@ -2,13 +2,15 @@
 //! of one uplink.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::Error;
+use nix::fcntl::OFlag;
+
 use crate::types::IfName;
+use crate::{Error, kernel};
 
 /// What a lock protects. Locks are taken in this order, so that no two operations wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,7 +166,7 @@ fn make(dir: &Path) -> std::io::Result<()> {
 
 fn open(path: &Path) -> std::io::Result<File> {
     // For root alone: a user who can open a file can lock it.
-    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
+    kernel::open(path, OFlag::O_WRONLY | OFlag::O_CREAT)
 }
 
 fn is_linked(file: &File) -> bool {

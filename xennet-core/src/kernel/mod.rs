@@ -9,6 +9,7 @@ mod attributes;
 mod bond;
 mod error;
 mod fdb;
+mod file;
 mod link;
 mod link_decode;
 mod link_encode;
@@ -32,6 +33,7 @@ mod xtables;
 mod xtables_rule;
 
 pub use error::{Error, ErrorKind};
+pub(crate) use file::open;
 pub use link_filter::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;

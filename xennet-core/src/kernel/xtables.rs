@@ -1,10 +1,13 @@
 //! The tables of the legacy iptables, which are no part of nftables, and their FORWARD chains' policies.
 
 use std::fs::File;
+use std::path::Path;
 
+use nix::fcntl::OFlag;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::{Error, ErrorKind};
+use super::file::open;
 use super::syscall::socket_option;
 use super::sysctl::read_whole;
 use crate::types::Family;
@@ -49,13 +52,13 @@ pub(super) fn program(family: Family) -> &'static str {
 
 /// What a list says; it is opened where that has not been done.
 fn names(list: &mut Option<File>, family: Family) -> String {
-    let path = match family {
+    let path = Path::new(match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
-    };
+    });
     // One whose module is gone, and may have come back, cannot be read any more.
     let kept = list.as_ref().and_then(|list| read_whole(list).ok());
-    let read_anew = || read_whole(list.insert(File::open(path).ok()?)).ok();
+    let read_anew = || read_whole(list.insert(open(path, OFlag::O_RDONLY).ok()?)).ok();
     kept.or_else(read_anew).unwrap_or_default()
 }
 
