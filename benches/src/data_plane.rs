@@ -266,7 +266,7 @@ fn iptables(filter: Filter, ports: &[Port]) -> Result<()> {
         for port in &in_order {
             let rules = IptablesRule::of(&port.name.parse()?, &port.ip.parse()?);
             for rule in rules.into_iter().filter(|rule| rule.ipv6 == ipv6) {
-                text += &format!("-A FORWARD {rule} -j ACCEPT\n");
+                text.extend(["-A FORWARD ", &rule.to_string(), " -j ACCEPT\n"]);
             }
         }
         let mut child = Command::new(program).stdin(Stdio::piped()).spawn()?;

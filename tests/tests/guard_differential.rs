@@ -83,9 +83,9 @@ fn rules_of_the_common_case_change_no_verdict() {
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, seed)
         .run(&frame(), |frame| {
-            let passes = guests.passes(&frame);
-            prop_assert_eq!(passes, without.passes(&frame), "{:?}", frame);
-            let count = if passes { &passed } else { &dropped };
+            let verdict = guests.passes(&frame);
+            prop_assert_eq!(verdict, without.passes(&frame), "{:?}", frame);
+            let count = if verdict { &passed } else { &dropped };
             count.set(count.get() + 1);
             Ok(())
         })

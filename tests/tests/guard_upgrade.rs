@@ -1,5 +1,4 @@
 //! The table of an older version, replaced by a plug.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::process::Stdio;
 

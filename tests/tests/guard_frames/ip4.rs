@@ -42,7 +42,7 @@ fn relayed() -> Payload {
     Payload::Other { protocol, bytes }
 }
 
-/// PIMv2, Hello.
+/// Hello of PIM version 2.
 fn pim() -> Payload {
     Payload::Other { protocol: 103, bytes: vec![0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105] }
 }
