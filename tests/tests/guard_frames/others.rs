@@ -13,9 +13,8 @@ const OUTER: &str = "a VLAN tag behind a priority tag";
 
 pub(crate) fn cases() -> Vec<Case> {
     let ports: [fn(&Packet) -> Frame; 3] = [uplink, |packet| of(6, packet), |packet| of(4, packet)];
-    let of_ports = |cases: fn(fn(&Packet) -> Frame) -> Vec<Case>| ports.into_iter().flat_map(cases);
-    let all = of_ports(tags).chain(of_ports(addresses4)).chain(of_ports(addresses6));
-    anything().into_iter().chain(all).collect()
+    let by_port = |port| [tags(port), addresses4(port), addresses6(port)].into_iter().flatten();
+    anything().into_iter().chain(ports.into_iter().flat_map(by_port)).collect()
 }
 
 fn anything() -> Vec<Case> {
