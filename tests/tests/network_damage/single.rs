@@ -272,7 +272,9 @@ fn renamed_bridge_and_uplink_are_restored_by_stop_and_the_roll_back() {
             let had = global_addresses(&host, "eth0");
             let on_trial = words == ON_TRIAL;
             host.xennet(if on_trial { ON_TRIAL } else { "network start" }).succeeded();
-            damage.iter().for_each(|line| host.run(line));
+            for line in damage {
+                host.run(line);
+            }
             if on_trial {
                 assert!(host.roll_back());
             } else {

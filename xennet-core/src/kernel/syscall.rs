@@ -20,7 +20,7 @@ pub(super) struct Datagram<'a> {
 }
 
 /// The most datagrams that are received at once.
-pub(super) const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 16;
 
 /// Takes the datagrams that are there, each into one of these rooms, as far as they go.
 pub(super) fn receive_several<'a>(
