@@ -18,6 +18,8 @@ STYLE = """
   .port { fill: #ddf4ff; stroke: #0969da }
   .bridge { fill: #ddf4ff; stroke: #0969da }
   .tool { fill: #ffebe0; stroke: #bc4c00 }
+  .nic { fill: #dafbe1; stroke: #1a7f37 }
+  .head { fill: #59636e }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117 }
     text { fill: #e6edf3 }
@@ -25,6 +27,8 @@ STYLE = """
     .guest { fill: #262c36 }
     .port, .bridge { fill: #0c2d4d; stroke: #4493f8 }
     .tool { fill: #3d1f0b; stroke: #f0883e }
+    .nic { fill: #12341d; stroke: #3fb950 }
+    .head { fill: #9198a1 }
   }
 """
 
@@ -53,9 +57,14 @@ class Picture:
     def text(self, x, y, line, kind="small", anchor="start"):
         self.parts.append(f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(line)}</text>')
 
-    def line(self, *points, dashed=False):
+    def line(self, *points, dashed=False, arrow=False):
         path = "M" + "L".join(f"{x} {y}" for x, y in points)
         self.parts.append(f'<path class="line{" dashed" if dashed else ""}" d="{path}"/>')
+        if arrow:
+            x, y = points[-1]
+            # It points down, or to the right.
+            head = f"M{x} {y}l-4 -8h8z" if points[-2][0] == x else f"M{x} {y}l-8 -4v8z"
+            self.parts.append(f'<path class="head" d="{head}"/>')
 
     def frame(self, x, y, width, height, title):
         self.parts.append(f'<rect class="box host" x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>')
@@ -184,9 +193,80 @@ def ovn():
     )
 
 
+def host_layouts():
+    p = Picture(
+        760, 520, "VLANs of a bond",
+        "xenbr0 is on bond0, with frames without a tag. xenbr100 and xenbr200 are on VLAN interfaces of bond0. The ports eth0 "
+        "and eth1 of the bond lead to a switch.",
+    )
+    bridges = [("xenbr0", "192.0.2.2/24, the host"), ("xenbr100", "no address"), ("xenbr200", "no address")]
+    for number, (bridge, note) in enumerate(bridges):
+        x = 30 + 240 * number
+        for vif in range(2):
+            p.line((x + 50 + 100 * vif, 56), (x + 50 + 100 * vif, 100))
+            p.box("port", x + 10 + 100 * vif, 20, 80, 36, f"vif{2 * number + vif + 1}.0")
+        p.line((x + 100, 150), (x + 100, 300))
+        p.box("bridge", x, 100, 200, 50, bridge, note)
+        if number:
+            p.box("tool", x + 30, 196, 140, 50, f"bond0.{number}00", f"VLAN {number}00")
+    p.text(138, 230, "frames without a tag")
+    for number in range(2):
+        p.line((230 + 300 * number, 350), (230 + 300 * number, 462))
+        p.box("nic", 170 + 300 * number, 390, 120, 40, f"eth{number}")
+    p.box("tool", 60, 300, 640, 50, "bond0", "active-backup: one port carries the frames, the other one waits")
+    p.box("guest", 60, 462, 640, 40, "switch: untagged, VLAN 100, VLAN 200")
+    return p
+
+
+def engine():
+    p = Picture(
+        700, 470, "The engine of xennet",
+        "Seven steps from top to bottom: lock, observe, resolve, diff, apply, verify, publish. A dry run ends after diff. Diff, "
+        "apply and verify can lead back to observe: that is a retry. A failure of apply, verify or publish leads to undo.",
+    )
+    steps = [
+        ("tool", "lock", "takes lock files: one order for all", "operations, at most 30 s in total"),
+        ("port", "observe", "asks the kernel, XenStore, Open", "vSwitch and files; changes nothing"),
+        ("guest", "resolve", "mode, bridge and addresses that the", "configured keys mean on this host"),
+        ("guest", "diff", "Plan: ordered Changes from the facts", "to the wanted state; may be empty"),
+        ("tool", "apply", "makes each Change and", "remembers how to undo it"),
+        ("port", "verify", "observes and diffs again:", "the plan must be empty"),
+        ("tool", "publish", "hooks, then XenStore in one transaction", "(connected is last), then announcements"),
+    ]
+    for number, (kind, name, *notes) in enumerate(steps):
+        y = 14 + 56 * number
+        p.line((220, y + 40), (220, y + 55), arrow=True)
+        p.box(kind, 170, y, 100, 40, name)
+        for line, note in enumerate(notes):
+            p.text(310, y + 16 + 17 * line, note)
+    p.text(220, 422, "return the", anchor="middle")
+    p.text(220, 438, "changes made", anchor="middle")
+    p.line((546, 70), (556, 70), (556, 222), (546, 222))
+    p.line((556, 146), (566, 146))
+    for y, kind, note in [(133, "strong", "dry run"), (150, "small", "also status, check:"), (167, "small", "ends after diff")]:
+        p.text(572, y, note, kind)
+    p.line((170, 314), (130, 314), (130, 90), (169, 90), arrow=True)
+    p.line((170, 258), (130, 258))
+    p.line((170, 202), (130, 202))
+    p.text(122, 95, "retry", "strong", "end")
+    for y, *notes in [(198, "a lock or time", "is needed first"), (254, "overtaken, or", "the reply is lost"), (310, "a Change is", "still missing")]:
+        for line, note in enumerate(notes):
+            p.text(122, y + 16 * line, note, anchor="end")
+    p.line((270, 258), (290, 258), (290, 426), (309, 426), arrow=True)
+    p.line((270, 314), (290, 314))
+    p.line((270, 370), (290, 370))
+    p.box("tool", 310, 406, 70, 40, "undo")
+    p.text(392, 423, "last Change first, unless the operation is")
+    p.text(392, 440, "best effort; the first error is reported")
+    for y, kind, note in [(388, "port", "reads"), (408, "guest", "pure"), (428, "tool", "has effects")]:
+        p.parts.append(f'<rect class="box {kind}" x="14" y="{y}" width="12" height="12"/>')
+        p.text(32, y + 10, note)
+    return p
+
+
 def main():
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for draw in (overview, nat, routed, evpn, ovn):
+    for draw in (overview, nat, routed, host_layouts, evpn, ovn, engine):
         (directory / f"{draw.__name__}.svg").write_text(draw().svg())
 
 
