@@ -28,6 +28,8 @@ fn runs_as_root() {
     let output = demo(&mut command());
     assert!(output.contains("IPv4 ping to bar, 192.0.2.2: answered"), "{output}");
     assert!(output.contains("IPv6 ping to bar, 2001:db8::2: answered"), "{output}");
+    assert!(output.contains("backend/vif/1/0/hotplug-status is connected"), "{output}");
+    assert!(output.contains("dropped it at vif1.0: source is not its own"), "{output}");
     host.is_as_before();
 }
 

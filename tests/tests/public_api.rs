@@ -23,7 +23,7 @@ fn public_api_matches_api_txt() {
     }
     assert!(
         fs::read_to_string(&file).unwrap_or_default() == *API,
-        "xennet-core/api.txt is out of date: BLESS=1 writes it; README.md says which change takes which version"
+        "xennet-core/api.txt is out of date: BLESS=1 writes it; docs/rust.md says which change takes which version"
     );
 }
 

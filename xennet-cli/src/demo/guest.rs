@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use nix::sched::{CloneFlags, setns, unshare};
-use xennet_core::demo::configure_link;
-use xennet_core::types::{IfName, VifId};
+use xennet_core::demo::{add_address, configure_link};
+use xennet_core::types::{IfName, MacAddr, VifId};
 
 use super::ping::ping;
 
@@ -37,21 +37,39 @@ impl Guest {
         self.network.as_fd()
     }
 
-    /// What the guest's own start-up does: addresses on `eth0`, and up.
+    /// Configures `eth0`, as the guest's own start-up does.
     pub(super) fn configure(&self) -> io::Result<()> {
-        let addresses = [(self.v4, 24), (self.v6, 64)];
+        let (mac, addresses) = (self.mac(), [(self.v4, 24), (self.v6, 64)]);
         self.ask(move || {
-            let eth0: IfName = "eth0".parse().map_err(io::Error::other)?;
             let nets = addresses.map(|(address, prefix)| IpNet::new(address, prefix));
             let nets: Vec<IpNet> =
                 nets.into_iter().collect::<Result<_, _>>().map_err(io::Error::other)?;
-            configure_link(eth0, &nets).map_err(io::Error::other)
+            configure_link(eth0()?, mac, &nets).map_err(io::Error::other)
         })
     }
 
-    /// How long the guest waits for the answer to a ping.
+    /// The hardware address of `eth0`.
+    pub(super) fn mac(&self) -> MacAddr {
+        let text = format!("00:16:3e:00:00:{:02x}", host(self.id));
+        text.parse().expect("a valid unicast address")
+    }
+
+    /// The time that the reply to a ping takes.
     pub(super) fn ping(&self, target: IpAddr) -> io::Result<Duration> {
-        self.ask(move || ping(target, Duration::from_secs(10)))
+        self.ask(move || ping(None, target, Duration::from_secs(10)))
+    }
+
+    /// Whether `target` answers pings from `source`, an address that the guest takes without being allowed to.
+    pub(super) fn spoof(&self, source: IpAddr, target: IpAddr) -> io::Result<bool> {
+        self.ask(move || {
+            let net = IpNet::new(source, 24).map_err(io::Error::other)?;
+            add_address(eth0()?, net).map_err(io::Error::other)?;
+            match ping(Some(source), target, Duration::from_millis(500)) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     /// Has a thread of the guest do it.
@@ -69,6 +87,10 @@ impl Guest {
 
 fn end<T>(thread: JoinHandle<io::Result<T>>) -> io::Result<T> {
     thread.join().map_err(|_| io::Error::other("the guest died"))?
+}
+
+fn eth0() -> io::Result<IfName> {
+    "eth0".parse().map_err(io::Error::other)
 }
 
 fn host(id: VifId) -> u8 {

@@ -8,6 +8,7 @@ mod namespace;
 mod ping;
 
 use std::io::{Write, stdout};
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,12 +16,15 @@ use std::time::{Duration, Instant};
 
 use xennet_core::types::{Device, IfName, VifId};
 use xennet_core::xenstore::{Server, XenStore};
-use xennet_core::{BridgeConfig, Dom0Network};
+use xennet_core::{BridgeConfig, Dom0Network, Ethernet, GuardTable, Packet, Payload};
 
 use crate::failure::Failure;
 use guest::Guest;
 
 const BRIDGE: &str = "xenbr0";
+
+/// An address of neither guest.
+const FOREIGN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
 
 /// Where every client looks for XenStore.
 const STORE: &str = "/run/xenstored/socket";
@@ -63,6 +67,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     for guest in [&foo, &bar] {
         hotplug(guest.id, "online")?;
         expect_connected(&mut store, guest.id)?;
+        let path = format!("{}/hotplug-status", guest.id.xenbus_path());
+        writeln!(stdout(), "dom0       {path} is connected")?;
     }
 
     for (what, target) in [("IPv4", bar.v4), ("IPv6", bar.v6)] {
@@ -73,6 +79,8 @@ pub(crate) fn run() -> Result<(), Failure> {
             time.as_secs_f64() * 1e3
         )?;
     }
+
+    spoof(&mut net, &foo, &bar)?;
 
     for guest in [&foo, &bar] {
         hotplug(guest.id, "offline")?;
@@ -88,6 +96,33 @@ pub(crate) fn run() -> Result<(), Failure> {
         stdout(),
         "dom0       {BRIDGE} has no ports left, and nothing of this outlives the demo"
     )?;
+    Ok(())
+}
+
+/// Lets foo ping bar from an address that is not its own, and shows that the guard drops it.
+fn spoof(net: &mut Dom0Network, foo: &Guest, bar: &Guest) -> Result<(), Failure> {
+    let answered = foo.spoof(FOREIGN.into(), bar.v4);
+    if answered.map_err(|error| failed(&format!("ping bar from {FOREIGN}"), error))? {
+        return Err(failed("hold foo to its addresses", format!("bar answered {FOREIGN}")));
+    }
+    writeln!(stdout(), "foo        IPv4 ping to bar from {FOREIGN}, not its own: no answer")?;
+
+    let vif = foo.id.if_name(Device::Vif).map_err(xennet_core::Error::from)?;
+    let header =
+        Ethernet { source: foo.mac().octets(), destination: bar.mac().octets(), tags: Vec::new() };
+    let packet = Packet::Ipv4 {
+        source: FOREIGN,
+        destination: Ipv4Addr::BROADCAST,
+        payload: Payload::Icmp(8),
+    };
+    let verdict = net.guard().explain(vif.clone(), header.frame(&packet))?;
+    let rule = verdict.deciding.unwrap_or_default();
+    let tables = net.guard().tables()?;
+    let mut ports = tables.iter().flat_map(GuardTable::ports);
+    if !ports.any(|port| port.port == vif && port.dropped.packets > 0) {
+        return Err(failed("hold foo to its addresses", format!("no drop is counted for {vif}")));
+    }
+    writeln!(stdout(), "dom0       the guard dropped it at {vif}: {rule}")?;
     Ok(())
 }
 
@@ -121,7 +156,8 @@ fn boot(store: &mut XenStore, who: &'static str, domid: u16) -> Result<Guest, Fa
         (format!("{backend}/online"), "1".to_owned()),
         (format!("{backend}/state"), "2".to_owned()),
         (format!("{backend}/script"), "/etc/xen/scripts/vif-bridge".to_owned()),
-        (format!("{backend}/mac"), format!("00:16:3e:00:00:0{domid}")),
+        (format!("{backend}/mac"), guest.mac().to_string()),
+        (format!("{backend}/ip"), format!("{} {}", guest.v4, guest.v6)),
         (format!("{backend}/bridge"), BRIDGE.to_owned()),
         (format!("{backend}/handle"), "0".to_owned()),
         (format!("{backend}/type"), "vif".to_owned()),

@@ -7,16 +7,23 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// How long to wait for one answer before asking again.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// An ICMP echo from this thread's namespace to `target`, asked again until `deadline` has passed.
+/// Sends ICMP echo requests from this thread's namespace to `target` until one is answered or `deadline` has passed.
 ///
-/// Returns the time between the question and its answer.
-pub(super) fn ping(target: IpAddr, deadline: Duration) -> io::Result<Duration> {
+/// They come from `source` if it is given. Returns the time between the request and its reply.
+pub(super) fn ping(
+    source: Option<IpAddr>,
+    target: IpAddr,
+    deadline: Duration,
+) -> io::Result<Duration> {
     let (domain, protocol) = match target {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
     };
     let mut socket = Socket::new(domain, Type::RAW, Some(protocol))?;
     socket.set_read_timeout(Some(PATIENCE))?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
     let began = Instant::now();
     let mut sequence = 0;
     while began.elapsed() < deadline {
