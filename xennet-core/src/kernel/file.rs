@@ -12,5 +12,5 @@ use crate::errno::uninterrupted;
 /// musl's `open` makes a second system call for `O_CLOEXEC`, its `openat` does not.
 pub(crate) fn open(path: &Path, flags: OFlag) -> io::Result<File> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    Ok(openat(AT_FDCWD, path, flags | OFlag::O_CLOEXEC, mode)?.into())
+    uninterrupted(|| Ok(openat(AT_FDCWD, path, flags | OFlag::O_CLOEXEC, mode)?.into()))
 }
