@@ -42,7 +42,7 @@ SONAME := libxennet.so.0
 # RELRO. tests/tests/hardening.rs checks the result.
 STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST)
 
-.PHONY: all build lib header demo test test-xen bench check setup clean
+.PHONY: all build lib header demo test test-faults fuzz test-xen bench check setup clean
 .PHONY: install uninstall install-scripts uninstall-scripts deb test-deb
 
 all: build lib
@@ -65,6 +65,15 @@ demo: build
 # Everything that runs on this kernel: needs root, for network namespaces and for what tests/setup installs.
 test: setup build lib
 	XENNET_BIN=$(XENNET) XENNET_LIB=$(LIBXENNET) $(CARGO) test --locked --workspace
+
+# Every error and kill at every system call, and several errors at once: hours. XENNET_ROW=NAME takes the scenarios of that name.
+test-faults: setup build lib
+	XENNET_FAULTS=all XENNET_BIN=$(XENNET) $(CARGO) test --locked --package xennet-tests --test faults -- --nocapture --test-threads 1
+
+# Bytes of any kind for each decoder: so many inputs for each of the eight.
+INPUTS ?= 1250000
+fuzz:
+	XENNET_INPUTS=$(INPUTS) $(CARGO) test --locked --release --package xennet-tests --test fuzz -- --nocapture
 
 # Real Xen under software emulation; see tests/xen/README.md.
 test-xen: setup build

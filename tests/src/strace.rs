@@ -3,6 +3,7 @@
 //! [`for_each_call`] owns the loop over all calls of a kind. It takes the calls and their number from an undisturbed run of
 //! the same command, and asserts that each of them got its fault.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -160,8 +161,15 @@ impl Traced {
             && !self.named(call).any(|line| line.contains("sa_family=AF_NETLINK"))
     }
 
+    /// The names of all calls that the process made that was started first, each once.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let first = self.pids.first();
+        let own = self.calls.iter().zip(&self.pids).filter(|(_, pid)| Some(*pid) == first);
+        own.filter_map(|(line, _)| Some(line.split_once('(')?.0)).collect()
+    }
+
     /// How many calls of this name the process made that was started first. strace counts for each process by itself.
-    fn count_by_first_process(&self, call: &str) -> usize {
+    pub fn count_by_first_process(&self, call: &str) -> usize {
         let start = format!("{call}(");
         let first = self.pids.first();
         self.calls
@@ -224,6 +232,13 @@ pub fn killed_alone_before(command: &Command, call: &str, n: usize) -> Traced {
     trace(command, &["-o"], Some(&fault), || {})
 }
 
+/// Runs a command with this fault, in the words of `strace -e inject=`, and records only calls of that name.
+pub fn disturbed(command: &Command, call: &str, fault: &str) -> Traced {
+    let trace_only = format!("trace={call}");
+    let options = ["-f", "--seccomp-bpf", "-e", &trace_only, "-o"];
+    trace(command, &options, Some(&format!("{call}:{fault}")), || {})
+}
+
 /// Runs a command that stands still right after its `n`th system call of this name, while `meanwhile` runs.
 pub fn stopped_after(command: &Command, call: &str, n: usize, meanwhile: impl FnOnce()) -> Traced {
     run(command, Some(&format!("{call}:signal=SIGSTOP:when={n}")), meanwhile)
@@ -277,7 +292,8 @@ fn trace(
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         took: began.elapsed(),
     };
-    assert!(text.contains("execve("), "strace could not start it: {}", outcome.stderr);
+    let started = text.contains("execve(") || options.contains(&"--seccomp-bpf");
+    assert!(started, "strace could not start it: {}", outcome.stderr);
     let struck = ["(INJECTED)", "stopped by SIGSTOP", "killed by SIGKILL"];
     let (pids, calls) = text.lines().filter_map(call).unzip();
     Traced { outcome, calls, struck: struck.iter().any(|mark| text.contains(mark)), pids }

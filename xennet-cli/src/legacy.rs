@@ -10,6 +10,7 @@ use xennet_core::config::{NetworkConfig, NetworkScript, ScriptBridge, ScriptKind
 use crate::failure::{Failure, finish, usage};
 use crate::network;
 use crate::options::Options;
+use crate::signals;
 
 /// The script of this name, if this program stands in for it.
 pub(crate) fn script(name: &str) -> Option<ScriptKind> {
@@ -50,8 +51,8 @@ fn called(kind: ScriptKind, args: impl Iterator<Item = OsString>) -> Result<(), 
     let options = Options::default();
     let mut host = net.host();
     match command {
-        "start" => network::told(&host.start()?, &options),
-        "stop" => network::told(&host.stop(false)?, &options),
+        "start" => network::told(&signals::after(|| host.start())?, &options),
+        "stop" => network::told(&signals::after(|| host.stop(false))?, &options),
         _ => network::tell_status(&mut net, &options),
     }
 }

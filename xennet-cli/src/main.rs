@@ -13,6 +13,7 @@ mod manual;
 mod network;
 mod options;
 mod ovs;
+mod signals;
 mod vif;
 
 use std::ffi::OsStr;

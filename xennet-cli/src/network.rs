@@ -15,6 +15,7 @@ use crate::config_file::ConfigFile;
 use crate::convert;
 use crate::failure::Failure;
 use crate::options::Options;
+use crate::signals;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -78,7 +79,7 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
             let mut plan = if options.dry_run {
                 host.plan_start()?
             } else if confirm.is_zero() {
-                host.start()?
+                signals::after(|| host.start())?
             } else {
                 trial::start(&mut host, confirm, Duration::from_secs(probe_timeout))?
             };
@@ -98,7 +99,11 @@ pub(crate) fn run(command: Command, options: &Options) -> Result<(), Failure> {
         Command::Stop { file, force } => {
             let mut net = file.open_or_recorded()?;
             let mut host = net.host();
-            let plan = if options.dry_run { host.plan_stop(force)? } else { host.stop(force)? };
+            let plan = if options.dry_run {
+                host.plan_stop(force)?
+            } else {
+                signals::after(|| host.stop(force))?
+            };
             told(&plan, options)?;
             if plan.is_partial() {
                 let text =

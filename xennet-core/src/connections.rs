@@ -1,6 +1,7 @@
 //! The connections to the kernel, Open vSwitch and XenStore, each opened when it is first needed.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::kernel::{self, Kernel, LegacyTables, Nftables};
 use crate::ovsdb::{self, Ovsdb};
@@ -13,6 +14,8 @@ pub(crate) struct Connections {
     nft: Option<Nftables>,
     ovs: Option<Ovsdb>,
     ovs_socket: PathBuf,
+    /// When the operation must have ended.
+    limit: Option<Instant>,
     /// The tables of legacy iptables.
     pub(crate) legacy: LegacyTables,
     /// None where the caller works without XenStore.
@@ -27,19 +30,32 @@ impl Connections {
             nft: None,
             ovs: None,
             ovs_socket: Ovsdb::SOCKET.into(),
+            limit: None,
             legacy: LegacyTables::default(),
             store,
         }
     }
 
+    /// Sets when the operation must have ended: from then on each request to the kernel or XenStore fails (`ETIMEDOUT`).
+    pub(crate) fn set_limit(&mut self, limit: Option<Instant>) {
+        self.limit = limit;
+        if let Some(store) = &mut self.store {
+            store.set_limit(limit);
+        }
+    }
+
     /// rtnetlink, in the network namespace that the thread is in at the first call.
     pub(crate) fn kernel(&mut self) -> Result<&mut Kernel, kernel::Error> {
-        opened(&mut self.kernel, Kernel::open)
+        self.kernel_side().into_kernel()
     }
 
     /// nftables, in the network namespace that the thread is in at the first call.
     pub(crate) fn nft(&mut self) -> Result<&mut Nftables, kernel::Error> {
-        opened(&mut self.nft, Nftables::open)
+        self.kernel_side().into_nft()
+    }
+
+    fn kernel_side(&mut self) -> KernelSide<'_> {
+        KernelSide { kernel: &mut self.kernel, nft: &mut self.nft, limit: self.limit }
     }
 
     /// Open vSwitch's database. A broken connection is replaced.
@@ -65,8 +81,8 @@ impl Connections {
 
     /// XenStore, and the other connections for what is read while XenStore prepares its answer.
     pub(crate) fn split_store(&mut self) -> (Option<&mut XenStore>, KernelSide<'_>) {
-        let Self { kernel, nft, store, .. } = self;
-        (store.as_mut(), KernelSide { kernel, nft })
+        let Self { kernel, nft, store, limit, .. } = self;
+        (store.as_mut(), KernelSide { kernel, nft, limit: *limit })
     }
 }
 
@@ -75,17 +91,30 @@ impl Connections {
 pub(crate) struct KernelSide<'c> {
     kernel: &'c mut Option<Kernel>,
     nft: &'c mut Option<Nftables>,
+    limit: Option<Instant>,
 }
 
-impl KernelSide<'_> {
+impl<'c> KernelSide<'c> {
     /// As [`Connections::kernel`].
     pub(crate) fn kernel(&mut self) -> Result<&mut Kernel, kernel::Error> {
-        opened(self.kernel, Kernel::open)
+        KernelSide { kernel: self.kernel, nft: self.nft, limit: self.limit }.into_kernel()
     }
 
     /// As [`Connections::nft`].
     pub(crate) fn nft(&mut self) -> Result<&mut Nftables, kernel::Error> {
-        opened(self.nft, Nftables::open)
+        KernelSide { kernel: self.kernel, nft: self.nft, limit: self.limit }.into_nft()
+    }
+
+    fn into_kernel(self) -> Result<&'c mut Kernel, kernel::Error> {
+        let kernel = opened(self.kernel, Kernel::open)?;
+        kernel.set_limit(self.limit);
+        Ok(kernel)
+    }
+
+    fn into_nft(self) -> Result<&'c mut Nftables, kernel::Error> {
+        let nft = opened(self.nft, Nftables::open)?;
+        nft.set_limit(self.limit);
+        Ok(nft)
     }
 }
 

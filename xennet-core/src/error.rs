@@ -202,6 +202,14 @@ pub enum Error {
         reason: Box<Error>,
     },
 
+    /// A change was not made, because one before it failed: it would have removed the only copy of an address or route, or
+    /// the guard of a port that passes frames.
+    #[error("{change}: not done, because what it depends on failed")]
+    Kept {
+        /// The change.
+        change: String,
+    },
+
     /// A change failed, and so did taking back one that came before it.
     #[error("{first}; and taking back what was done failed: {undo}")]
     HalfUndone {
@@ -226,7 +234,9 @@ impl Error {
             | Self::BackendRemoved { .. }
             | Self::NothingToConfirm { .. } => libc::ENOENT,
             Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
-            Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } => libc::EIO,
+            Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } | Self::Kept { .. } => {
+                libc::EIO
+            }
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,
             Self::Unwatched { .. } => libc::ESRCH,
             Self::Silent { .. } => libc::EHOSTUNREACH,

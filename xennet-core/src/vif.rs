@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::config::VifConfig;
 use crate::context::Context;
-use crate::engine::{self, report};
+use crate::engine::{self, Remaining, report};
 use crate::observe::Facts;
 use crate::ops::vif::{Announce, Attach, Detach, VifRequest, VifStatus, status};
 use crate::plan::{Plan, VifTarget};
@@ -127,7 +127,11 @@ impl<'n> Vif<'n> {
     /// Does nothing without XenStore, or without a backend.
     pub fn report(&mut self, error: &Error) {
         let (facts, request) = self.split();
-        report(facts.connections.store.as_mut(), &request.target.backend, error, true);
+        let remaining = match request.target.device {
+            Device::Vif => Remaining::Connected,
+            Device::Tap => Remaining::Tap,
+        };
+        report(facts.connections.store.as_mut(), &request.target.backend, error, remaining, &[]);
     }
 
     fn split(&mut self) -> (Facts<'_>, &VifRequest) {

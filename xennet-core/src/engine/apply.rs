@@ -1,12 +1,16 @@
 //! Makes the changes of a plan, and undoes them when one fails.
 
+use std::net::IpAddr;
 use std::time::Instant;
+
+use ipnet::IpNet;
 
 use super::make::Maker;
 use crate::connections::Connections;
+use crate::kernel::{self, RouteFilter};
 use crate::observe::LinksAhead;
 use crate::plan::{Change, pipeline};
-use crate::types::{Address, Link, LinkSet};
+use crate::types::{Address, Link, LinkRef, LinkSet};
 use crate::{Error, ovsdb};
 
 /// Whether an operation is undone when a change fails, or goes on with the other changes.
@@ -31,17 +35,21 @@ pub(crate) struct Apply {
     pub(crate) failures: Vec<(Change, Error)>,
     /// The change that failed last.
     pub(crate) refused: Option<Change>,
+    /// Whether the guard's elements stay while the port may pass frames.
+    guards: bool,
     /// The answers that were read along with the last change of an interface in this run; none where another change than
     /// an nftables batch follows it.
     pub(crate) answers: Option<(Vec<Option<Link>>, Vec<Address>)>,
 }
 
 impl Apply {
-    pub(crate) fn new(strictness: Strictness, deadline: Instant) -> Self {
+    /// With `guards`, a best-effort run that cannot set a port down does not remove the port's guard.
+    pub(crate) fn new(strictness: Strictness, deadline: Instant, guards: bool) -> Self {
         let maker = Maker::new(deadline);
         Self {
             strictness,
             maker,
+            guards,
             made: Vec::new(),
             done: Vec::new(),
             failures: Vec::new(),
@@ -62,8 +70,18 @@ impl Apply {
     ) -> Result<(), Error> {
         self.answers = None;
         let mut rest = changes;
+        let (mut homeless, mut passes) = (Homeless::default(), false);
         while !rest.is_empty() {
             let (group, later) = rest.split_at(pipeline(rest));
+            if let [one] = group
+                && (self.guards && passes && matches!(one, Change::Nft { .. })
+                    || homeless.keeps(connections, one))
+            {
+                let kept = Error::Kept { change: one.to_string() };
+                self.failures.push((one.clone(), kept));
+                rest = later;
+                continue;
+            }
             // nftables batches do not change interfaces.
             let last = later.iter().all(|change| matches!(change, Change::Nft { .. }));
             let outcomes = match (group, ahead.filter(|_| last)) {
@@ -89,9 +107,13 @@ impl Apply {
                         self.done.clear();
                     }
                 }
-                if let (Err(error), None) = (outcome, &failure) {
-                    self.refused = Some(change.clone());
-                    failure = Some(error);
+                if let Err(error) = outcome {
+                    homeless.add(change);
+                    passes |= is_down(change) && !is_gone(&error);
+                    if failure.is_none() {
+                        self.refused = Some(change.clone());
+                        failure = Some(error);
+                    }
                 }
             }
             match failure {
@@ -123,17 +145,21 @@ impl Apply {
             std::mem::take(&mut self.done).iter().rev().filter_map(Change::undo).collect();
         let mut failure = None;
         let mut unguarded = false;
+        let mut homeless = Homeless::default();
         for change in &undos {
+            if homeless.keeps(connections, change) {
+                continue;
+            }
             // A port whose guard could not be restored stays down.
             if unguarded && matches!(change, Change::LinkSet { set: LinkSet::Up(true), .. }) {
                 continue;
             }
-            match self.maker.restore(connections, change) {
-                Err(error) if !is_gone(&error) => {
+            if let Err(error) = self.maker.restore(connections, change) {
+                homeless.add(change);
+                if !is_gone(&error) {
                     unguarded |= matches!(change, Change::Nft { .. });
                     failure.get_or_insert(error);
                 }
-                _ => {}
             }
         }
         if let Err(error) = self.keep_down(connections, &undos) {
@@ -162,6 +188,57 @@ impl Apply {
             _ => Ok(()),
         }
     }
+}
+
+/// Addresses and routes of the host that could not be added where they belong: what removes the only other copy of one is
+/// not done.
+#[derive(Debug, Default)]
+struct Homeless {
+    addresses: Vec<IpAddr>,
+    routes: Vec<IpNet>,
+}
+
+impl Homeless {
+    /// Notes a change that failed.
+    fn add(&mut self, change: &Change) {
+        match change {
+            Change::AddressAdd { address, .. } => self.addresses.push(address.address.addr()),
+            Change::RouteAdd { route }
+            | Change::RouteInsert { route, .. }
+            | Change::RouteReplace { route, .. } => self.routes.push(route.route.destination),
+            _ => {}
+        }
+    }
+
+    /// Whether this change would remove such an address or route. An interface that cannot be observed is kept.
+    fn keeps(&self, connections: &mut Connections, change: &Change) -> bool {
+        if self.addresses.is_empty() && self.routes.is_empty() {
+            return false;
+        }
+        match change {
+            Change::AddressDelete { address, .. } => {
+                self.addresses.contains(&address.address.addr())
+            }
+            Change::RouteDelete { route, .. } => self.routes.contains(&route.route.destination),
+            Change::LinkDelete { link } => self.are_on(connections, link).unwrap_or(true),
+            _ => false,
+        }
+    }
+
+    fn are_on(&self, connections: &mut Connections, link: &LinkRef) -> Result<bool, kernel::Error> {
+        let kernel = connections.kernel()?;
+        let Some(link) = kernel.link(&link.name)?.map(|link| link.reference()) else {
+            return Ok(false);
+        };
+        let on = kernel.addresses(&link)?;
+        let routes = kernel.routes(RouteFilter { table: None, index: link.index })?;
+        Ok(on.iter().any(|one| self.addresses.contains(&one.address.addr()))
+            || routes.iter().any(|one| self.routes.contains(&one.destination)))
+    }
+}
+
+fn is_down(change: &Change) -> bool {
+    matches!(change, Change::LinkSet { set: LinkSet::Up(false) | LinkSet::Master(None), .. })
 }
 
 /// Whether the operation should observe again and go on from there: another writer came first, or the answer to a

@@ -10,17 +10,18 @@ use nix::unistd::Pid;
 
 use crate::Error;
 use crate::config::dnsmasq::{HOSTS, PID};
+use crate::errno::uninterrupted;
 
 /// Makes the directory, which must be there when dnsmasq starts.
 pub(crate) fn make_dir(run_dir: &Path) -> Result<(), Error> {
     let dir = run_dir.join(HOSTS);
-    let make = || {
+    let make = || -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o755).create(&dir)?;
         // Whatever the umask: dnsmasq does not read it as root, and nobody else writes to it.
         readable(run_dir, 0o755)?;
         fs::set_permissions(&dir, Permissions::from_mode(0o755))
     };
-    make().map_err(|error| failed("make the directory", &dir, error))
+    uninterrupted(make).map_err(|error| failed("make the directory", &dir, error))
 }
 
 /// Writes a file of the directory, all at once: dnsmasq finds the whole of it. `new` says whether it has not read one of
@@ -38,9 +39,12 @@ pub(crate) fn write(path: &Path, text: &str, new: bool) -> Result<(), Error> {
             File::options().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.set_permissions(Permissions::from_mode(0o644))?;
-        fs::rename(&draft, path)
+        uninterrupted(|| fs::rename(&draft, path))
     };
-    write().map_err(|error| failed("write", path, error))?;
+    write().map_err(|error| {
+        let _ = fs::remove_file(&draft);
+        failed("write", path, error)
+    })?;
     if !new {
         reload(run_dir);
     }
@@ -49,7 +53,7 @@ pub(crate) fn write(path: &Path, text: &str, new: bool) -> Result<(), Error> {
 
 /// Removes a file of the directory; that it is gone is no error.
 pub(crate) fn delete(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
+    match uninterrupted(|| fs::remove_file(path)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => {
             path.parent().and_then(Path::parent).map(reload);

@@ -2,6 +2,7 @@
 //! of one uplink.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 
+use crate::errno::uninterrupted;
 use crate::types::IfName;
 use crate::{Error, kernel};
 
@@ -115,17 +117,23 @@ impl Lock {
         let began = Instant::now();
         loop {
             let file = match open(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    make(dir).map_err(|error| failed("make the directory of", error))?;
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    uninterrupted(|| make(dir))
+                        .map_err(|error| failed("make the directory of", error))?;
                     open(&path)
                 }
                 opened => opened,
             }
             .map_err(|error| failed("open the lock", error))?;
             match file.try_lock() {
-                Ok(()) if is_linked(&file) => return Ok(Self { _file: file, path }),
-                // The holder unlinked the lock file; retry.
-                Ok(()) => {}
+                Ok(()) => {
+                    let meta = uninterrupted(|| file.metadata());
+                    if meta.map_err(|error| failed("look at the lock", error))?.nlink() > 0 {
+                        return Ok(Self { _file: file, path });
+                    }
+                    // The holder unlinked the lock file; retry.
+                }
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     sleep(Duration::from_millis(1));
                 }
@@ -142,20 +150,21 @@ impl Lock {
         let path = dir.join(name.file());
         let failed = |source| Error::File { doing: "open the lock", path: path.clone(), source };
         let file = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             opened => opened.map_err(failed)?,
         };
-        match file.try_lock_shared() {
+        let held = uninterrupted(|| match file.try_lock_shared() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-        }
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        held.map_err(failed)
     }
 
     /// Releases the lock and removes its file.
     pub(crate) fn remove(self) {
         // While the lock is held: a waiting process then sees that its open file is unlinked.
-        let _ = fs::remove_file(&self.path);
+        let _ = uninterrupted(|| fs::remove_file(&self.path));
     }
 }
 
@@ -167,10 +176,6 @@ fn make(dir: &Path) -> std::io::Result<()> {
 fn open(path: &Path) -> std::io::Result<File> {
     // For root alone: a user who can open a file can lock it.
     kernel::open(path, OFlag::O_WRONLY | OFlag::O_CREAT)
-}
-
-fn is_linked(file: &File) -> bool {
-    file.metadata().is_ok_and(|meta| meta.nlink() > 0)
 }
 
 #[cfg(test)]

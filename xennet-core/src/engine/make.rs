@@ -15,6 +15,9 @@ use crate::types::{Address, IfName, Link, LinkRef, LinkSet, Route};
 /// How long all hooks together may take. libxl kills a hotplug script after 40 seconds, and then no reason is reported.
 const HOOK_TIME: Duration = Duration::from_secs(20);
 
+/// How long Open vSwitch may take to release the device of a port that is deleted. It takes milliseconds.
+const RELEASE_TIME: Duration = Duration::from_secs(2);
+
 /// Interfaces, and the addresses of one.
 type LinkAnswers = (Vec<Option<Link>>, Vec<Address>);
 
@@ -47,7 +50,9 @@ impl Maker {
                 Ok(connections.ovs()?.port_set(port, self.deadline)?)
             }
             Change::OvsPortDelete { name, .. } => {
-                Ok(connections.ovs()?.port_delete(name, self.deadline)?)
+                connections.ovs()?.port_delete(name, self.deadline)?;
+                let deadline = self.deadline.min(Instant::now() + RELEASE_TIME);
+                Ok(connections.kernel()?.wait_released(name, deadline)?)
             }
             Change::OvnWait { name, seconds } => {
                 let wait = Duration::from_secs((*seconds).into());

@@ -17,10 +17,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub(crate) use apply::Strictness;
-use apply::{Apply, is_transient};
+use apply::{Apply, is_transient, is_uncertain};
 use lock::Locks;
 pub(crate) use lock::{Lock, LockName};
-pub(crate) use publish::report;
+pub(crate) use publish::{Remaining, report};
 pub(crate) use record::Record;
 
 use crate::Error;
@@ -31,6 +31,9 @@ use crate::types::{IfName, LinkSet};
 /// How long locks, the interface and hooks may take together. libxl kills a hotplug script after 40 seconds; the rest is
 /// for undoing, and for reporting why.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long undoing may take after that, and what follows it.
+const UNDO_TIME: Duration = Duration::from_secs(5);
 
 /// One operation: what it locks, what it wants to know, and what it wants changed.
 pub(crate) trait Operation {
@@ -68,6 +71,11 @@ pub(crate) trait Operation {
     /// Whether a failed announcement is only worth a warning.
     fn announces_in_passing(&self) -> bool {
         true
+    }
+
+    /// Whether it removes the guard of a port, which must be down by then.
+    fn guards(&self) -> bool {
+        false
     }
 
     /// Whether it moves addresses of the host, which are announced then.
@@ -153,10 +161,12 @@ pub(crate) fn run(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Resul
     let best_effort = operation.strictness() == Strictness::BestEffort;
     let mut locks = Locks::new(&run_dir, deadline, best_effort);
     facts.publishes = operation.backend().is_some();
+    facts.connections.set_limit(Some(deadline));
     let outcome = locks.take(&operation.locks()).and_then(|()| {
-        let mut apply = Apply::new(operation.strictness(), deadline);
+        let mut apply = Apply::new(operation.strictness(), deadline, operation.guards());
         match converge(facts, operation, &mut locks, &mut apply, deadline) {
             Err(error) if !best_effort => {
+                facts.connections.set_limit(Some(Instant::now() + UNDO_TIME));
                 let moved = apply.done(operation.moves_addresses());
                 let error = apply.undo(facts.connections, error);
                 // Best effort: the error says what the administrator needs to know.
@@ -166,7 +176,9 @@ pub(crate) fn run(facts: &mut Facts<'_>, operation: &mut dyn Operation) -> Resul
             outcome => outcome,
         }
     });
+    facts.connections.set_limit(Some(Instant::now() + UNDO_TIME));
     let outcome = operation.finish(facts, outcome);
+    facts.connections.set_limit(None);
     locks.release(outcome.is_ok() && operation.keeps_vif_lock());
     outcome
 }
@@ -193,6 +205,8 @@ fn converge(
                 awaited = true;
                 continue;
             }
+            // An answer was lost.
+            Err(error) if is_uncertain(&error) && attempts.may_retry(&error) => continue,
             step => match step? {
                 Step::Plan(plan) => plan,
                 Step::Lock(name) => {
@@ -239,9 +253,11 @@ fn converge(
             if let Some(answers) = apply.answers.take() {
                 facts.keep_links(answers);
             }
-            match operation.plan(facts, Held(Some(locks)))? {
-                Step::Plan(rest) => rest,
-                Step::Lock(_) | Step::Wait(_) => continue,
+            match operation.plan(facts, Held(Some(locks))) {
+                Ok(Step::Plan(rest)) => rest,
+                Ok(Step::Lock(_) | Step::Wait(_)) => continue,
+                Err(error) if is_uncertain(&error) && attempts.may_retry(&error) => continue,
+                Err(error) => return Err(error),
             }
         };
         if let Some(change) = pending(&rest) {

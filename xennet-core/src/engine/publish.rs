@@ -54,43 +54,78 @@ impl From<xenstore::Error> for Refusal {
     }
 }
 
-/// Writes to XenStore why a vif could not be attached. xl prints `hotplug-error`.
+/// What became of a vif that could not be attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    /// The vif was connected before, and is again if undoing succeeded.
+    Connected,
+    /// It is not connected.
+    Nothing,
+    /// It is a tap: `hotplug-status` belongs to its vif.
+    Tap,
+}
+
+/// Writes to XenStore why a vif could not be attached, after `unwritten`, which restores other values. xl prints
+/// `hotplug-error`.
 ///
-/// `hotplug-status` becomes `error`, unless it is `connected`, and the vif `was_connected` before and is again.
+/// `hotplug-status` becomes `error`, unless it is `connected`, and the vif was connected before and is again.
 ///
-/// Best effort: where the connection is broken a new one is opened, and a further failure is ignored.
+/// Best effort: where the connection is broken a new one is opened, once more if that one breaks, and a further failure is
+/// ignored.
 pub(crate) fn report(
     store: Option<&mut XenStore>,
     backend: &str,
     error: &Error,
-    was_connected: bool,
+    remaining: Remaining,
+    unwritten: &[Change],
 ) {
     // Writing would create the directory of a device that is gone.
     if matches!(error, Error::NoBackend { .. } | Error::BackendRemoved { .. }) {
         return;
     }
     let Some(store) = store else { return };
-    if store.is_broken() {
-        match store.reopen() {
-            Ok(new) => *store = new,
-            Err(_) => return,
-        }
-    }
     let text = error.to_string();
     // A restored vif keeps `connected`: netback does not connect a vif a second time.
     let undone = !matches!(error, Error::HalfUndone { .. } | Error::Vanished { .. });
     let (reason, status) =
         (format!("{backend}/hotplug-error"), format!("{backend}/hotplug-status"));
-    let _ = store.transaction(|store| {
+    let mut tell = |store: &mut XenStore| {
         let values = store.read_many(&[backend, &status])?;
         let [Some(_), before] = values.as_slice() else { return Ok(()) };
+        for (path, value) in unwritten.iter().filter_map(update) {
+            // What the toolstack has removed is not created again.
+            match value {
+                Some(value) if store.read(directory(path))?.is_some() => {
+                    store.write(path, value)?;
+                }
+                _ => {}
+            }
+        }
         let mut writes = vec![(reason.as_str(), shortened(&text).as_bytes())];
-        if !(undone && was_connected && before.as_deref() == Some(b"connected")) {
+        let connected = before.as_deref() == Some(b"connected");
+        let keeps = match remaining {
+            Remaining::Connected => undone && connected,
+            Remaining::Nothing => false,
+            Remaining::Tap => true,
+        };
+        if !keeps {
             // After the reason: a reader that waits for the status reads the reason next.
             writes.push((status.as_str(), b"error"));
         }
         store.write_many(&writes)
-    });
+    };
+    for _ in 0..2 {
+        if store.is_broken() {
+            match store.reopen() {
+                Ok(new) => *store = new,
+                Err(_) => continue,
+            }
+        }
+        let told: Result<(), xenstore::Error> = store.transaction(&mut tell);
+        if told.is_ok() || !store.is_broken() {
+            return;
+        }
+    }
 }
 
 fn update(change: &Change) -> Option<Update<'_>> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::errno::uninterrupted;
 
 /// The file, whether it is there or not.
 #[derive(Debug)]
@@ -49,14 +50,18 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
             .mode(0o600)
             .open(&new)
             .map_err(failed)?;
-        file.write_all(&text).and_then(|()| fs::rename(&new, &self.path)).map_err(failed)
+        let renamed = || uninterrupted(|| fs::rename(&new, &self.path));
+        file.write_all(&text).and_then(|()| renamed()).map_err(|error| {
+            let _ = fs::remove_file(&new);
+            failed(error)
+        })
     }
 
     /// Makes it what it was, or nothing.
     pub(crate) fn restore(&self, before: Option<&T>) -> Result<(), Error> {
         match before {
             Some(before) => self.write(before),
-            None => match fs::remove_file(&self.path) {
+            None => match uninterrupted(|| fs::remove_file(&self.path)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     Err(self.failed("remove the record", error))
                 }

@@ -1,3 +1,6 @@
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
@@ -215,6 +218,22 @@ impl Kernel {
                     Err(Error::refused(libc::ENODEV, Some(format!("there is no {}", link.name))))
                 }
             },
+        }
+    }
+
+    /// Waits until an interface is not promiscuous any more, or is gone: Open vSwitch's datapath in user space makes its
+    /// ports promiscuous, and writes all flags of a port once more when it releases it, shortly after it says so.
+    pub(crate) fn wait_released(&mut self, name: &IfName, deadline: Instant) -> Result<(), Error> {
+        let wanted = || link_message(0, vec![name_attribute(name)]);
+        loop {
+            let asked = RouteNetlinkMessage::GetLink(wanted());
+            match self.ask(asked, link_decode::is_promiscuous) {
+                Ok(true) if Instant::now() < deadline => sleep(Duration::from_millis(1)),
+                Err(error) if error.errno() != libc::ENODEV => {
+                    return Err(error.doing(format!("link show {name}")));
+                }
+                _ => return Ok(()),
+            }
         }
     }
 

@@ -67,6 +67,12 @@ pub(super) fn received(body: &[u8]) -> Option<NftCounter> {
     Some(NftCounter { packets: number(0)?, bytes: number(16)? })
 }
 
+/// Whether an interface takes frames that are not for it (`IFF_PROMISC`), because a program asked for it.
+pub(super) fn is_promiscuous(body: &[u8]) -> Option<bool> {
+    let (header, _) = Header::split(body)?;
+    Some(header.flags & libc::IFF_PROMISC.cast_unsigned() != 0)
+}
+
 /// The name alone, for the many notifications that concern some other interface.
 pub(super) fn name(body: &[u8]) -> Option<&[u8]> {
     let (_, rest) = Header::split(body)?;

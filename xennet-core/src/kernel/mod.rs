@@ -10,6 +10,10 @@ mod bond;
 mod error;
 mod fdb;
 mod file;
+#[cfg(feature = "internals")]
+mod fuzz;
+#[cfg(test)]
+mod hostile;
 mod link;
 mod link_decode;
 mod link_encode;
@@ -34,6 +38,8 @@ mod xtables_rule;
 
 pub use error::{Error, ErrorKind};
 pub(crate) use file::open;
+#[cfg(feature = "internals")]
+pub use fuzz::netlink as fuzz_netlink;
 pub use link_filter::LinkFilter;
 pub use monitor::{LinkEvent, LinkMonitor};
 pub(crate) use nftables::BaseChain;
@@ -42,6 +48,8 @@ pub use route::RouteFilter;
 pub(crate) use sysctl::has_bridge_nf;
 pub use sysctl::{bridge_nf, sysctl, sysctl_set};
 pub use xtables::LegacyTables;
+
+use std::time::Instant;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use request::Connection;
@@ -65,5 +73,10 @@ impl Kernel {
         let connection =
             Connection::open(NETLINK_ROUTE).map_err(|error| error.doing("open rtnetlink"))?;
         Ok(Self { connection })
+    }
+
+    /// Sets when the operation that asks must have ended: from then on each request fails (`ETIMEDOUT`).
+    pub(crate) fn set_limit(&mut self, limit: Option<Instant>) {
+        self.connection.set_limit(limit);
     }
 }

@@ -186,7 +186,7 @@ fn message(index: u32, address: IpAddr, flags: NeighbourFlags) -> NeighbourMessa
     message
 }
 
-fn decode(body: &[u8], wanted: u32) -> Option<Neighbour> {
+pub(super) fn decode(body: &[u8], wanted: u32) -> Option<Neighbour> {
     let (header, rest) = Header::split(body)?;
     if header.index != wanted {
         return None;

@@ -6,6 +6,7 @@ use super::Kernel;
 use super::error::Error;
 use super::syscall::packet_address;
 use super::sysctl::sysctl;
+use crate::errno::uninterrupted;
 use crate::types::{
     AddressFlags, Family, IfName, LinkRef, MacAddr, Sysctl, VlanId, address_announcement,
     announcement,
@@ -55,8 +56,8 @@ impl Kernel {
     fn send_frame(&mut self, link: &LinkRef, frame: &[u8]) -> Result<(), Error> {
         let index = self.link_index(link)?;
         // Of no protocol: it sends, and hears nothing.
-        let socket = Socket::new(Domain::PACKET, Type::RAW.cloexec(), None)?;
-        socket.send_to(frame, &packet_address(index))?;
+        let socket = uninterrupted(|| Socket::new(Domain::PACKET, Type::RAW.cloexec(), None))?;
+        uninterrupted(|| socket.send_to(frame, &packet_address(index)))?;
         Ok(())
     }
 }

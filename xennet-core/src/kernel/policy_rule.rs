@@ -27,7 +27,7 @@ impl Kernel {
 }
 
 /// A rule from the body of `RTM_NEWRULE` (`struct fib_rule_hdr`); none when it is of another family.
-fn decode(body: &[u8], wanted: Family) -> Option<PolicyRule> {
+pub(super) fn decode(body: &[u8], wanted: Family) -> Option<PolicyRule> {
     let (header, rest) = body.split_first_chunk::<12>()?;
     let [family, to_length, from_length, tos, table, _, _, action, flags @ ..] = *header;
     let number = match wanted {

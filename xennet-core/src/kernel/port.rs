@@ -71,7 +71,7 @@ fn settings(set: &PortSet) -> Vec<InfoBridgePort> {
     settings
 }
 
-fn decode(body: &[u8]) -> Option<Port> {
+pub(super) fn decode(body: &[u8]) -> Option<Port> {
     let (_, rest) = Header::split(body)?;
     let find = |bytes, wanted| attributes(bytes).find(|(kind, _)| *kind == wanted);
     let (_, master) = find(rest, libc::IFLA_MASTER)?;

@@ -66,12 +66,38 @@ impl Kernel {
 pub(super) struct Connection {
     pub(super) socket: Socket,
     sequence: u32,
+    /// When the operation that asks must have ended.
+    limit: Option<Instant>,
 }
 
 impl Connection {
     /// Connects to the kernel by this protocol (`NETLINK_*`).
     pub(super) fn open(protocol: isize) -> Result<Self, Error> {
-        Ok(Self { socket: Socket::open(protocol, 0)?, sequence: 0 })
+        Ok(Self { socket: Socket::open(protocol, 0)?, sequence: 0, limit: None })
+    }
+
+    #[cfg(test)]
+    pub(super) fn over(socket: std::os::fd::OwnedFd) -> Self {
+        Self { socket: Socket::over(socket), sequence: 0, limit: None }
+    }
+
+    /// Sets when the operation that asks must have ended: from then on each request fails.
+    pub(super) fn set_limit(&mut self, limit: Option<Instant>) {
+        self.limit = limit;
+    }
+
+    /// When the answer to a request that is sent now must have come.
+    ///
+    /// An error when the time of the operation is over.
+    pub(super) fn answer_deadline(&self) -> Result<Instant, Error> {
+        let now = Instant::now();
+        match self.limit {
+            Some(limit) if limit <= now => Err(Error::of(
+                ErrorKind::TimedOut,
+                "not asked, because the time of the operation is over",
+            )),
+            limit => Ok(limit.unwrap_or(now + ANSWER_TIMEOUT).min(now + ANSWER_TIMEOUT)),
+        }
     }
 
     /// The first of so many numbers in a row, for that many requests.
@@ -137,8 +163,8 @@ impl Connection {
         if let Some(field) = request.get_mut(8..12) {
             field.copy_from_slice(&sequence.to_ne_bytes());
         }
+        let deadline = self.answer_deadline()?;
         self.socket.send(request)?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
         let mut answer = Answer::new(request, expect, sequence);
         let room = if matches!(expect, Expect::Many(_)) { Room::List } else { Room::One };
         let outcome = loop {

@@ -1,14 +1,12 @@
 //! Several requests in one `sendmsg`, and the answer of each.
 
-use std::time::Instant;
-
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLMSG_DONE, NLMSG_ERROR};
 
 use super::answer::{changing, extended_ack, kernel_words, malformed, messages};
 use super::attributes;
 use super::error::Error;
 use super::request::Connection;
-use super::socket::{ANSWER_TIMEOUT, Room};
+use super::socket::Room;
 
 /// Which request it answers, the type of the message, and its body.
 pub(super) type Decode<'a, T> = dyn FnMut(usize, u16, &[u8]) -> Option<T> + 'a;
@@ -58,8 +56,8 @@ impl Connection {
         let lists = flags.last().is_some_and(|flags| flags & NLM_F_DUMP == NLM_F_DUMP);
         let first = self.numbers(u32::try_from(count).unwrap_or(u32::MAX));
         number(requests, first);
+        let deadline = self.answer_deadline()?;
         self.socket.send(requests)?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
         let mut found = Vec::new();
         found.resize_with(count, || None);
         let answered = vec![false; count];

@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use super::error::{Error, ErrorKind};
 use super::syscall::{AT_ONCE, receive_several};
+use crate::errno::uninterrupted;
 
 /// A netlink socket that hears nobody but the kernel, and that never waits for ever.
 pub(super) struct Socket {
@@ -47,19 +48,23 @@ const USUAL: usize = 64 * 1024;
 /// The kernel answers before `send` returns; this is for the answer that is lost.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many losses in succession are passed over: the kernel reports each once, and a kernel that reports them without end
+/// is not asked again.
+pub(super) const LOSSES: u32 = 16;
+
 impl Socket {
     /// Opens a socket of this protocol (`NETLINK_*`) in the thread's network namespace that hears the multicast groups
     /// whose bits (`RTMGRP_*`) are set.
     pub(super) fn open(protocol: isize, groups: u32) -> Result<Self, Error> {
-        let mut inner = netlink_sys::Socket::new(protocol)?;
-        inner.set_ext_ack(true)?;
+        let mut inner = uninterrupted(|| netlink_sys::Socket::new(protocol))?;
+        uninterrupted(|| inner.set_ext_ack(true))?;
         if protocol == libc::NETLINK_ROUTE as isize {
             // Only rtnetlink filters its lists by what is asked for.
-            inner.set_netlink_get_strict_chk(true)?;
+            uninterrupted(|| inner.set_netlink_get_strict_chk(true))?;
         }
         // Who only asks is given an address with his first question.
         if groups != 0 {
-            inner.bind(&SocketAddr::new(0, groups))?;
+            uninterrupted(|| inner.bind(&SocketAddr::new(0, groups)))?;
         }
         Ok(Self { inner, buffer: Vec::new() })
     }
@@ -68,7 +73,7 @@ impl Socket {
     pub(super) fn make_room(&mut self, request: usize) -> Result<(), Error> {
         // A refused batch would come back whole, one message with each refusal.
         if request > SMALL {
-            self.inner.set_cap_ack(true)?;
+            uninterrupted(|| self.inner.set_cap_ack(true))?;
         }
         // More than the socket may send at once is refused (`EMSGSIZE`).
         if request > USUAL {
@@ -81,14 +86,10 @@ impl Socket {
     }
 
     pub(super) fn send(&self, request: &[u8]) -> Result<(), Error> {
-        loop {
-            match self.inner.send_to(request, &SocketAddr::new(0, 0), 0) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-                // A datagram goes whole or not at all.
-                Ok(_) => return Ok(()),
-            }
-        }
+        // A datagram goes whole or not at all.
+        // Without an address it goes to the kernel.
+        uninterrupted(|| self.inner.send(request, 0))?;
+        Ok(())
     }
 
     /// The next datagrams from the kernel, at least one and as many as one call brings, each handed to `each`.
@@ -167,14 +168,22 @@ impl Socket {
 
     /// Reads what is there and forgets it, until there is nothing.
     pub(super) fn drain(&mut self, deadline: Instant) {
-        while Instant::now() < deadline {
+        let mut losses = 0;
+        while Instant::now() < deadline && losses < LOSSES {
             match self.take(Room::Several, |_| Ok(())) {
                 Ok(true) => {}
                 // These are said once for each loss, and stand for nothing in the queue.
-                Err(error) if matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Lost | ErrorKind::Truncated) => {
+                    losses += 1;
+                }
                 Ok(false) | Err(_) => return,
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn over(socket: std::os::fd::OwnedFd) -> Self {
+        Self { inner: super::syscall::pretended(socket), buffer: Vec::new() }
     }
 
     #[cfg(test)]

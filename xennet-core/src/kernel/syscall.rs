@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use socket2::{SockAddr, SockAddrStorage, Socket};
 
 use super::error::{Error, ErrorKind};
+use crate::errno::uninterrupted;
 
 /// A datagram that was received.
 pub(super) struct Datagram<'a> {
@@ -68,6 +69,14 @@ pub(super) fn receive_several<'a>(
     }))
 }
 
+/// A netlink socket that is another one in truth, whose other end the test has.
+#[cfg(test)]
+pub(super) fn pretended(socket: std::os::fd::OwnedFd) -> netlink_sys::Socket {
+    use std::os::fd::{FromRawFd, IntoRawFd};
+    // SAFETY: nobody else has the descriptor.
+    unsafe { netlink_sys::Socket::from_raw_fd(socket.into_raw_fd()) }
+}
+
 /// Reads a socket option into a buffer.
 pub(super) fn socket_option(
     socket: &Socket,
@@ -77,17 +86,20 @@ pub(super) fn socket_option(
 ) -> Result<(), Error> {
     let mut length = libc::socklen_t::try_from(buffer.len())
         .map_err(|_| Error::of(ErrorKind::Malformed, "an answer of more than 4 GiB"))?;
-    // SAFETY: the kernel writes at most `length` bytes, which is how long `buffer` is; both outlive the call.
-    let status = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            buffer.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error().into()) }
+    uninterrupted(|| {
+        // SAFETY: the kernel writes at most `length` bytes, which is how long `buffer` is; both outlive the call.
+        let status = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                level,
+                option,
+                buffer.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    })?;
+    Ok(())
 }
 
 /// Where a packet socket sends to: the interface with this index.

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::error::Error;
+use crate::errno::uninterrupted;
 use crate::types::{Family, Sysctl};
 
 /// A setting; none when the kernel has no such setting, interface, or protocol. `sysctl net/ipv4/conf/NAME/KEY`
@@ -58,7 +59,7 @@ pub(crate) fn has_bridge_nf() -> bool {
 /// system calls.
 pub(super) fn read_whole(file: &File) -> io::Result<String> {
     let mut text = [0; 512];
-    let length = file.read_at(&mut text, 0)?;
+    let length = uninterrupted(|| file.read_at(&mut text, 0))?;
     Ok(String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned())
 }
 

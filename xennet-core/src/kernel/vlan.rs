@@ -96,7 +96,7 @@ fn vlan_message(index: u32, vlans: VlanRange) -> LinkMessage {
 }
 
 /// `struct br_vlan_msg`, whose second half is the index, and the entries behind it.
-fn decode(body: &[u8]) -> Option<(u32, Vec<VlanRange>)> {
+pub(super) fn decode(body: &[u8]) -> Option<(u32, Vec<VlanRange>)> {
     let index = u32(body.get(4..)?)?;
     let entries = attributes(body.get(8..)?).filter(|(kind, _)| *kind == BRIDGE_VLANDB_ENTRY);
     Some((index, entries.filter_map(|(_, value)| entry(value)).collect()))

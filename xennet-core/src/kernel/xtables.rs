@@ -10,6 +10,7 @@ use super::error::{Error, ErrorKind};
 use super::file::open;
 use super::syscall::socket_option;
 use super::sysctl::read_whole;
+use crate::errno::uninterrupted;
 use crate::types::Family;
 
 /// The lists of the legacy iptables' tables, of IPv4 and of IPv6. They stay open for whoever asks again.
@@ -80,7 +81,7 @@ impl Table {
     pub(super) fn read(family: Family, name: &str) -> Result<Self, Error> {
         let layout = Layout::of(family);
         let raw = Some(Protocol::from(libc::IPPROTO_RAW));
-        let socket = Socket::new(layout.domain, Type::RAW, raw)?;
+        let socket = uninterrupted(|| Socket::new(layout.domain, Type::RAW, raw))?;
         let mut table = Self { info: vec![0; INFO], entries: Vec::new() };
         put(&mut table.info, 0, name.as_bytes());
         socket_option(&socket, layout.level, SO_GET_INFO, &mut table.info)?;

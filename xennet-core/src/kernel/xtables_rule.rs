@@ -21,7 +21,7 @@ impl LegacyTables {
 }
 
 /// Reads the rules one behind the other; `hook` says where the chain at a hook begins.
-fn link_rules(
+pub(super) fn link_rules(
     family: Family,
     table: &str,
     entries: &[u8],

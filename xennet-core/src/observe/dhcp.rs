@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Facts;
 use crate::Error;
 use crate::config::dnsmasq::HOSTS;
+use crate::errno::uninterrupted;
 use crate::types::VifId;
 
 impl Facts<'_> {
@@ -28,13 +29,12 @@ pub(crate) fn dhcp_text(path: &Path) -> Result<Option<String>, Error> {
 /// The texts of all files but this one.
 pub(crate) fn other_dhcp_texts(path: &Path) -> Result<Vec<String>, Error> {
     let Some(dir) = path.parent() else { return Ok(Vec::new()) };
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|error| failed(dir, error))?,
-    };
+    let entries = uninterrupted(|| match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.collect(),
+    });
     let mut texts = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| failed(dir, error))?;
+    for entry in entries.map_err(|error| failed(dir, error))? {
         let other = entry.path();
         if other != path && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             texts.extend(dhcp_text(&other)?);

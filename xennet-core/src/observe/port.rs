@@ -9,6 +9,7 @@ use super::Facts;
 use crate::Error;
 use crate::command;
 use crate::config::{PortPolicy, VifConfig};
+use crate::errno::uninterrupted;
 use crate::kernel::LinkFilter;
 use crate::plan::vif::{is_datapath, recorded_mtu};
 use crate::plan::{BridgeMtu, IptablesRule, Outlet, PortMtus, VifTarget};
@@ -98,7 +99,7 @@ impl Facts<'_> {
             let dir = &self.paths.hooks;
             let failed =
                 |source| Error::File { doing: "read the hooks in", path: dir.clone(), source };
-            self.wanted.hooks = Some(hooks(dir).map_err(failed)?);
+            self.wanted.hooks = Some(uninterrupted(|| hooks(dir)).map_err(failed)?);
         }
         Ok(self.wanted.hooks.clone().unwrap_or_default())
     }
@@ -130,7 +131,7 @@ fn hooks(dir: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry?.path();
         let executable = || {
-            fs::metadata(&path)
+            uninterrupted(|| fs::metadata(&path))
                 .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
         };
         if path.extension().is_some_and(|extension| extension == "hook") && executable() {

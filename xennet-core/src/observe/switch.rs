@@ -85,18 +85,22 @@ impl Facts<'_> {
         config: &VifConfig,
         link: Option<&Link>,
         master: Option<&Link>,
-    ) -> Option<SwitchSnapshot> {
+    ) -> Result<Option<SwitchSnapshot>, Error> {
         let in_linux_bridge = master.is_some_and(|master| master.bridge.is_some());
         let possible = target.mode == Mode::OpenVswitch
             || target.mode == Mode::Bridge
                 && !in_linux_bridge
                 && self.connections.ovs_socket().exists();
         if !possible {
-            return None;
+            return Ok(None);
         }
         let names = port_names(target, config, link);
-        let ports = self.connections.ovs().and_then(|ovs| ovs.ports(&names)).ok()?;
-        Some(SwitchSnapshot { ports, ..SwitchSnapshot::default() })
+        match self.connections.ovs().and_then(|ovs| ovs.ports(&names)) {
+            Ok(ports) => Ok(Some(SwitchSnapshot { ports, ..SwitchSnapshot::default() })),
+            // A failure of Open vSwitch does not concern a vif that is not in its datapath.
+            Err(_) if target.mode != Mode::OpenVswitch => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

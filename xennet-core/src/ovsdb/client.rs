@@ -8,6 +8,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::error::{Error, ErrorKind};
 use super::framing::{Broken, Framing};
+use crate::errno::uninterrupted;
 
 /// A connection to the database of Open vSwitch.
 ///
@@ -202,9 +203,10 @@ impl Ovsdb {
 
 /// A Unix socket connects at once, or waits for room in the other side's queue: no longer than we have patience.
 fn open(path: &Path) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    socket.connect(&SockAddr::unix(path)?)?;
+    let socket = uninterrupted(|| Socket::new(Domain::UNIX, Type::STREAM, None))?;
+    let address = SockAddr::unix(path)?;
+    uninterrupted(|| socket.set_write_timeout(Some(PATIENCE)))?;
+    uninterrupted(|| socket.connect(&address))?;
     Ok(socket.into())
 }
 

@@ -13,3 +13,5 @@ mod value;
 
 pub use client::Ovsdb;
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "internals")]
+pub use port::fuzz;

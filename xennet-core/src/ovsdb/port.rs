@@ -259,6 +259,26 @@ impl Ovsdb {
     }
 }
 
+/// Decodes bytes from the database as its messages are decoded, and each value in them as rows.
+#[cfg(feature = "internals")]
+pub fn fuzz(bytes: &[u8]) {
+    let mut framing = super::framing::Framing::default();
+    framing.feed(bytes);
+    while let Ok(Some(message)) = framing.next() {
+        let Ok(value) = serde_json::from_slice::<Value>(&message) else { continue };
+        let mut values = vec![&value];
+        while let Some(value) = values.pop() {
+            let name: IfName = "vif1.0".parse().expect("a valid name");
+            let _ = (read(&name, name.clone(), value, Some(value)), row(value), texts(value));
+            match value {
+                Value::Array(all) => values.extend(all),
+                Value::Object(all) => values.extend(all.values()),
+                _ => {}
+            }
+        }
+    }
+}
+
 fn named(name: &IfName) -> Value {
     json!([["name", "==", name.as_str()]])
 }

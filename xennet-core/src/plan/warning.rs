@@ -97,6 +97,17 @@ pub enum Warning {
         /// What failed.
         why: String,
     },
+    /// Something of a vif that is detached could not be observed, and may be left.
+    NotRemoved {
+        /// The vif, by netback's or QEMU's name.
+        vif: IfName,
+        /// What may be left.
+        what: String,
+        /// What failed.
+        why: String,
+        /// The command that tries again.
+        command: String,
+    },
     /// The network was not told where the guest is.
     NotAnnounced {
         /// What failed.
@@ -164,6 +175,9 @@ impl fmt::Display for Warning {
                 )
             }
             Self::NotAttached { vif, why } => write!(f, "vif{vif}: not attached again: {why}"),
+            Self::NotRemoved { vif, what, why, command } => {
+                write!(f, "{vif}: {what} may be left: {why}; `{command}` removes it")
+            }
             Self::NotAnnounced { why } => {
                 write!(f, "done, but the network was not told of it: {why}")
             }

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -16,6 +16,8 @@ pub(super) struct Channel {
     /// What broke the connection.
     broken: Option<String>,
     events: VecDeque<Event>,
+    /// The same, to find one among many.
+    queued: HashSet<Event>,
     next_req_id: u32,
 }
 
@@ -43,7 +45,13 @@ pub(super) type Answer = Result<Vec<u8>, ErrorKind>;
 
 impl Channel {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, broken: None, events: VecDeque::new(), next_req_id: 1 }
+        Self {
+            connection,
+            broken: None,
+            events: VecDeque::new(),
+            queued: HashSet::new(),
+            next_req_id: 1,
+        }
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -59,6 +67,10 @@ impl Channel {
         self.connection
             .set_timeout(timeout)
             .map_err(|errno| Error::new("xenstore set timeout", ErrorKind::System { errno }))
+    }
+
+    pub(super) fn set_limit(&mut self, limit: Option<Instant>) {
+        self.connection.limit = limit;
     }
 
     /// The answers to these requests, in their order. Nothing is sent unless each of them is valid.
@@ -103,6 +115,7 @@ impl Channel {
         let started = Instant::now();
         loop {
             if let Some(event) = self.events.pop_front() {
+                self.queued.remove(&event);
                 return Ok(Some(event));
             }
             let left = timeout.saturating_sub(started.elapsed());
@@ -116,7 +129,7 @@ impl Channel {
 
     /// The error for an answer that makes no sense. What it answers is over, so the connection stays.
     pub(super) fn senseless(request: &Request<'_>, answer: &[u8]) -> Error {
-        let what = format!("XenStore answered \"{}\"", answer.escape_ascii());
+        let what = format!("XenStore answered \"{}\"", shown(answer));
         request.failed(ErrorKind::Protocol { what })
     }
 
@@ -216,14 +229,21 @@ impl Channel {
     fn keep_event(&mut self, packet: &Packet) -> Result<(), ErrorKind> {
         let mut texts = wire::strings(&packet.payload).map(str::from_utf8);
         let (Some(Ok(path)), Some(Ok(token))) = (texts.next(), texts.next()) else {
-            let what = format!("XenStore sent the event \"{}\"", packet.payload.escape_ascii());
+            let what = format!("XenStore sent the event \"{}\"", shown(&packet.payload));
             return Err(ErrorKind::Protocol { what });
         };
         let event = Event { path: path.into(), token: token.into() };
         // "Look again" says nothing more the second time, and a flood of it must not fill our memory.
-        if !self.events.contains(&event) {
-            self.events.push_back(event);
+        if self.queued.contains(&event) {
+            return Ok(());
         }
+        if self.events.len() == EVENTS {
+            let what =
+                format!("XenStore sent more than {EVENTS} different events that are not read yet");
+            return Err(ErrorKind::Protocol { what });
+        }
+        self.queued.insert(event.clone());
+        self.events.push_back(event);
         Ok(())
     }
 
@@ -249,6 +269,9 @@ impl AsFd for Channel {
         self.connection.as_fd()
     }
 }
+
+/// How many events are kept until they are read. A host has some thousand vifs, each with a few watched keys.
+const EVENTS: usize = 16 * 1024;
 
 /// What may be on its way unanswered, in bytes. It fits into the socket's buffer (208 KiB unless shrunk to almost
 /// nothing), so that sending never waits for a xenstored that waits for us to read.
@@ -334,6 +357,22 @@ fn refusal(payload: &[u8]) -> ErrorKind {
     let word = wire::strings(payload).next().unwrap_or(payload);
     match wire::errno(word) {
         Some(errno) => ErrorKind::Refused { errno },
-        None => ErrorKind::Unknown { word: String::from_utf8_lossy(word).into_owned() },
+        None => ErrorKind::Unknown { word: String::from_utf8_lossy(start(word)).into_owned() },
     }
+}
+
+/// Bytes from XenStore for a message: one short line.
+fn shown(bytes: &[u8]) -> String {
+    let start = start(bytes);
+    let rest = if start.len() < bytes.len() {
+        format!("... ({} bytes)", bytes.len())
+    } else {
+        String::new()
+    };
+    format!("{}{rest}", start.escape_ascii())
+}
+
+/// What a message shows of something that may be long.
+fn start(bytes: &[u8]) -> &[u8] {
+    bytes.get(..64).unwrap_or(bytes)
 }

@@ -4,7 +4,7 @@ use std::iter;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::{one_text, split_generation, texts, transaction_id};
 use super::channel::{Answer, Channel, Event, Request};
@@ -76,6 +76,11 @@ impl XenStore {
     /// Sets how long an answer may take; at least a millisecond.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.channel.set_timeout(timeout)
+    }
+
+    /// Sets when the operation that asks must have ended: an answer that comes later is late.
+    pub(crate) fn set_limit(&mut self, limit: Option<Instant>) {
+        self.channel.set_limit(limit);
     }
 
     /// The value at a path; none when there is no such node. `xenstore-read PATH`

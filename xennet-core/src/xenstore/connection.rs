@@ -13,6 +13,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::error::ErrorKind;
 use super::wire::{Decoder, HEADER, PAYLOAD_MAX, Packet};
+use crate::errno::uninterrupted;
 
 /// How much is read at once.
 const ROOM: usize = 1024;
@@ -23,6 +24,8 @@ pub(super) struct Connection {
     path: PathBuf,
     stream: Stream,
     timeout: Duration,
+    /// When the operation that asks must have ended.
+    pub(super) limit: Option<Instant>,
     decoder: Decoder,
 }
 
@@ -48,7 +51,8 @@ impl Connection {
             File::options().read(true).write(true).open(path).map(Stream::Device)
         });
         let stream = stream.map_err(|e| number(&e))?;
-        Ok(Self { path: path.to_owned(), stream, timeout, decoder: Decoder::new(ANSWER_MAX) })
+        let decoder = Decoder::new(ANSWER_MAX);
+        Ok(Self { path: path.to_owned(), stream, timeout, limit: None, decoder })
     }
 
     /// Where it leads.
@@ -105,7 +109,13 @@ impl Connection {
                 return Ok(packet);
             }
             // The socket's own timeout starts anew with each byte; this one does not.
-            let Some(left) = self.timeout.checked_sub(asked.elapsed()) else { return Err(late) };
+            let until_limit =
+                self.limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+            let left = self.timeout.saturating_sub(asked.elapsed());
+            let left = left.min(until_limit.unwrap_or(left));
+            if left.is_zero() {
+                return Err(late);
+            }
             if !self.pipelines() && !self.wait(left)? {
                 return Err(late);
             }
@@ -182,22 +192,19 @@ impl AsFd for Connection {
 
 /// Connects to a socket. xenstored lets a single client wait, so that one that hangs makes the next ones hang as well.
 fn dial(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let socket = uninterrupted(|| Socket::new(Domain::UNIX, Type::STREAM, None))?;
     limit(&socket, timeout)?;
     let address = SockAddr::unix(path)?;
-    loop {
-        match socket.connect(&address) {
-            // A process that was stopped and goes on gets this, where a socket has a timeout.
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(Errno::ETIMEDOUT.into()),
-            connected => return connected.map(|()| OwnedFd::from(socket).into()),
-        }
+    // A process that was stopped and goes on is interrupted, where a socket has a timeout.
+    match uninterrupted(|| socket.connect(&address)) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(Errno::ETIMEDOUT.into()),
+        connected => connected.map(|()| OwnedFd::from(socket).into()),
     }
 }
 
 fn limit(socket: &Socket, timeout: Duration) -> io::Result<()> {
-    socket.set_read_timeout(Some(timeout))?;
-    socket.set_write_timeout(Some(timeout))
+    uninterrupted(|| socket.set_read_timeout(Some(timeout)))?;
+    uninterrupted(|| socket.set_write_timeout(Some(timeout)))
 }
 
 fn number(error: &io::Error) -> i32 {

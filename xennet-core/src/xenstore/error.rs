@@ -132,6 +132,10 @@ impl fmt::Display for Error {
                 f.write_str(match errno {
                     libc::EACCES | libc::EPERM => "XenStore is root's: run as root",
                     libc::ETIMEDOUT => "xenstored hangs",
+                    libc::EMFILE | libc::ENFILE => {
+                        "this process may not have another file: raise `ulimit -n`"
+                    }
+                    libc::ENOMEM | libc::ENOBUFS => "the system is out of memory",
                     _ => "start xenstored, or name its socket in XENSTORED_PATH",
                 })
             }

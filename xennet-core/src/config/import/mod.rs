@@ -49,7 +49,7 @@ impl Import {
     /// An error that says where the file is not what it should be; what is well written but has no equivalent is told
     /// otherwise.
     pub fn read(&mut self, source: &str, text: &str) -> Result<(), ConfigError> {
-        let mut file = File { source, text, import: self };
+        let mut file = File { source, text, import: self, counted: (0, 1) };
         if sxp::is_sxp(text) {
             file.xend(&sxp::forms(text)?)
         } else {
@@ -83,6 +83,8 @@ struct File<'a> {
     source: &'a str,
     text: &'a str,
     import: &'a mut Import,
+    /// A place in the text, and its line: remarks come in the order of the text as a rule.
+    counted: (usize, usize),
 }
 
 impl File<'_> {
@@ -227,7 +229,9 @@ impl File<'_> {
     }
 
     fn remark(&mut self, at: usize, text: impl Into<String>) {
-        let line = ConfigError::at(self.text, at, "").line;
+        let (from, line) = if at < self.counted.0 { (0, 1) } else { self.counted };
+        let line = line + self.text.get(from..at).unwrap_or_default().matches('\n').count();
+        self.counted = (at, line);
         let source = self.source.escape_debug().to_string();
         self.import.remarks.push(Remark { source, line, text: text.into() });
     }

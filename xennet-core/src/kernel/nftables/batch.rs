@@ -1,9 +1,7 @@
-use std::time::Instant;
-
 use super::batch_request::{Answer, Refusal, Request};
 use super::{Nftables, explain};
 use crate::kernel::error::{Error, ErrorKind};
-use crate::kernel::socket::{ANSWER_TIMEOUT, Room};
+use crate::kernel::socket::{LOSSES, Room};
 use crate::types::NftBatch;
 
 impl Nftables {
@@ -30,13 +28,14 @@ impl Nftables {
         let first = self.connection.numbers(count);
         request.messages.sequence(first);
         let bytes = request.messages.bytes()?;
+        let deadline = self.connection.answer_deadline()?;
         let socket = &mut self.connection.socket;
         socket.make_room(bytes.len())?;
         socket.send(bytes).map_err(|error| {
             let size = format!("{} bytes are more than it may send at once", bytes.len());
             error.explain(libc::EMSGSIZE, &size)
         })?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut losses = 0;
         let outcome = loop {
             let mut answer = None;
             let received = socket.receive(Room::One, deadline, |datagram| {
@@ -48,7 +47,9 @@ impl Nftables {
                 (Ok(()), Some(Answer::Done)) => return Ok(None),
                 (Ok(()), Some(Answer::Refused(refusal))) => break Ok(Some(refusal)),
                 // Each command may have an error, and there is room for a few hundred: the first one is in it.
-                (Err(error), _) if error.kind() == ErrorKind::Lost => {}
+                (Err(error), _) if error.kind() == ErrorKind::Lost && losses < LOSSES => {
+                    losses += 1;
+                }
                 (Err(error), _) => break Err(error),
             }
         };

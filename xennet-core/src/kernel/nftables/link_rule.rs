@@ -52,7 +52,7 @@ impl Nftables {
 
 /// A condition that a set or map decides.
 #[derive(Debug)]
-struct InSet {
+pub(super) struct InSet {
     set: String,
     /// Where in its key the interface is.
     offset: usize,
@@ -71,7 +71,7 @@ struct Loaded {
 }
 
 /// A rule and the conditions that sets decide; none for a rule without a condition on an interface.
-fn decode(body: &[u8]) -> Option<(LinkRule, Vec<InSet>)> {
+pub(super) fn decode(body: &[u8]) -> Option<(LinkRule, Vec<InSet>)> {
     let (family, parts) = split(body)?;
     let mut rule = LinkRule {
         family,

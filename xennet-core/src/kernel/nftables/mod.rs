@@ -19,11 +19,29 @@ mod table;
 mod tests;
 mod userdata;
 
+use std::time::Instant;
+
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 pub(crate) use self::chain::BaseChain;
 use super::error::Error;
 use super::request::Connection;
+
+/// Decodes the body of a message in each way in which an answer of nftables is decoded.
+#[cfg(feature = "internals")]
+pub(super) fn fuzz(body: &[u8]) {
+    use crate::types::{NftKey, NftSet};
+    let _ = (table::decode(body), table::generation(body));
+    let _ = (chain::decode(body), chain::decode_base(body));
+    let _ = (rule::decode(body), link_rule::decode(body));
+    let _ = expr::decode(body);
+    let mut sets: Vec<NftSet> = set::decode(body).into_iter().collect();
+    let key = vec![NftKey::IfName, NftKey::EtherAddr, NftKey::Ipv4Addr];
+    sets.push(NftSet { name: "s".to_owned(), key, counter: true, timeout: true });
+    for set in &sets {
+        let _ = element::decode(body, set);
+    }
+}
 
 /// A connection to the kernel's nftables, in the network namespace that the thread was in when it was opened.
 ///
@@ -49,5 +67,15 @@ impl Nftables {
                 .doing("open nftables")
         })?;
         Ok(Self { connection, bridge_names: None })
+    }
+
+    #[cfg(test)]
+    pub(super) fn over(connection: Connection) -> Self {
+        Self { connection, bridge_names: None }
+    }
+
+    /// As [`Kernel::set_limit`](super::Kernel::set_limit).
+    pub(crate) fn set_limit(&mut self, limit: Option<Instant>) {
+        self.connection.set_limit(limit);
     }
 }

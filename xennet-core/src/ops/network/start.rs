@@ -140,22 +140,31 @@ impl Operation for Start<'_> {
                 }
                 // The last start is this one, which is not rolled back.
                 if !on_trial {
-                    rolled_back(run_dir).restore(None)?;
+                    // Only `network status` reads it: the network is as wanted without that.
+                    let _ = rolled_back(run_dir).restore(None);
                 }
                 Ok(plan)
             }
             // What could not be undone stays on record: for `stop`, or for the watchdog.
             Err(error @ (Error::HalfUndone { .. } | Error::Unconfirmed(_))) => Err(error),
             Err(error) => {
-                if self.first.is_some() {
-                    record(run_dir).restore(self.recorded())?;
+                let restore = || {
+                    if self.first.is_some() {
+                        record(run_dir).restore(self.recorded())?;
+                    }
+                    if on_trial {
+                        let last = RolledBack { at: since_boot(), why: error.to_string() };
+                        rolled_back(run_dir).write(&last)?;
+                        pending(run_dir).restore(None)?;
+                    }
+                    Ok(())
+                };
+                match restore() {
+                    Ok(()) => Err(error),
+                    Err(undo) => {
+                        Err(Error::HalfUndone { first: Box::new(error), undo: Box::new(undo) })
+                    }
                 }
-                if on_trial {
-                    rolled_back(run_dir)
-                        .write(&RolledBack { at: since_boot(), why: error.to_string() })?;
-                    pending(run_dir).restore(None)?;
-                }
-                Err(error)
             }
         }
     }

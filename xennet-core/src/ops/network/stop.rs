@@ -52,7 +52,8 @@ impl Operation for Stop {
         if !plan.is_partial() {
             record(run_dir).restore(None)?;
         }
-        rolled_back(run_dir).restore(None)?;
+        // Only `network status` reads it.
+        let _ = rolled_back(run_dir).restore(None);
         self.watchdog = match pending(run_dir).read() {
             Err(_) if self.force => None,
             pending => pending?.map(|pending| pending.watchdog),

@@ -6,7 +6,7 @@ use super::VifRequest;
 use super::resolve::{Resolved, Tolerance};
 use super::snapshot::{Observed, observe};
 use crate::Error;
-use crate::engine::{Held, LockName, Operation, Step, report};
+use crate::engine::{Held, LockName, Operation, Remaining, Step, report};
 use crate::observe::Facts;
 use crate::plan::{Change, Plan, PlanError, VifSnapshot, Warning};
 use crate::types::{Device, IfName, LinkSet, Mode, Mtu};
@@ -21,6 +21,8 @@ pub(crate) struct Attach<'r> {
     was_connected: Option<bool>,
     /// Whether an `mtu` is set for this vif, rather than inherited from its bridge.
     sets_mtu: bool,
+    /// What restores the frontend's `mtu`, where the answer to its write may be lost.
+    unwritten: Vec<Change>,
     /// The error with which the device refused the inherited MTU.
     refused_mtu: Option<String>,
 }
@@ -33,6 +35,7 @@ impl<'r> Attach<'r> {
             index: None,
             was_connected: None,
             sets_mtu: false,
+            unwritten: Vec::new(),
             refused_mtu: None,
         }
     }
@@ -82,6 +85,10 @@ impl Operation for Attach<'_> {
         };
         let mut plan = resolved.online(self.request, &vif)?;
         plan.warnings.extend(warning);
+        let frontends = |change: &&Change| matches!(change, Change::StoreWrite { path, was: Some(_), .. } if path.ends_with("/mtu") && path.starts_with('/'));
+        let written = plan.changes().iter().filter(frontends);
+        self.unwritten.extend(written.filter_map(Change::undo));
+        self.unwritten.truncate(1);
         Ok(Step::Plan(plan))
     }
 
@@ -123,8 +130,13 @@ impl Operation for Attach<'_> {
                 let backend = &self.request.target.backend;
                 // What failed before the vif was observed has changed nothing, unless there is no vif.
                 let no_link = matches!(error, Error::Plan(PlanError::NoLink { .. }));
-                let was_connected = self.was_connected.unwrap_or(!no_link);
-                report(facts.connections.store.as_mut(), backend, error, was_connected);
+                let remaining = match self.was_connected.unwrap_or(!no_link) {
+                    _ if self.request.target.device == Device::Tap => Remaining::Tap,
+                    true => Remaining::Connected,
+                    false => Remaining::Nothing,
+                };
+                let store = facts.connections.store.as_mut();
+                report(store, backend, error, remaining, &self.unwritten);
             })
     }
 

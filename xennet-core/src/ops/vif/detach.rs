@@ -16,6 +16,9 @@ pub(crate) struct Detach<'r> {
     was_port: bool,
 }
 
+/// How often the vif is observed: a look that fails may succeed the next time.
+const ATTEMPTS: u32 = 3;
+
 impl<'r> Detach<'r> {
     pub(crate) fn new(request: &'r VifRequest) -> Self {
         Self { request, was_port: false }
@@ -28,8 +31,15 @@ impl Operation for Detach<'_> {
     }
 
     fn plan(&mut self, facts: &mut Facts<'_>, held: Held<'_>) -> Result<Step, Error> {
-        let resolved = Resolved::new(self.request, facts, Tolerance::Everything)?;
-        let mut vif = observe(&resolved, facts, self.was_port)?;
+        let mut attempts = 1..ATTEMPTS;
+        let (resolved, mut vif) = loop {
+            let resolved = Resolved::new(self.request, facts, Tolerance::Everything)?;
+            let vif = observe(&resolved, facts, self.was_port);
+            if vif.unobserved.is_empty() || attempts.next().is_none() {
+                break (resolved, vif);
+            }
+            facts.start_over();
+        };
         self.was_port |= vif.master.is_some();
         let (target, config) = (&resolved.target, &resolved.config);
         if let Ok(bridge) = target.choose_bridge(config, &vif).cloned()
@@ -48,5 +58,9 @@ impl Operation for Detach<'_> {
 
     fn strictness(&self) -> Strictness {
         Strictness::BestEffort
+    }
+
+    fn guards(&self) -> bool {
+        true
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Resolved {
     pub(super) switch_bridge: Option<OvsBridge>,
     /// Why its bridge or its addresses are not known, where the caller tolerates that.
     pub(super) misplaced: Option<Error>,
+    /// Why its interface is not known, where the caller tolerates that.
+    pub(super) unobserved: Option<Error>,
 }
 
 /// What an invalid value or a failing XenStore means.
@@ -75,7 +77,11 @@ impl Resolved {
             }
             _ => None,
         };
-        let links = facts.vif_links(&target, &config, bridge.as_ref())?;
+        let links = facts.vif_links(&target, &config, bridge.as_ref());
+        let (links, unobserved) = match links {
+            Err(error) if tolerance == Tolerance::Everything => (VifLinks::default(), Some(error)),
+            links => (links?, None),
+        };
         let mut resolved = Self {
             target,
             config,
@@ -89,6 +95,7 @@ impl Resolved {
             described: Vec::new(),
             switch_bridge: None,
             misplaced: None,
+            unobserved,
         };
         match resolved.place(facts) {
             Err(error) if tolerance != Tolerance::Nothing => resolved.misplaced = Some(error),

@@ -7,7 +7,7 @@ use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
 use super::settings::of_bond;
 use super::sysctls::DISABLE_IPV6;
 use super::{HostRecord, NetworkSnapshot, adopted, forwarding, nat, stack};
-use crate::config::NetworkConfig;
+use crate::config::{BridgePolicy, NetworkConfig};
 use crate::plan::{Change, HostWarning, Plan, PlanError, VifTarget};
 use crate::types::{AddrGenMode, Address, BridgeSet, Family, IfName, Link, LinkSet, Mtu, Sysctl};
 
@@ -21,11 +21,22 @@ pub(super) fn plan(
     let record = if let Some(record) = &seen.record {
         record
     } else {
-        assumed = assume(config, seen);
+        // A bridge without its uplink is none that a start left.
+        let left = |policy: &&BridgePolicy| {
+            let bridge = seen.link(&policy.name);
+            let uplink = policy.uplink_of(&seen.links);
+            policy.uplink_text().is_some()
+                && bridge.is_some_and(|bridge| {
+                    uplink.is_none_or(|uplink| uplink.master == Some(bridge.index))
+                })
+        };
         let wanted = config.all_bridges();
-        let there = wanted.iter().map(|policy| &policy.name).find(|name| seen.link(name).is_some());
-        if let (Some(bridge), false) = (there, force) {
-            return Err(PlanError::NotRecorded { bridge: bridge.clone() });
+        match wanted.iter().find(left) {
+            Some(policy) if !force => {
+                return Err(PlanError::NotRecorded { bridge: policy.name.clone() });
+            }
+            None if !force => return Ok(Plan::default()),
+            _ => assumed = assume(config, seen),
         }
         &assumed
     };

@@ -1,6 +1,6 @@
 //! What is told, and to whom: hooks, and XenStore last of all.
 
-use super::{Desired, VifSnapshot, VifTarget};
+use super::{Desired, VifSnapshot, VifStore, VifTarget};
 use crate::config::VifConfig;
 use crate::plan::{Change, Hook, Plan, PlanError};
 use crate::types::{Device, IfName, ParseError};
@@ -14,7 +14,11 @@ impl VifTarget {
         facts: &VifSnapshot,
     ) -> Result<(), PlanError> {
         let mut writes = Plan::default();
-        // A tap is the other half of a vif that says all this itself.
+        // A tap is the other half of a vif that says all this itself. An error of a connected vif is that of an earlier tap.
+        if let (Some(store), Device::Tap) = (&facts.store, self.device) {
+            let connected = store.hotplug_status.as_deref() == Some(b"connected");
+            writes.changes.extend(self.forget_error(store).filter(|_| connected));
+        }
         if let (Some(store), Device::Vif) = (&facts.store, self.device) {
             if let Some(frontend) = self.frontend(config)? {
                 write(
@@ -24,12 +28,7 @@ impl VifTarget {
                     store.frontend_mtu.as_ref(),
                 );
             }
-            if let Some(was) = &store.hotplug_error {
-                writes.push(Change::StoreRemove {
-                    path: format!("{}/hotplug-error", self.backend),
-                    was: was.clone(),
-                });
-            }
+            writes.changes.extend(self.forget_error(store));
             let path = format!("{}/hotplug-status", self.backend);
             write(&mut writes, path, "connected", store.hotplug_status.as_ref());
         }
@@ -43,6 +42,11 @@ impl VifTarget {
             plan.changes.extend(self.arrival(config, facts));
         }
         Ok(())
+    }
+
+    fn forget_error(&self, store: &VifStore) -> Option<Change> {
+        let was = store.hotplug_error.clone()?;
+        Some(Change::StoreRemove { path: format!("{}/hotplug-error", self.backend), was })
     }
 
     pub(super) fn hooks(

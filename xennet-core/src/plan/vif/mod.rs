@@ -30,7 +30,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{self, GuardEntry, GuardSnapshot};
-use super::{AddressError, Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot};
+use super::{
+    AddressError, Change, FilterSnapshot, IptablesRule, Plan, PlanError, UplinkSnapshot, Warning,
+};
 use crate::config::{GuardLevel, PortPolicy, VifConfig};
 use crate::types::{
     Address, Device, IfName, Link, LinkRef, LinkSet, Mode, Mtu, NftFamily, Port, VlanRange,
@@ -91,6 +93,8 @@ pub struct VifSnapshot {
     pub hooks: Vec<PathBuf>,
     /// XenStore's side; none without XenStore.
     pub store: Option<VifStore>,
+    /// What could not be observed of a vif that is detached, and why.
+    pub unobserved: Vec<(String, String)>,
 }
 
 /// A port of a bridge that leads to others than guests.
@@ -214,6 +218,11 @@ impl VifTarget {
         let main_ip = facts.routed.as_ref().and_then(|routed| routed.source);
         let main_ip = main_ip.map(|ip| ip.to_string()).unwrap_or_default();
         self.hooks(&mut plan, ("offline", "remove"), config, (&name, main_ip), facts);
+        for (what, why) in facts.unobserved.iter().cloned() {
+            let tap = if self.device == Device::Tap { " --tap" } else { "" };
+            let command = format!("xennet vif offline {}{tap} --mode {}", self.id, self.mode);
+            plan.warnings.push(Warning::NotRemoved { vif: self.name.clone(), what, why, command });
+        }
         plan
     }
 
