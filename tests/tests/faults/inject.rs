@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xennet_tests::strace::{self, Traced};
 
-/// The first seed of a sample, as of tests/network_damage.
+/// The first seed of a sample, as of the random sequences of damages.
 const SEED: &str = "XENNET_SEED";
 /// How many times the sample is drawn.
 const SEEDS: &str = "XENNET_SEEDS";

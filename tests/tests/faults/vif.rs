@@ -16,7 +16,7 @@ type Facts = BTreeSet<String>;
 /// A plug or an unplug by one of the scripts.
 struct Plug {
     dom0: Dom0,
-    _ovs: Option<OpenVswitch>,
+    ovs: Option<OpenVswitch>,
     how: &'static How,
     online: bool,
     /// What there is after a plain `online`, after a plain `offline`, and before any.
@@ -91,7 +91,7 @@ impl Plug {
         dom0.without_dry_run();
         let mut plug = Self {
             dom0,
-            _ovs: ovs,
+            ovs,
             how,
             online,
             attached: Facts::new(),
@@ -201,7 +201,7 @@ impl Plug {
                 facts.insert(format!("nft {}", line.trim()));
             }
         }
-        if let Some(ovs) = &self._ovs {
+        if let Some(ovs) = &self.ovs {
             facts.extend(ovs.ports("br0").iter().map(|port| format!("port {port}")));
         }
         let files = fs::read_dir(self.dom0.run_dir()).into_iter().flatten().flatten();
@@ -325,7 +325,8 @@ impl Scenario for Plug {
 
 /// A lock that could not be taken is not ours to remove.
 fn without_locks(facts: &Facts) -> Facts {
-    facts.iter().filter(|fact| !fact.ends_with(".lock")).cloned().collect()
+    let is_lock = |fact: &String| fact.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "lock");
+    facts.iter().filter(|fact| !is_lock(fact)).cloned().collect()
 }
 
 fn differ(run: &Run, what: &str, wanted: &Facts, facts: &Facts) -> Result<(), String> {

@@ -17,7 +17,8 @@ pub fn netlink(datagram: &[u8]) {
         // What an answer names is what was asked for.
         let index = body.get(4..8).and_then(|index| index.try_into().ok());
         let index = index.map_or(0, u32::from_ne_bytes);
-        let link = LinkRef { index: Some(index), name: "vif1.0".parse().expect("a valid name") };
+        let Ok(name) = "vif1.0".parse() else { return };
+        let link = LinkRef { index: Some(index), name };
         let _ = link_decode::link(body);
         let _ = link_decode::name(body);
         let _ = address::decode(body, &link, index);
