@@ -16,7 +16,7 @@ use xennet_tests::hotplug::xennet;
 use xennet_tests::world::World;
 
 /// Pages whose commands expect guests on a bridge already.
-const WITH_ATTACHED_GUESTS: [&str; 2] = ["docs/guard.md", "docs/json.md"];
+const WITH_ATTACHED_GUESTS: [&str; 3] = ["docs/guard.md", "docs/json.md", "docs/operations.md"];
 
 #[test]
 fn readme_has_at_most_180_lines() {
@@ -179,6 +179,8 @@ impl Host {
             }
             let printed = self.run(&words.replace("make demo", "xennet demo"));
             let lines: Vec<&str> = printed.lines().collect();
+            let is_command = |line: &&str| line.starts_with("# ") || line.starts_with("$ ");
+            assert!(!lines.iter().any(is_command), "{words}: filter lines that look like commands");
             if fits(&shown, &lines) {
                 made.extend(shown);
             } else {
@@ -195,7 +197,7 @@ impl Host {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec 2>&1\n{words}")]).stdin(Stdio::null());
         command.envs(reference.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.env("XENNET_ROOT_DIR", self.world.dom0.dir());
+        command.env("XENNET_ROOT_DIR", self.world.dom0.dir()).current_dir(self.bin.path());
         command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.bin.path().display()));
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
