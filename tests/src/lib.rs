@@ -26,3 +26,13 @@ pub mod tap;
 pub mod uml;
 pub mod world;
 pub mod xenstored;
+
+/// The Rust that README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// The Rust that docs/rust.md shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/rust.md")]
+struct RustPage;

@@ -5,6 +5,8 @@ mod bridge;
 mod config_file;
 mod convert;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod failure;
 mod guard;
 mod legacy;
