@@ -26,11 +26,10 @@ macro_rules! scenario {
     };
 }
 
-pub(crate) const SCENARIOS: [(&str, Make); 4] = [
+pub(crate) const SCENARIOS: [(&str, Make); 3] = [
     ("network start", scenario!("network start")),
     ("network stop", scenario!("network stop")),
     ("network stop --force", scenario!("network stop --force")),
-    ("network start, trial", scenario!("network start --confirm-timeout 3600 --probe-timeout 30")),
 ];
 
 /// The addresses that the host must not lose, and where its packets go.
