@@ -6,6 +6,7 @@ use super::{several, xtables_rule};
 use crate::types::{Family, LinkRef};
 
 /// Decodes a datagram in each way in which an answer of rtnetlink or nftables is decoded.
+#[expect(clippy::missing_panics_doc, reason = "a panic is what the test looks for")]
 pub fn netlink(datagram: &[u8]) {
     for expect in [Expect::Ack, Expect::One(16), Expect::Many(16)] {
         let _ = Answer::new(datagram, expect, 1).take(datagram, &mut |_| {});
