@@ -313,7 +313,8 @@ impl Scenario for Plug {
                 return Ok(());
             }
             self.call(true);
-            differ(run, "after a plain online", &self.attached, &self.facts())?;
+            let now = without_locks(&self.facts());
+            differ(run, "after a plain online", &without_locks(&self.attached), &now)?;
             let status = self.key("hotplug-status");
             if status.as_deref() != Some("connected") {
                 return Err(run.violation(format!("after a plain online: {status:?}")));
