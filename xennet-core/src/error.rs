@@ -204,11 +204,8 @@ pub enum Error {
 
     /// A change was not made, because one before it failed: it would have removed the only copy of an address or route, or
     /// the guard of a port that passes frames.
-    #[error("{change}: not done, because what it depends on failed")]
-    Kept {
-        /// The change.
-        change: String,
-    },
+    #[error("{0}: not done, because what it depends on failed")]
+    Kept(String),
 
     /// A change failed, and so did taking back one that came before it.
     #[error("{first}; and taking back what was done failed: {undo}")]
@@ -234,7 +231,7 @@ impl Error {
             | Self::BackendRemoved { .. }
             | Self::NothingToConfirm { .. } => libc::ENOENT,
             Self::Vanished { .. } | Self::NoInterface { .. } => libc::ENODEV,
-            Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } | Self::Kept { .. } => {
+            Self::Ignored { .. } | Self::Hook { .. } | Self::Command { .. } | Self::Kept(_) => {
                 libc::EIO
             }
             Self::Locked { .. } | Self::Unconfirmed(_) | Self::Unfinished => libc::EBUSY,

@@ -77,7 +77,7 @@ impl Apply {
                 && (self.guards && passes && matches!(one, Change::Nft { .. })
                     || homeless.keeps(connections, one))
             {
-                let kept = Error::Kept { change: one.to_string() };
+                let kept = Error::Kept(one.to_string());
                 self.failures.push((one.clone(), kept));
                 rest = later;
                 continue;

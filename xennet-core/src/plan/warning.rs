@@ -98,16 +98,9 @@ pub enum Warning {
         why: String,
     },
     /// Something of a vif that is detached could not be observed, and may be left.
-    NotRemoved {
-        /// The vif, by netback's or QEMU's name.
-        vif: IfName,
-        /// What may be left.
-        what: String,
-        /// What failed.
-        why: String,
-        /// The command that tries again.
-        command: String,
-    },
+    ///
+    /// The text names the vif, what may be left, what failed, and the command that tries again.
+    NotRemoved(String),
     /// The network was not told where the guest is.
     NotAnnounced {
         /// What failed.
@@ -175,9 +168,7 @@ impl fmt::Display for Warning {
                 )
             }
             Self::NotAttached { vif, why } => write!(f, "vif{vif}: not attached again: {why}"),
-            Self::NotRemoved { vif, what, why, command } => {
-                write!(f, "{vif}: {what} may be left: {why}; `{command}` removes it")
-            }
+            Self::NotRemoved(text) => f.write_str(text),
             Self::NotAnnounced { why } => {
                 write!(f, "done, but the network was not told of it: {why}")
             }

@@ -221,7 +221,8 @@ impl VifTarget {
         for (what, why) in facts.unobserved.iter().cloned() {
             let tap = if self.device == Device::Tap { " --tap" } else { "" };
             let command = format!("xennet vif offline {}{tap} --mode {}", self.id, self.mode);
-            plan.warnings.push(Warning::NotRemoved { vif: self.name.clone(), what, why, command });
+            let text = format!("{}: {what} may be left: {why}; `{command}` removes it", self.name);
+            plan.warnings.push(Warning::NotRemoved(text));
         }
         plan
     }
