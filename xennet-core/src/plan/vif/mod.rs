@@ -218,7 +218,7 @@ impl VifTarget {
         let main_ip = facts.routed.as_ref().and_then(|routed| routed.source);
         let main_ip = main_ip.map(|ip| ip.to_string()).unwrap_or_default();
         self.hooks(&mut plan, ("offline", "remove"), config, (&name, main_ip), facts);
-        for (what, why) in facts.unobserved.iter().cloned() {
+        for (what, why) in &facts.unobserved {
             let tap = if self.device == Device::Tap { " --tap" } else { "" };
             let command = format!("xennet vif offline {}{tap} --mode {}", self.id, self.mode);
             let text = format!("{}: {what} may be left: {why}; `{command}` removes it", self.name);
