@@ -14,8 +14,8 @@ use xennet_cli::hotplug;
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    // All memory of a call in one request to the kernel. A chunk for each socket's buffer would be two more.
-    drop(black_box(Vec::<u8>::with_capacity(448 * 1024)));
+    // All memory of a call in one request to the kernel, instead of one for each socket too.
+    drop(black_box(Vec::<u8>::with_capacity(240 * 1024)));
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_else(|| OsString::from("vif-xennet"));
     let name = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or("vif-xennet");

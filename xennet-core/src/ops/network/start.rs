@@ -110,6 +110,12 @@ impl Operation for Start<'_> {
     }
 
     fn approve(&mut self, facts: &mut Facts<'_>) -> Result<(), Error> {
+        let record = record(&facts.paths.run);
+        if let Some(mut made) = record.read()?
+            && made.identify(&self.links)
+        {
+            record.write(&made)?;
+        }
         let Some(TrialRun { trial, done, answering, pending: Some(new) }) = &mut self.trial else {
             return Ok(());
         };
@@ -133,11 +139,6 @@ impl Operation for Start<'_> {
         let on_trial = self.trial.as_ref().is_some_and(|run| run.pending.is_some());
         match outcome {
             Ok(plan) => {
-                if let Some(mut made) = record(run_dir).read()?
-                    && made.identify(&self.links)
-                {
-                    record(run_dir).write(&made)?;
-                }
                 // The last start is this one, which is not rolled back.
                 if !on_trial {
                     // Only `network status` reads it: the network is as wanted without that.

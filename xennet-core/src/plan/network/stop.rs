@@ -210,8 +210,9 @@ impl<'a> Return<'a> {
         let is_known = self.seen.record.is_some();
         gone.retain(|address| !is_known || !link_local(address) || is_recorded(address));
         let (mut routes, mut moves) = (Routes::new(seen, plan), Moves::default());
-        // What others added on a bridge that had its uplink before stays there.
-        let was_port = self.record.was_port(self.bridge);
+        // What others added on a bridge that had its uplink before stays there. Configured addresses go.
+        let is_inherited = self.bridge.moved == Moved::Inherited;
+        let was_port = is_inherited && self.record.was_port(self.bridge);
         if was_port {
             gone.retain(is_recorded);
         }
@@ -227,7 +228,7 @@ impl<'a> Return<'a> {
         }
         let from = bridge.map(Link::reference);
         let (mut addresses, mut neighbours) = (Vec::new(), Vec::new());
-        let reroutes = if self.bridge.moved == Moved::Inherited {
+        let reroutes = if is_inherited {
             addresses = movable(&gone);
             neighbours = bridge.map_or(Vec::new(), |bridge| seen.neighbours(bridge).to_vec());
             neighbours.retain(|one| !was_port && !self.bridge.of_bridge.neighbours.contains(one));
