@@ -56,6 +56,14 @@ impl World {
         netns.ip("address add fe80::2/64 dev eth0 nodad");
         netns.ip("route add default via 192.0.2.1");
         netns.ip("-6 route add default via 2001:db8::1");
+        // The kernel makes the local routes of IPv6 addresses in its own time.
+        let is_local = |ip: &str| {
+            let routes = netns.ip_json("-6 route show table local");
+            routes.as_array().into_iter().flatten().any(|route| route["dst"] == *ip)
+        };
+        while !["2001:db8::2", "fe80::2"].into_iter().all(is_local) {
+            sleep(Duration::from_millis(10));
+        }
         for words in [
             "link set lo up",
             "link set wan0 up",

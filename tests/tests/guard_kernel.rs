@@ -120,16 +120,20 @@ fn what_a_guest_sends_is_dropped_as_explained() {
         let mut random = TestRunner::deterministic();
         let strategy = changed(samples());
         frames.extend((0..FRAMES).map(|_| strategy.new_tree(&mut random).unwrap().current()));
-        let (mut passed, mut refused) = (0, 0);
+        let (mut passed, mut refused, mut common) = (0, 0, 0);
         for frame in frames.iter().filter(|frame| !is_for_bridges(frame)) {
             let explained = dom0.explain(frame);
             let got_through = dom0.send(frame);
             assert_eq!(got_through, explained.passes, "{level}: {frame:02x?}: {explained:?}");
             *(if got_through { &mut passed } else { &mut refused }) += 1;
+            // The first rules accept these before the port's counter.
+            let is_common =
+                explained.deciding.as_deref() == Some("TCP or UDP from its own address");
+            common += u64::from(is_common);
         }
         assert!(passed > 100 && refused > 100, "{level}: {passed} passed, {refused} did not");
         let [seen, dropped] = dom0.counted();
-        assert_eq!(seen - dropped, passed, "{level}: every drop is counted for its port");
+        assert_eq!(seen - dropped, passed - common, "{level}: every drop is counted for its port");
     }
 }
 

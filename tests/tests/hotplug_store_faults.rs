@@ -95,8 +95,12 @@ fn it_lets_nobody_in() {
     dom0.boot(VIF, &[]);
     let before = dom0.state();
     // Root is let in everywhere, so the refusal is strace's.
-    let traced =
-        strace::failing(&dom0.command(Script::Ours, VIF, &ONLINE, &[]), "connect", 1, "EACCES");
+    let traced = strace::failing_from(
+        &dom0.command(Script::Ours, VIF, &ONLINE, &[]),
+        "connect",
+        1,
+        "EACCES",
+    );
     assert!(traced.struck);
     assert_eq!(traced.outcome.code, Some(1));
     let said = traced.outcome.stderr;
@@ -108,7 +112,7 @@ fn it_lets_nobody_in() {
 
     dom0.online(Script::Ours, VIF).succeeded();
     let command = dom0.command(Script::Ours, VIF, &OFFLINE, &[]);
-    let traced = strace::failing(&command, "connect", 1, "EACCES");
+    let traced = strace::failing_from(&command, "connect", 1, "EACCES");
     assert!(traced.struck);
     traced.outcome.succeeded();
     assert_unplugged(&dom0, &dom0.state());

@@ -53,8 +53,8 @@ fn a_filtered_list_does_not_grow_with_others() {
 fn a_batch_is_one_send_and_one_receive_and_64_questions_are_few_more() {
     let _netns = Netns::new();
     let calls = calls("nftables");
-    // The batch; then 64 questions, of which each has an answer of its own, and eight are taken at a time.
-    assert_eq!((calls["sendto"], calls["recvmmsg"]), (2, 1 + 8));
+    // The batch; then 64 questions, of which each has an answer of its own, and sixteen are taken at a time.
+    assert_eq!((calls["sendto"], calls["recvmmsg"]), (2, 1 + 4));
     assert_eq!(calls.len(), OPEN.len() + 2, "nothing else: {calls:?}");
 }
 

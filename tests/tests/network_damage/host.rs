@@ -119,6 +119,8 @@ impl Host {
             "address add 192.0.2.1/24 dev lan0",
             "address add 2001:db8::1/64 dev lan0 nodad",
             "address add fe80::1/64 dev lan0 nodad",
+            // What it advertises.
+            "route add 2001:db8:9::/64 dev lan0",
         ] {
             self.lan.router_ip(words);
         }

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -17,12 +17,12 @@ pub(super) struct Channel {
     broken: Option<String>,
     events: VecDeque<Event>,
     /// The same, to find one among many.
-    queued: HashSet<Event>,
+    queued: BTreeSet<Event>,
     next_req_id: u32,
 }
 
 /// Something changed at or below a watched path, or may have: an event says "look again", not what is there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Event {
     /// What changed, relative if the watched path was; or the watched path itself when the watch was just set.
@@ -49,7 +49,7 @@ impl Channel {
             connection,
             broken: None,
             events: VecDeque::new(),
-            queued: HashSet::new(),
+            queued: BTreeSet::new(),
             next_req_id: 1,
         }
     }
