@@ -97,6 +97,7 @@ fn existing_bond_is_adopted_and_given_back() {
         for disabled in ["1", "0"] {
             std::fs::write("/proc/sys/net/ipv6/conf/bond0/disable_ipv6", disabled).unwrap();
         }
+        lan.settled();
         lan.configure(&format!("{BOND}miimon = 50\n{BRIDGE}"));
         let before = lan.state();
         lan.xennet("network start").succeeded();

@@ -122,7 +122,9 @@ fn errors(call: &str) -> &'static [&'static str] {
         "flock" => &["EINTR", "ENOLCK"],
         "write" | "writev" | "pwrite64" => &["EINTR", "EPERM", "ENOSPC", "EIO"],
         "rename" | "renameat" | "unlink" | "unlinkat" | "mkdir" => &["EINTR", "EROFS", "EIO"],
-        "poll" | "ppoll" | "nanosleep" | "clock_nanosleep" => &["EINTR", "ENOMEM"],
+        // Before `main`, Rust repeats an interrupted `poll` without end.
+        "poll" => &["ENOMEM"],
+        "ppoll" | "nanosleep" | "clock_nanosleep" => &["EINTR", "ENOMEM"],
         "close" | "getpid" | "getrandom" | "clock_gettime" => &["EINTR"],
         _ => &["EINTR", "ENOMEM", "EIO"],
     }
