@@ -118,12 +118,11 @@ fn errors(call: &str) -> &'static [&'static str] {
         "sendto" | "sendmsg" | "sendmmsg" | "send" => &["EINTR", "EPERM", "ENOBUFS", "ENOMEM"],
         "socket" | "open" | "openat" | "fcntl" | "dup" => &["EINTR", "EMFILE", "ENOMEM", "EACCES"],
         "connect" => &["EINTR", "EACCES", "ECONNREFUSED", "EAGAIN"],
-        "mmap" | "munmap" | "brk" | "mremap" | "mprotect" | "madvise" => &["ENOMEM"],
+        // Before `main`, Rust repeats an interrupted `poll` without end.
+        "mmap" | "munmap" | "brk" | "mremap" | "mprotect" | "madvise" | "poll" => &["ENOMEM"],
         "flock" => &["EINTR", "ENOLCK"],
         "write" | "writev" | "pwrite64" => &["EINTR", "EPERM", "ENOSPC", "EIO"],
         "rename" | "renameat" | "unlink" | "unlinkat" | "mkdir" => &["EINTR", "EROFS", "EIO"],
-        // Before `main`, Rust repeats an interrupted `poll` without end.
-        "poll" => &["ENOMEM"],
         "ppoll" | "nanosleep" | "clock_nanosleep" => &["EINTR", "ENOMEM"],
         "close" | "getpid" | "getrandom" | "clock_gettime" => &["EINTR"],
         _ => &["EINTR", "ENOMEM", "EIO"],
