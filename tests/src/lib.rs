@@ -19,6 +19,7 @@ pub mod nft;
 pub mod ovn;
 pub mod ovs;
 pub mod peak;
+pub mod random;
 pub mod roff;
 pub mod strace;
 pub mod talk;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::time::Duration;
 
+use xennet_tests::random::Random;
 use xennet_tests::strace::{self, Traced};
 
 /// The first seed of a sample, as of the random sequences of damages.
@@ -126,19 +127,6 @@ fn errors(call: &str) -> &'static [&'static str] {
         "ppoll" | "nanosleep" | "clock_nanosleep" => &["EINTR", "ENOMEM"],
         "close" | "getpid" | "getrandom" | "clock_gettime" => &["EINTR"],
         _ => &["EINTR", "ENOMEM", "EIO"],
-    }
-}
-
-/// The generator `SplitMix64`.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % limit as u64).expect("less than the limit")
     }
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use xennet_tests::hotplug::Outcome;
+use xennet_tests::random::Random;
 use xennet_tests::strace;
 
 use crate::cells::{Before, ROW};
@@ -65,37 +66,20 @@ enum Event {
     Killed(&'static str, &'static str, usize),
 }
 
-/// The generator `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % limit as u64).expect("less than the limit")
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-
-    fn event(&mut self) -> Event {
-        match self.below(20) {
-            0..6 => Event::Command(self.of(&COMMANDS)),
-            6 => Event::Trial,
-            7 => Event::Confirm,
-            8 => Event::RollBack,
-            9 => Event::WatchdogKilled,
-            10..12 => {
-                let words =
-                    self.of(&["network start", "network stop", "network stop --force", TRIAL]);
-                let call = self.of(&["sendto", "sendto", "sendto", "write", "rename", "unlink"]);
-                Event::Killed(words, call, 1 + self.below(if call == "sendto" { 25 } else { 4 }))
-            }
-            _ => Event::Damage(self.of(&DAMAGES)),
+fn event(random: &mut Random) -> Event {
+    match random.below(20) {
+        0..6 => Event::Command(random.of(&COMMANDS)),
+        6 => Event::Trial,
+        7 => Event::Confirm,
+        8 => Event::RollBack,
+        9 => Event::WatchdogKilled,
+        10..12 => {
+            let words =
+                random.of(&["network start", "network stop", "network stop --force", TRIAL]);
+            let call = random.of(&["sendto", "sendto", "sendto", "write", "rename", "unlink"]);
+            Event::Killed(words, call, 1 + random.below(if call == "sendto" { 25 } else { 4 }))
         }
+        _ => Event::Damage(random.of(&DAMAGES)),
     }
 }
 
@@ -137,7 +121,7 @@ fn sequence(host: &Host, seed: u64) -> Result<(), String> {
     for n in 0..3 + random.below(6) {
         let start = Event::Command("network start");
         let first = [start, start, start, Event::Trial];
-        let event = if n == 0 { random.of(&first) } else { random.event() };
+        let event = if n == 0 { random.of(&first) } else { event(&mut random) };
         let outcome = happen(host, event);
         let said = outcome.map(|one| format!(" -> {:?} {}{}", one.code, one.stdout, one.stderr));
         writeln!(story, "  {event:?}{}", said.unwrap_or_default().trim_end()).unwrap();
