@@ -61,7 +61,7 @@ pub fn script(name: &str, args: impl Iterator<Item = OsString>) -> u8 {
 /// Unplugging goes on without XenStore, and whatever is wrong with the configuration: a device that goes must go.
 pub fn carry_out(call: &Call, dry_run: bool) -> Result<Plan, Error> {
     let offline = call.action == Action::Offline;
-    // Where XenStore is, a second attempt can at least tell it why the plug fails.
+    // libxl does not repeat a plug: one refused connection must not fail it.
     let opened = match Dom0Network::open() {
         Err(error) if !offline && error.errno() != libc::ENOENT => Dom0Network::open(),
         opened => opened,
