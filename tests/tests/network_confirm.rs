@@ -41,7 +41,7 @@ fn confirmed_and_kept() {
     let status = lan.xennet("network status");
     status.succeeded();
     assert!(
-        status.stdout.contains("the last start is unconfirmed, and taken back in "),
+        status.stdout.contains("the last start is unconfirmed, and is rolled back in "),
         "{status:?}"
     );
     lan.xennet("network check").succeeded();
@@ -81,12 +81,12 @@ fn not_confirmed_and_taken_back_under_a_connection() {
     }
     assert_same(&before, &lan.state(), "taken back");
     assert!(!lan.recorded());
-    says(&lan.xennet("network confirm"), "taken back");
+    says(&lan.xennet("network confirm"), "rolled back");
     let status = lan.xennet("network status");
     assert_eq!(status.code, Some(1), "it is not as the configuration says");
     assert!(status.stdout.contains("s ago: nobody confirmed it in time"), "{}", status.stdout);
     lan.xennet("network start").succeeded();
-    assert!(!lan.xennet("network status").stdout.contains("taken back"));
+    assert!(!lan.xennet("network status").stdout.contains("rolled back"));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_watchdog_is_killed() {
         for asks in ["network check", "network status", ON_TRIAL] {
             says(
                 &lan.xennet(asks),
-                "is gone: nobody takes it back; `xennet network confirm` keeps it",
+                "is gone: it is not rolled back; `xennet network confirm` keeps it",
             );
         }
         lan.xennet(words).succeeded();
@@ -253,7 +253,7 @@ fn one_start_at_a_time_is_on_trial() {
     let started = lan.state();
     for again in [ON_TRIAL, "network start"] {
         let refused = lan.xennet(again);
-        says(&refused, "the last start is unconfirmed, and taken back in ");
+        says(&refused, "the last start is unconfirmed, and is rolled back in ");
         says(&refused, "`xennet network confirm` keeps it, `xennet network stop` gives it back");
     }
     assert_same(&started, &lan.state(), "nothing was done");
@@ -295,7 +295,7 @@ fn whoever_is_not_at_the_machine_has_a_minute() {
     let start = lan.command("network").arg("start").output().unwrap();
     assert!(start.status.success());
     let said = String::from_utf8(start.stderr).unwrap();
-    assert!(said.contains("within 60 s, or it is all taken back"), "{said}");
+    assert!(said.contains("within 60 s, or xennet rolls it back"), "{said}");
     lan.xennet("network stop").succeeded();
 }
 

@@ -29,20 +29,20 @@ pub struct RolledBack {
 }
 
 impl fmt::Display for Unconfirmed {
-    /// `the last start is unconfirmed, and taken back in 42 s`
+    /// `the last start is unconfirmed, and is rolled back in 42 s`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.watched, self.left) {
             (true, Some(left)) => {
                 let seconds = left.as_secs_f32().ceil();
-                write!(f, "the last start is unconfirmed, and taken back in {seconds} s")
+                write!(f, "the last start is unconfirmed, and is rolled back in {seconds} s")
             }
-            (true, None) => f.write_str("a start is under way, or being taken back"),
+            (true, None) => f.write_str("a start is under way, or is being rolled back"),
             (false, _) => {
                 let watchdog = self.watchdog;
                 write!(
                     f,
                     "the last start is unconfirmed, but its watchdog (process {watchdog}) is gone: \
-                     nobody takes it back"
+                     it is not rolled back"
                 )
             }
         }
@@ -50,10 +50,10 @@ impl fmt::Display for Unconfirmed {
 }
 
 impl fmt::Display for RolledBack {
-    /// `the last start was taken back 42 s ago: ...`
+    /// `the last start was rolled back 42 s ago: ...`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ago = since_boot().saturating_sub(self.at).as_secs();
-        write!(f, "the last start was taken back {ago} s ago: {}", self.why)
+        write!(f, "the last start was rolled back {ago} s ago: {}", self.why)
     }
 }
 

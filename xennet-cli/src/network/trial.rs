@@ -33,7 +33,7 @@ pub(super) fn start(
             "xennet",
             format_args!(
                 "the network is as the configuration says; to keep it, run `xennet network confirm` \
-                 within {} s, or it is all taken back",
+                 within {} s, or xennet rolls it back",
                 confirm.as_secs()
             ),
         );
