@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use xennet_tests::frames::*;
-use xennet_tests::guests::{Guests, key, mac, text};
+use xennet_tests::guests::{Guests, key, mac, text, without_verifications};
 use xennet_tests::hotplug::Script;
 
 const THEIRS: &str = "source is another vif's (/32)";
@@ -99,6 +99,52 @@ fn an_unplugged_guest_leaves_nothing() {
         }
     }
     assert_eq!(guests.verdict(&uplink(&ip4("10.0.0.5", tcp()))), "passes");
+}
+
+/// All of the ruleset but what has been counted.
+fn ruleset(guests: &Guests) -> String {
+    without_verifications(&guests.dom0.netns.nft_text("-s list ruleset"))
+}
+
+#[test]
+fn lengths_of_prefixes_go_with_the_last_vif_that_uses_them() {
+    let mut guests = Guests::new("[[bridge]]\nname = \"xenbr0\"\nreserve = true\n");
+    guests.guest(1, &[("ip", "10.0.0.5 10.0.1.0/24")]);
+    let before = ruleset(&guests);
+    // Each prefix also counts as an address that is kept for the guest, unless it is never anybody's.
+    let uses = "10.0.0.6 10.0.1.0/25 10.0.2.0/24 fe80::/65";
+    let id = guests.guest(2, &[("ip", uses)]);
+    let both = ruleset(&guests);
+    for set in ["ip4_24", "ip4_25", "owned4_25", "ip6_65"] {
+        assert!(both.contains(&format!("set {set} ")), "{set}: {both}");
+    }
+    guests.dom0.offline(Script::Ours, id).succeeded();
+    let reserved = ruleset(&guests);
+    assert!(reserved.contains("set owned4_25 "), "an address is reserved: {reserved}");
+    assert!(!reserved.contains("set ip6_65 "), "{reserved}");
+    assert_eq!(guests.verdict(&from(1, "10.0.1.200")), "passes");
+    assert_eq!(guests.verdict(&from(1, "10.0.1.9")), "source is another vif's (/25)");
+    // The guest comes back without a reservation, and leaves for good.
+    guests.tell(id, &[("ip", uses), ("hotplug-status", "connected")]);
+    let off = "[[bridge]]\nname = \"xenbr0\"\nreserve = false\n";
+    fs::write(guests.dom0.dir().join("xennet.toml"), off).unwrap();
+    guests.dom0.online(Script::Ours, id).succeeded();
+    assert_eq!(guests.verdict(&from(2, "10.0.1.9")), "passes");
+    guests.dom0.offline(Script::Ours, id).succeeded();
+    assert_eq!(lines(&ruleset(&guests)), lines(&before));
+    assert_eq!(guests.verdict(&from(1, "10.0.1.9")), "passes");
+    // A guest that vanishes leaves its lengths until the guard is restored.
+    let gone = guests.guest(3, &[("ip", uses)]);
+    guests.unplug("vif3.0");
+    guests.dom0.forget(gone);
+    guests.dom0.xennet("guard restore").succeeded();
+    let restored = ruleset(&guests);
+    assert!(!restored.contains("ip4_25") && !restored.contains("ip6_65"), "{restored}");
+    guests.dom0.xennet("guard check").succeeded();
+}
+
+fn lines(ruleset: &str) -> BTreeSet<&str> {
+    ruleset.lines().map(str::trim).collect()
 }
 
 #[test]

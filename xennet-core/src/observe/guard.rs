@@ -104,6 +104,31 @@ pub(crate) fn look(
     Ok(look_once(nft, begun, family, entry, ports, owner)?.0)
 }
 
+/// Adds what an unplug of a vif with prefixes needs to remove their lengths from the table, if no other vif uses them: most
+/// have none.
+pub(crate) fn look_at_others(
+    nft: &mut Nftables,
+    family: NftFamily,
+    snapshot: &mut GuardSnapshot,
+) -> Result<(), Error> {
+    let of_prefixes = |(set, _): &(NftSet, NftElement)| GuardLayout::prefix_length(set).is_some();
+    if !snapshot.present.iter().any(of_prefixes) {
+        return Ok(());
+    }
+    let whole = whole_table(nft, family)?;
+    let is_own = |one: &_| snapshot.present.iter().any(|own| is_same(one, own));
+    let (present, others): (Elements, Elements) = whole.present.into_iter().partition(is_own);
+    *snapshot = GuardSnapshot {
+        present,
+        others: Some(others.into_iter().filter(of_prefixes).collect()),
+        complete: false,
+        ending: None,
+        supports_element_expiry: snapshot.supports_element_expiry,
+        ..whole
+    };
+    Ok(())
+}
+
 /// All of a family's table, of one generation of the ruleset. The number of requests depends on the number of sets only.
 ///
 /// Elements that are about to end are left out, and [`GuardSnapshot::ending`] says so.

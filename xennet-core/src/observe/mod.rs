@@ -19,7 +19,7 @@ mod vifs;
 
 pub(crate) use backend::{Backend, CONFIG_KEYS};
 pub(crate) use dhcp::{dhcp_text, other_dhcp_texts};
-pub(crate) use guard::{Tables, look};
+pub(crate) use guard::{Tables, look, look_at_others};
 pub(crate) use link::{LinksAhead, VifLinks, port_names};
 pub(crate) use network::own_mac;
 pub(crate) use port::iptables;

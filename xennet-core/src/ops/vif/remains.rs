@@ -3,7 +3,7 @@
 use super::resolve::Resolved;
 use crate::Error;
 use crate::kernel::Nftables;
-use crate::observe::{Facts, dhcp_text, iptables, look, port_names};
+use crate::observe::{Facts, dhcp_text, iptables, look, look_at_others, port_names};
 use crate::plan::guard::GuardLayout;
 use crate::plan::{DhcpSnapshot, VifSnapshot};
 use crate::types::Mode;
@@ -124,6 +124,9 @@ fn guard(resolved: &Resolved, facts: &mut Facts<'_>, vif: &mut VifSnapshot) -> R
         // The kernel's version matters only where elements are to be removed.
         guard.supports_element_expiry =
             !guard.present.is_empty() && Nftables::supports_element_expiry();
+        if let Err(error) = look_at_others(nft, family, &mut guard) {
+            outcome = outcome.and(Err(error));
+        }
         if family == target.family() {
             vif.guard = Some(guard);
         } else {

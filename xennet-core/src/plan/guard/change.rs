@@ -3,14 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::GuardSnapshot;
 use super::layout::{GuardLayout, is_owned};
 use super::snapshot::port_name;
 use super::structure::{added_entrance, delete_entrance};
 use crate::plan::Change;
-use crate::types::{IfName, NftBatch, NftCommand, NftElement, NftSet, VifId};
+use crate::types::{IfName, NftBatch, NftCommand, NftElement, NftSet, NftValue, VifId};
 
 /// The timeout of an element that shall end at once. No kernel's clock ticks in longer steps (`CONFIG_HZ` is at least 100).
 pub(crate) const SOON: Duration = Duration::from_millis(10);
+
+/// The name of an element's set, and its key.
+pub(super) type Key<'a> = (&'a str, &'a [NftValue]);
+
+pub(super) fn key((set, element): &(NftSet, NftElement)) -> Key<'_> {
+    (&set.name, &element.key)
+}
 
 /// What happens to an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +64,28 @@ pub(super) struct TableChange {
 }
 
 impl TableChange {
+    /// Whether there is nothing to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.structure.is_empty() && self.closed_ports.is_empty() && self.elements.is_empty()
+    }
+
+    /// Those of the elements that were observed which it does not remove.
+    pub(super) fn left<'s>(
+        &'s self,
+        snapshot: &'s GuardSnapshot,
+    ) -> impl Iterator<Item = &'s (NftSet, NftElement)> {
+        let removed = self.elements.iter().filter(|change| change.removes());
+        let removed: BTreeSet<Key<'_>> =
+            removed.map(|it| (it.set.name.as_str(), it.element.key.as_slice())).collect();
+        snapshot.present.iter().filter(move |one| !removed.contains(&key(one)))
+    }
+
     /// One batch and its undo; none if there is nothing to do.
     pub(super) fn into_change(self, layout: &GuardLayout, generation: u32) -> Option<Change> {
         // Elements are deleted by their key, and may be another vif's in the next generation.
-        let removes =
-            |change: &ElementChange| matches!(change.action, Action::Delete | Action::Expire);
         let needs_generation = self.needs_generation
             || !self.structure.is_empty()
-            || self.elements.iter().any(removes);
+            || self.elements.iter().any(ElementChange::removes);
         let mut commands = self.structure;
         let mut undo: Vec<_> =
             commands.iter().filter_map(added_entrance).flat_map(delete_entrance).collect();
@@ -104,6 +126,10 @@ impl TableChange {
 }
 
 impl ElementChange {
+    fn removes(&self) -> bool {
+        matches!(self.action, Action::Delete | Action::Expire)
+    }
+
     fn undo(self) -> Option<Self> {
         let action = match self.action {
             Action::Delete | Action::Expire => Action::Add,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{Action, ElementChange, TableChange};
+use super::change::{Action, ElementChange, Key, TableChange, key};
 use super::layout::is_owned;
 use super::owners::Owners;
 use super::snapshot::{port_name, records};
@@ -10,19 +10,12 @@ use super::structure::{fits, structure, supports_timeouts};
 use super::upgrade::Upgrade;
 use super::{GuardEntry, GuardLayout, GuardSnapshot};
 use crate::plan::{Change, PlanError};
-use crate::types::{IfName, NftCounter, NftElement, NftFamily, NftSet, NftValue, VifId};
-
-/// The name of an element's set, and its key.
-pub(super) type Key<'a> = (&'a str, &'a [NftValue]);
+use crate::types::{IfName, NftCounter, NftElement, NftFamily, NftSet, VifId};
 
 type ByKey<'a, T> = BTreeMap<Key<'a>, T>;
 
 /// An element that an entry wants, with its set.
 pub(super) type WantedElement<'a> = (&'a GuardEntry, (NftSet, NftElement));
-
-pub(super) fn key((set, element): &(NftSet, NftElement)) -> Key<'_> {
-    (&set.name, &element.key)
-}
 
 /// What shall become of a table.
 pub(super) struct Goal<'a> {
@@ -122,7 +115,7 @@ impl<'a> Goal<'a> {
         facts: &Facts<'_>,
         snapshot: &GuardSnapshot,
     ) -> TableChange {
-        let structure = if self.entries.is_empty() {
+        let structure = if self.entries.is_empty() && snapshot.others.is_none() {
             Vec::new()
         } else {
             structure(layout, snapshot, &facts.ports)

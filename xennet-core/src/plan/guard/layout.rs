@@ -46,16 +46,39 @@ impl GuardLayout {
         if table.name != Self::TABLE {
             return None;
         }
-        let mut layout = Self::new(table.family, bridge_names);
-        for set in sets {
-            if let Some(bits) = set.name.strip_prefix("ip4_").and_then(|n| n.parse().ok()) {
-                layout.lengths4.insert(Version::V4.bits().min(bits));
-            }
-            if let Some(bits) = set.name.strip_prefix("ip6_").and_then(|n| n.parse().ok()) {
-                layout.lengths6.insert(Version::V6.bits().min(bits));
-            }
+        Some(Self::new(table.family, bridge_names).with_lengths(sets))
+    }
+
+    /// The same layout, and the lengths of prefixes that these sets are of.
+    fn with_lengths<'s>(mut self, sets: impl IntoIterator<Item = &'s NftSet>) -> Self {
+        for (version, length) in sets.into_iter().filter_map(Self::prefix_length) {
+            match version {
+                Version::V4 => self.lengths4.insert(length),
+                Version::V6 => self.lengths6.insert(length),
+            };
         }
-        Some(layout)
+        self
+    }
+
+    /// The layout with those lengths of prefixes only that these elements need.
+    pub(super) fn for_elements<'e>(
+        &self,
+        elements: impl IntoIterator<Item = &'e (NftSet, NftElement)>,
+    ) -> Self {
+        let sets = elements.into_iter().map(|(set, _)| set);
+        Self::new(self.family, self.bridge_names).with_lengths(sets)
+    }
+
+    /// The length of the prefixes that a set is of; none for whole addresses and for a set of anything else.
+    pub(crate) fn prefix_length(set: &NftSet) -> Option<(Version, u8)> {
+        let (kind, length) = set.name.split_once('_')?;
+        let version = match kind {
+            "ip4" | "owned4" => Version::V4,
+            "ip6" | "owned6" => Version::V6,
+            _ => return None,
+        };
+        let length = length.parse().ok()?;
+        (length < version.bits()).then_some((version, length))
     }
 
     /// What the table says of itself. The kernel keeps a table's first comment for as long as the table lives.
@@ -227,7 +250,7 @@ const HOST_WIDE: &str = ", addresses owned host-wide";
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V4,
     V6,
 }

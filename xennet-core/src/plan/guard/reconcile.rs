@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use super::change::{ElementChange, TableChange, element_commands};
-use super::goal::{Facts, Goal, WantedElement, key};
+use super::change::{ElementChange, TableChange, element_commands, key};
+use super::goal::{Facts, Goal, WantedElement};
 use super::layout::is_owned;
 use super::owners::Owners;
 use super::snapshot::{port_name, records};
@@ -72,10 +72,20 @@ pub fn reconcile(
         generation: None,
         commands,
     };
+    let faults = goal.faults(&plan, snapshot, batch);
+    let structure = batch(plan.structure.clone());
+    // Lengths of prefixes that nobody uses are no fault, but they go when anything else changes.
+    let needed = layout.for_elements(plan.left(snapshot).chain(wanted.iter().map(|(_, one)| one)));
+    let smaller = !plan.is_empty() && needed != layout;
+    let (layout, plan) = if smaller {
+        (&needed, goal.plan(&needed, &wanted, &facts, snapshot))
+    } else {
+        (&layout, plan)
+    };
     Ok(TableRepair {
-        faults: goal.faults(&plan, snapshot, batch),
-        structure: batch(plan.structure.clone()),
-        change: plan.into_change(&layout, snapshot.generation),
+        faults,
+        structure,
+        change: plan.into_change(layout, snapshot.generation),
         warnings: goal.shared_addresses(&wanted, &facts, snapshot),
     })
 }
@@ -123,7 +133,11 @@ pub fn remove(
 ) -> Option<Change> {
     let leaving = Some((owner, reserve));
     let goal = Goal { entries: Vec::new(), leaving, upgraded: Default::default() };
-    let layout = snapshot.layout(family).unwrap_or_else(|_| GuardLayout::new(family, false));
+    let mut layout = snapshot.layout(family).unwrap_or_else(|_| GuardLayout::new(family, false));
+    if let Some(others) = &snapshot.others {
+        let reserved = snapshot.present.iter().filter(|(set, _)| reserve && is_owned(set));
+        layout = layout.for_elements(others.iter().chain(reserved));
+    }
     goal.change(&layout, snapshot)
 }
 

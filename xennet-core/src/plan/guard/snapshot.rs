@@ -39,6 +39,9 @@ pub struct GuardSnapshot {
     /// Elements: all of them if the snapshot is [complete](Self::complete). Else those that are wanted, and those that the
     /// records of the ports in question name. Elements that are about to end are left out.
     pub present: Vec<(NftSet, NftElement)>,
+    /// Of a vif that is unplugged and has a prefix: the elements of the others in sets of prefixes. With them, sets, chains
+    /// and rules were read, so that the plan removes the lengths of prefixes that nobody uses any more.
+    pub others: Option<Vec<(NftSet, NftElement)>>,
     /// Whether sets, chains, rules and elements are all that the table has.
     pub complete: bool,
     /// The longest time that any element in question needs to end, if one is about to. The caller then observes again
