@@ -98,7 +98,7 @@ check: cc
 	$(CARGO) package --locked --allow-dirty --no-verify --quiet
 	@test -x $(CACHE)/tools/bin/cargo-deny || { \
 		echo "check: installing cargo-deny $(DENY_VERSION) below $(CACHE)"; \
-		$(CARGO) install --quiet --locked --root $(CACHE)/tools cargo-deny --version $(DENY_VERSION); }
+		$(CARGO) install --debug --quiet --locked --root $(CACHE)/tools cargo-deny --version $(DENY_VERSION); }
 	$(CACHE)/tools/bin/cargo-deny --locked --workspace check bans licenses sources
 
 # Fills in where things are.

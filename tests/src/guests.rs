@@ -256,13 +256,21 @@ impl Guests {
                 let chain = rule["chain"].as_str().expect("a rule is in a chain").to_owned();
                 *counted.rules.entry((chain, comment.to_owned())).or_default() += packets;
             }
-            if object["set"]["name"] == "dropped" {
-                for element in object["set"]["elem"].as_array().into_iter().flatten() {
-                    let element = &element["elem"];
-                    let port = element["val"].as_str().expect("a name").to_owned();
-                    let packets = element["counter"]["packets"].as_u64().expect("it counts");
-                    counted.dropped.insert(port, packets);
+            for element in object["set"]["elem"].as_array().into_iter().flatten() {
+                let element = &element["elem"];
+                if object["set"]["name"] == "ports" {
+                    let port = element["val"].as_str().expect("a name");
+                    counted.dropped.entry(port.to_owned()).or_default();
                 }
+                // Tables of older versions count in `dropped`.
+                let port = match object["set"]["name"].as_str() {
+                    Some("drops") => &element["val"]["concat"][0],
+                    Some("dropped") => &element["val"],
+                    _ => continue,
+                };
+                let port = port.as_str().expect("a name").to_owned();
+                let packets = element["counter"]["packets"].as_u64().expect("it counts");
+                *counted.dropped.entry(port).or_default() += packets;
             }
         }
         counted
@@ -430,11 +438,11 @@ fn packets(rule: &Value) -> Option<u64> {
     words.iter().find_map(|word| word["counter"]["packets"].as_u64())
 }
 
-/// A table as `nft` lists it, without the generations at which it was verified.
-pub fn without_verifications(listed: &str) -> String {
+/// A table as `nft` lists it, without the generations at which it was verified, and without what was dropped.
+pub fn as_planned(listed: &str) -> String {
     let mut within = false;
     let kept = listed.lines().filter(|line| {
-        within = line.trim() == "set whole {" || within && *line != "\t}";
+        within = ["set whole {", "set drops {"].contains(&line.trim()) || within && *line != "\t}";
         !within || !(line.contains("elements = ") || line.contains("0x"))
     });
     kept.flat_map(|line| [line, "\n"]).collect()

@@ -200,7 +200,7 @@ impl Lan {
         self.dir.path().join("xennet.toml")
     }
 
-    /// Waits until no IPv6 address is being probed for duplicates any more, and every carrier is there.
+    /// Waits until no IPv6 address is being probed for duplicates any more.
     pub fn settled(&self) {
         let began = Instant::now();
         while !self.netns.ip_json("-6 address show tentative").as_array().is_none_or(|all| {

@@ -13,7 +13,13 @@ pub fn batch(family: NftFamily, table: &str, commands: Vec<NftCommand>) -> NftBa
 
 /// A set whose elements do not count.
 pub fn set(name: &str, key: &[NftKey]) -> NftSet {
-    NftSet { name: name.to_owned(), key: key.to_vec(), counter: false, timeout: false }
+    NftSet {
+        name: name.to_owned(),
+        key: key.to_vec(),
+        counter: false,
+        timeout: false,
+        dynamic: false,
+    }
 }
 
 /// A set whose elements count.

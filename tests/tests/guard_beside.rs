@@ -6,7 +6,7 @@ use std::process::Command;
 
 use xennet_core::types::VifId;
 use xennet_tests::frames::*;
-use xennet_tests::guests::{Guests, bridge_netfilter, without_verifications};
+use xennet_tests::guests::{Guests, as_planned, bridge_netfilter};
 use xennet_tests::hotplug::Script;
 
 /// As firewalld lays it out, in short.
@@ -243,9 +243,8 @@ fn the_table_can_be_saved_and_restored_by_nft() {
     let mut guests = Guests::new("");
     guests.guest(1, &[("ip", "10.0.0.5 10.0.1.0/24 10.2.0.0/15 fd00::5 fd00:1::/64 fd00:2::/52")]);
     guests.guest(2, &[("ip", "10.0.0.6 fd00::6")]);
-    let list = |guests: &Guests| {
-        without_verifications(&guests.dom0.netns.nft_text("-s list table bridge xennet"))
-    };
+    let list =
+        |guests: &Guests| as_planned(&guests.dom0.netns.nft_text("-s list table bridge xennet"));
     let listed = list(&guests);
     let numbers = |line: &&str| {
         // nft splits this load of two fields when it reads it again.

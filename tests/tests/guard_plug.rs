@@ -5,8 +5,9 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use xennet_core::types::VifId;
 use xennet_tests::frames::*;
-use xennet_tests::guests::{Guests, key, mac, text, without_verifications};
+use xennet_tests::guests::{Guests, as_planned, key, mac, text};
 use xennet_tests::hotplug::Script;
 
 const THEIRS: &str = "source is another vif's (/32)";
@@ -103,7 +104,7 @@ fn an_unplugged_guest_leaves_nothing() {
 
 /// All of the ruleset but what has been counted.
 fn ruleset(guests: &Guests) -> String {
-    without_verifications(&guests.dom0.netns.nft_text("-s list ruleset"))
+    as_planned(&guests.dom0.netns.nft_text("-s list ruleset"))
 }
 
 #[test]
@@ -196,15 +197,20 @@ fn address_of_two_guests_is_owned_until_the_last_one_is_unplugged() {
     }
 }
 
-/// What `guard show` says that a port sent, and that was dropped of it.
-fn counted(guests: &Guests, port: &str) -> [u64; 2] {
+/// What `guard show` says of a port.
+fn shown(guests: &Guests, port: &str) -> serde_json::Value {
     let shown = guests.dom0.xennet("--json guard show").stdout;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let tables = shown.as_array().expect("tables");
     let ports = |table: &serde_json::Value| table.get("ports")?.as_array().cloned();
     let mut ports = tables.iter().filter_map(ports).flatten();
     let port = ports.find(|found| found.get("port").is_some_and(|name| name == port));
-    let port = port.expect("it is guarded");
+    port.expect("it is guarded")
+}
+
+/// What a port sent, and what was dropped of it.
+fn counted(guests: &Guests, port: &str) -> [u64; 2] {
+    let port = shown(guests, port);
     ["/sent/packets", "/dropped/packets"]
         .map(|path| port.pointer(path).and_then(serde_json::Value::as_u64).expect("a number"))
 }
@@ -233,7 +239,9 @@ fn counters_of_a_plugged_vif_never_go_backwards() {
     let downgrade = |guests: &Guests| {
         let [packets, _] = counted(guests, "vif1.0");
         guests.dom0.netns.nft(&format!(
-            "delete set bridge xennet records; delete element bridge xennet ports {{ vif1.0 }}; \
+            "flush chain bridge xennet refused; delete set bridge xennet records; \
+             add rule bridge xennet refused iifname @ports add @drops {{ iifname . meta mark counter }}; \
+             add rule bridge xennet refused drop; delete element bridge xennet ports {{ vif1.0 }}; \
              add element bridge xennet ports {{ vif1.0 counter packets {packets} bytes 900 comment \"{record}\" }}"
         ));
     };
@@ -245,6 +253,41 @@ fn counters_of_a_plugged_vif_never_go_backwards() {
     assert_eq!(guests.verdict(&from(1, "10.0.0.5")), SOURCE);
     guests.dom0.offline(Script::Ours, id).succeeded();
     assert_eq!(guests.table().texts(), BTreeSet::new());
+}
+
+#[test]
+fn drops_are_counted_by_port_and_reason() {
+    let mut guests = Guests::new("");
+    let first = guests.guest(1, &[("ip", "10.0.0.5")]);
+    guests.guest(2, &[("ip", "10.0.0.6")]);
+    let drops = |guests: &Guests, port| {
+        let drops = shown(guests, port)["drops"].as_array().expect("a list").clone();
+        let drop = |it: &serde_json::Value| {
+            let packets = it["counter"]["packets"].as_u64().expect("a number");
+            (it["reason"].as_str().expect("a text").to_owned(), packets)
+        };
+        drops.iter().map(drop).collect::<Vec<_>>()
+    };
+    let three_kinds =
+        [from(1, "10.0.0.9"), from(1, "10.0.0.6"), from(1, "10.0.0.9"), from(2, "10.0.0.9")];
+    guests.verdicts(&three_kinds);
+    let first_drops = [(THEIRS.to_owned(), 1), (SOURCE.to_owned(), 2)];
+    assert_eq!(drops(&guests, "vif1.0"), first_drops);
+    assert_eq!(drops(&guests, "vif2.0"), [(SOURCE.to_owned(), 1)]);
+    let text = guests.dom0.xennet("guard show").stdout;
+    assert!(text.contains(&format!("    dropped      2 {SOURCE}\n")), "{text}");
+    // They stay when the vif is plugged again, when the guard is restored, and when another vif leaves.
+    guests.tell(first, &[("ip", "10.0.0.5 10.0.1.0/24"), ("hotplug-status", "connected")]);
+    guests.dom0.online(Script::Ours, first).succeeded();
+    guests.dom0.netns.nft("flush set bridge xennet macs");
+    guests.dom0.xennet("guard restore").succeeded();
+    guests.dom0.offline(Script::Ours, VifId { domid: 2, devid: 0 }).succeeded();
+    assert_eq!(drops(&guests, "vif1.0"), first_drops);
+    guests.dom0.xennet("guard check").succeeded();
+    // They go with the vif.
+    guests.dom0.offline(Script::Ours, first).succeeded();
+    let listed = guests.dom0.netns.nft_text("list set bridge xennet drops");
+    assert!(!listed.contains("elements"), "{listed}");
 }
 
 #[test]
@@ -333,7 +376,7 @@ fn sets_in_which_nothing_can_end_are_not_made_anew() {
     let first = guests.guest(1, &[("ip", "10.0.0.5")]);
     guests.guest(2, &[("ip", "10.0.0.6")]);
     let netns = &guests.dom0.netns;
-    let listed = netns.nft_text("list table bridge xennet");
+    let listed = netns.nft_text("list table bridge xennet").replace("dynamic,timeout", "dynamic");
     let sets = listed.lines().take_while(|line| !line.starts_with("\tchain"));
     // Without seals, too.
     let old = sets.filter(|line| {

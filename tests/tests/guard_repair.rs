@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 use xennet_tests::frames::*;
-use xennet_tests::guests::{Guests, without_verifications};
+use xennet_tests::guests::{Guests, as_planned};
 use xennet_tests::hotplug::{Outcome, Script};
 
 /// What is done to the table, and what of the guard is then no longer so.
@@ -38,7 +38,7 @@ fn assert_guarded(guests: &Guests, damage: &str) {
 }
 
 fn ruleset(guests: &Guests) -> String {
-    without_verifications(&guests.dom0.netns.nft_text("-s list table bridge xennet"))
+    as_planned(&guests.dom0.netns.nft_text("-s list table bridge xennet"))
 }
 
 #[test]

@@ -4,13 +4,13 @@
 use serde_json::Value;
 use xennet_core::types::VifId;
 use xennet_tests::frames::*;
-use xennet_tests::guests::{Guests, without_verifications};
+use xennet_tests::guests::{Guests, as_planned};
 use xennet_tests::hotplug::Script;
 
 const ID: VifId = VifId { domid: 1, devid: 0 };
 
 fn ruleset(guests: &Guests) -> String {
-    let text = without_verifications(&guests.dom0.netns.nft_text("-s list table bridge xennet"));
+    let text = as_planned(&guests.dom0.netns.nft_text("-s list table bridge xennet"));
     let mut lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.sort_unstable();
     lines.join("\n")

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use serde_json::json;
-use xennet_tests::lan::{Lan, assert_same};
+use xennet_tests::lan::{Lan, assert_same, until};
 use xennet_tests::uml::with_kinds;
 
 const BOND: &str = "[[bond]]\nname = \"bond0\"\nports = [\"eth0\", \"eth1\"]\n";
@@ -93,11 +93,18 @@ fn existing_bond_is_adopted_and_given_back() {
         lan.netns.ip("link set eth1 down");
         lan.netns.ip("link set eth1 master bond0");
         lan.netns.ip("link set bond0 addrgenmode none up");
-        // IPv6 as after it was switched on: with the multicast route.
+        // IPv6 as after it was switched on: with the multicast route, which needs the carrier.
+        until("carrier of bond0", || {
+            let flags = lan.netns.link("bond0")["flags"].clone();
+            flags.as_array().is_some_and(|flags| flags.contains(&"LOWER_UP".into()))
+        });
         for disabled in ["1", "0"] {
             std::fs::write("/proc/sys/net/ipv6/conf/bond0/disable_ipv6", disabled).unwrap();
         }
-        lan.settled();
+        until("multicast route of bond0", || {
+            let routes = lan.netns.ip_json("-6 route show table all dev bond0");
+            routes.as_array().is_some_and(|routes| routes.iter().any(|it| it["dst"] == "ff00::/8"))
+        });
         lan.configure(&format!("{BOND}miimon = 50\n{BRIDGE}"));
         let before = lan.state();
         lan.xennet("network start").succeeded();

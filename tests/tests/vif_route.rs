@@ -387,8 +387,9 @@ fn the_guard_sees_routed_frames() {
     dom0.fill_store(VIF, &[("ip", "203.0.113.5")]);
     dom0.online(Script::OursRoute, VIF).succeeded();
     let dropped = || {
-        let all = dom0.netns.nft_json("list set inet xennet dropped");
-        all[0]["set"]["elem"][0]["elem"]["counter"]["packets"].as_u64().unwrap()
+        let set = &dom0.netns.nft_json("list set inet xennet drops")[0]["set"];
+        let packets = |it: &Value| it["elem"]["counter"]["packets"].as_u64().unwrap();
+        set["elem"].as_array().into_iter().flatten().map(packets).sum::<u64>()
     };
     let frame = |mac: [u8; 6], source: [u8; 4]| {
         let mut frame = vec![0xfe, 0xff, 0xff, 0xff, 0xff, 0xff];

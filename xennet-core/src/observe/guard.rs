@@ -7,7 +7,8 @@ use super::Facts;
 use crate::Error;
 use crate::kernel::{self, BaseChain, ErrorKind, Nftables};
 use crate::plan::guard::{
-    GuardEntry, GuardLayout, GuardSnapshot, GuardTable, SOON, belongs_to, is_older, records,
+    ENDING, GuardEntry, GuardLayout, GuardSnapshot, GuardTable, belongs_to, is_of_another_version,
+    records,
 };
 use crate::types::{IfName, NftChain, NftElement, NftFamily, NftSet, NftTable, VifId};
 
@@ -201,9 +202,9 @@ impl Facts<'_> {
     }
 }
 
-/// How long an element still needs to end that was given a [short timeout](SOON).
+/// How long an element still needs to end that was given a [short timeout](ENDING).
 fn ending(element: &NftElement) -> Option<Duration> {
-    element.timeout.filter(|left| *left <= SOON).map(|left| left.max(Duration::from_millis(1)))
+    element.timeout.filter(|left| *left <= ENDING).map(|left| left.max(Duration::from_millis(1)))
 }
 
 /// Leaves out the elements that are about to end, and notes how long they need.
@@ -253,8 +254,8 @@ fn look_once(
     if !cached && (entry.is_some() || !seen.present.is_empty()) {
         seen.sets = nft.sets(family, GuardLayout::TABLE)?;
     }
-    // The plug replaces an older table, for all its ports.
-    if entry.is_some() && !cached && is_older(&seen.sets) {
+    // The plug replaces another version's table, for all its ports.
+    if entry.is_some() && !cached && is_of_another_version(&layout, &seen.sets) {
         return Ok((whole_table(nft, family)?, true));
     }
     if entry.is_some() && !cached {
@@ -273,6 +274,9 @@ fn look_once(
             // It was cut, or is none of xennet's.
             Err(_) => old.extend(all_of(nft, family, port, owner)?),
         }
+    }
+    if entry.is_none() && !seen.present.is_empty() {
+        seen.present.extend(drops(nft, family, ports)?);
     }
     old.retain(|old| !seen.present.iter().any(|known| is_same(old, known)));
     // Where all is as it should be, it was so however many rulesets that was read from. What looks damaged may be half of
@@ -328,6 +332,17 @@ fn find_verified(
     let current = then.map(u32::from) == Some(generation & 0xffff);
     let verification = found.pop().flatten().filter(|element| element.key == asked.key && current);
     Ok((present(elements, found), verification))
+}
+
+/// The elements that the rules have added for these ports; none in a table of another version, which has no such set.
+fn drops(nft: &mut Nftables, family: NftFamily, ports: &[IfName]) -> Result<Elements, Error> {
+    let set = GuardLayout::drops();
+    let elements = match nft.elements(family, GuardLayout::TABLE, &set) {
+        Err(error) if error.errno() == libc::ENOENT => Vec::new(),
+        elements => elements?,
+    };
+    let of_ports = elements.into_iter().filter(|element| belongs_to(&set, element, ports, None));
+    Ok(of_ports.map(|element| (set.clone(), element)).collect())
 }
 
 /// Each once.

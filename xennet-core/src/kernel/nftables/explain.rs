@@ -191,7 +191,9 @@ fn why_chain(family: NftFamily, chain: &NftChain, errno: i32) -> Option<String> 
 
 fn why_expression(family: NftFamily, expression: &NftExpr, errno: i32) -> Option<String> {
     Some(match (expression, errno) {
-        (NftExpr::Lookup { set, .. }, libc::ENOENT) => format!("there is no set {set}"),
+        (NftExpr::Lookup { set, .. } | NftExpr::CountIn { set, .. }, libc::ENOENT) => {
+            format!("there is no set {set}")
+        }
         (NftExpr::Verdict(NftVerdict::Jump(to) | NftVerdict::Goto(to)), libc::ENOENT) => {
             format!("there is no chain {to}")
         }

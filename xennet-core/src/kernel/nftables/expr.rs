@@ -29,6 +29,7 @@ pub(super) fn decode(expression: &[u8]) -> NftExpr {
         "cmp" => cmp(parts),
         "lookup" => lookup(parts),
         "counter" => counter(parts),
+        "dynset" => dynset(parts),
         "immediate" => immediate(parts),
         "ct" => ct(parts),
         "fib" => fib(parts),
@@ -41,13 +42,14 @@ pub(super) fn decode(expression: &[u8]) -> NftExpr {
 
 fn name(expression: &NftExpr) -> Option<&'static str> {
     Some(match expression {
-        NftExpr::Meta { .. } => "meta",
+        NftExpr::Meta { .. } | NftExpr::SetMark { .. } => "meta",
         NftExpr::Payload { .. } => "payload",
         NftExpr::ExtHdr { .. } => "exthdr",
         NftExpr::Bitwise { .. } => "bitwise",
         NftExpr::Cmp { .. } => "cmp",
         NftExpr::Lookup { .. } => "lookup",
         NftExpr::Counter(_) => "counter",
+        NftExpr::CountIn { .. } => "dynset",
         NftExpr::Verdict(_) | NftExpr::Immediate { .. } => "immediate",
         NftExpr::Ct { .. } => "ct",
         NftExpr::DestinationType { .. } => "fib",
@@ -62,6 +64,10 @@ fn body(message: &mut Messages, expression: &NftExpr) {
         NftExpr::Meta { key, register } => {
             message.number(2, number_of(*key, &META));
             message.number(1, register_number(*register));
+        }
+        NftExpr::SetMark { register } => {
+            message.number(2, number_of(NftMeta::Mark, &META));
+            message.number(3, register_number(*register));
         }
         NftExpr::Payload { base, offset, length, register } => {
             message.number(1, register_number(*register));
@@ -93,6 +99,13 @@ fn body(message: &mut Messages, expression: &NftExpr) {
             message.text(1, set);
             message.number(2, register_number(*register));
             message.number(5, u32::from(*inverted));
+        }
+        NftExpr::CountIn { set, register } => {
+            message.text(1, set);
+            message.number(3, NFT_DYNSET_OP_ADD);
+            message.number(4, register_number(*register));
+            let counter = NftExpr::Counter(NftCounter::default());
+            message.nest(7, |message| encode(message, &counter));
         }
         NftExpr::Verdict(verdict) => {
             let (code, chain) = match verdict {
@@ -167,6 +180,9 @@ impl<'a> Parts<'a> {
 
 fn meta(parts: Parts<'_>) -> Option<NftExpr> {
     let key = of_number(parts.number(2)?, &META)?;
+    if let Some(register) = parts.register(3) {
+        return (key == NftMeta::Mark).then_some(NftExpr::SetMark { register });
+    }
     Some(NftExpr::Meta { key, register: parts.register(1)? })
 }
 
@@ -229,6 +245,15 @@ fn lookup(parts: Parts<'_>) -> Option<NftExpr> {
 fn counter(parts: Parts<'_>) -> Option<NftExpr> {
     let number = |kind| find(parts.0, kind).map_or(Some(0), be64);
     Some(NftExpr::Counter(NftCounter { bytes: number(1)?, packets: number(2)? }))
+}
+
+fn dynset(parts: Parts<'_>) -> Option<NftExpr> {
+    // A value for the element of a map, and an end of the element.
+    let plain = parts.has_none(&[5]) && find(parts.0, 6).and_then(be64).unwrap_or_default() == 0;
+    let counts = find(parts.0, 7).map(decode) == Some(NftExpr::Counter(NftCounter::default()));
+    let adds = parts.number(3)? == NFT_DYNSET_OP_ADD && parts.number(9).unwrap_or_default() == 0;
+    (plain && counts && adds)
+        .then_some(NftExpr::CountIn { set: text(find(parts.0, 1)?), register: parts.register(4)? })
 }
 
 fn immediate(parts: Parts<'_>) -> Option<NftExpr> {
@@ -303,8 +328,9 @@ fn of_number<T: Copy>(wanted: u32, table: &[(T, u32)]) -> Option<T> {
     table.iter().find(|(_, number)| *number == wanted).map(|(value, _)| *value)
 }
 
-const META: [(NftMeta, u32); 8] = [
+const META: [(NftMeta, u32); 9] = [
     (NftMeta::Protocol, 1),
+    (NftMeta::Mark, 3),
     (NftMeta::IifName, 6),
     (NftMeta::OifName, 7),
     (NftMeta::IifType, 8),
@@ -333,6 +359,7 @@ const NFTA_DATA_VERDICT: u16 = 2;
 const NFT_REG_VERDICT: u32 = 0;
 const NFT_REG_1: u32 = 1;
 const NFT_REG32_00: u32 = 8;
+const NFT_DYNSET_OP_ADD: u32 = 0;
 const NFT_EXTHDR_OP_IPV6: u32 = 0;
 const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
 const NFTA_FIB_F_DADDR: u32 = 2;

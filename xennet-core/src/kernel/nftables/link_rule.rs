@@ -35,7 +35,8 @@ impl Nftables {
     fn names_in_set(&mut self, rule: &LinkRule, one: &InSet) -> Result<LinkNames, Error> {
         // Only the bytes of the keys matter, whatever else the set has.
         let key = vec![NftKey::Other { kind: 0, length: u32::MAX }];
-        let set = NftSet { name: one.set.clone(), key, counter: false, timeout: false };
+        let set =
+            NftSet { name: one.set.clone(), key, counter: false, timeout: false, dynamic: false };
         let elements = self.elements(rule.family, &rule.table, &set)?;
         let keys = elements.iter().filter_map(|element| match element.key.as_slice() {
             [NftValue::Other(bytes)] => bytes.get(one.offset..),

@@ -37,7 +37,7 @@ pub(super) fn fuzz(body: &[u8]) {
     let _ = expr::decode(body);
     let mut sets: Vec<NftSet> = set::decode(body).into_iter().collect();
     let key = vec![NftKey::IfName, NftKey::EtherAddr, NftKey::Ipv4Addr];
-    sets.push(NftSet { name: "s".to_owned(), key, counter: true, timeout: true });
+    sets.push(NftSet { name: "s".to_owned(), key, counter: true, timeout: true, dynamic: false });
     for set in &sets {
         let _ = element::decode(body, set);
     }

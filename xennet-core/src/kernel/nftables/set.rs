@@ -14,9 +14,16 @@ pub(super) fn add(message: &mut Messages, family: NftFamily, table: &str, set: &
     message.begin(NFT_MSG_NEWSET, NLM_F_CREATE, family);
     message.text(NFTA_SET_TABLE, table);
     message.text(NFTA_SET_NAME, &set.name);
-    message.number(NFTA_SET_FLAGS, if set.timeout { NFT_SET_TIMEOUT } else { 0 });
+    let flag = |wanted, flag| if wanted { flag } else { 0 };
+    let flags = flag(set.timeout, NFT_SET_TIMEOUT) | flag(set.dynamic, NFT_SET_EVAL);
+    message.number(NFTA_SET_FLAGS, flags);
     message.number(NFTA_SET_KEY_TYPE, key_type(&set.key));
     message.number(NFTA_SET_KEY_LEN, key_length(&set.key));
+    if set.dynamic {
+        message.nest(NFTA_SET_DESC, |message| {
+            message.number(NFTA_SET_DESC_SIZE, NftSet::DYNAMIC_SIZE);
+        });
+    }
     // The kernel wants a number for those who fill a set before it has its name; the name serves here.
     message.number(NFTA_SET_ID, u32::try_from(message.count()).unwrap_or(u32::MAX));
     let [kind, length] = UDATA_KEYBYTEORDER;
@@ -54,7 +61,7 @@ pub(super) fn decode(body: &[u8]) -> Option<NftSet> {
     let counter = matches!(expressions.as_slice(), [NftExpr::Counter(_)]);
     let flags = number(NFTA_SET_FLAGS);
     // An element that does more than to be there, to count, and to end when it is told to, is none of ours.
-    let plain = flags & !(NFT_SET_EXPR | NFT_SET_TIMEOUT) == 0
+    let plain = flags & !(NFT_SET_EXPR | NFT_SET_TIMEOUT | NFT_SET_EVAL) == 0
         && find(parts, NFTA_SET_TIMEOUT).is_none()
         && (counter || expressions.is_empty());
     let key = if plain { keys(kind, length) } else { None };
@@ -63,6 +70,7 @@ pub(super) fn decode(body: &[u8]) -> Option<NftSet> {
         key: key.unwrap_or_else(|| vec![NftKey::Other { kind, length }]),
         counter,
         timeout: flags & NFT_SET_TIMEOUT != 0,
+        dynamic: flags & NFT_SET_EVAL != 0,
     })
 }
 
@@ -122,6 +130,7 @@ const TYPE_BITS: u32 = 6;
 /// A type and a length, as all that nft keeps.
 const UDATA_KEYBYTEORDER: [u8; 2] = [0, 4];
 const NFT_SET_TIMEOUT: u32 = 0x10;
+const NFT_SET_EVAL: u32 = 0x20;
 const NFT_SET_EXPR: u32 = 0x100;
 
 const NFTA_SET_TABLE: u16 = 1;
@@ -129,6 +138,8 @@ const NFTA_SET_NAME: u16 = 2;
 const NFTA_SET_FLAGS: u16 = 3;
 const NFTA_SET_KEY_TYPE: u16 = 4;
 const NFTA_SET_KEY_LEN: u16 = 5;
+const NFTA_SET_DESC: u16 = 9;
+const NFTA_SET_DESC_SIZE: u16 = 1;
 const NFTA_SET_ID: u16 = 10;
 const NFTA_SET_TIMEOUT: u16 = 11;
 const NFTA_SET_USERDATA: u16 = 13;

@@ -237,12 +237,18 @@ fn batch(commands: Vec<NftCommand>, generation: Option<u32>) -> NftBatch {
 }
 
 fn ports() -> NftSet {
-    NftSet { name: "ports".to_owned(), key: vec![NftKey::IfName], counter: true, timeout: false }
+    NftSet {
+        name: "ports".to_owned(),
+        key: vec![NftKey::IfName],
+        counter: true,
+        timeout: false,
+        dynamic: false,
+    }
 }
 
 fn macs() -> NftSet {
     let key = vec![NftKey::IfName, NftKey::EtherAddr];
-    NftSet { name: "macs".to_owned(), key, counter: false, timeout: false }
+    NftSet { name: "macs".to_owned(), key, counter: false, timeout: false, dynamic: false }
 }
 
 /// In words of four bytes.

@@ -10,8 +10,11 @@ use super::structure::{added_entrance, delete_entrance};
 use crate::plan::Change;
 use crate::types::{IfName, NftBatch, NftCommand, NftElement, NftSet, NftValue, VifId};
 
-/// The timeout of an element that shall end at once. No kernel's clock ticks in longer steps (`CONFIG_HZ` is at least 100).
-pub(crate) const SOON: Duration = Duration::from_millis(10);
+/// The timeout of an element that shall end at once. The kernel rounds it up to the next tick of its clock, of 1 to 10 ms.
+const SOON: Duration = Duration::from_millis(1);
+
+/// What an element has left, at the most, that was given a short timeout.
+pub(crate) const ENDING: Duration = Duration::from_millis(10);
 
 /// The name of an element's set, and its key.
 pub(super) type Key<'a> = (&'a str, &'a [NftValue]);

@@ -156,7 +156,6 @@ impl GuardEntry {
         let (records, record) = GuardLayout::record(&self.port);
         let mut elements = vec![
             GuardLayout::port(&self.port),
-            (by_port("dropped", true), NftElement::new([name()])),
             (records, record.comment(self.record())),
             (macs(), NftElement::new([name(), mac.clone()])),
         ];

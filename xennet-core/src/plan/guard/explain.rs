@@ -191,7 +191,11 @@ impl<'a> Walk<'a> {
                 (found != *inverted).then_some(())
             }
             NftExpr::Immediate { register, data } => self.store(*register, data),
-            NftExpr::Counter(_) | NftExpr::Verdict(_) => Some(()),
+            // A mark is only read where a drop is counted.
+            NftExpr::Counter(_)
+            | NftExpr::Verdict(_)
+            | NftExpr::SetMark { .. }
+            | NftExpr::CountIn { .. } => Some(()),
             // The guard's rules have none of these; a rule that does is somebody else's, and says nothing here.
             NftExpr::Ct { .. }
             | NftExpr::DestinationType { .. }
@@ -205,6 +209,7 @@ impl<'a> Walk<'a> {
         let short = |bytes: &[u8]| (padded(bytes), bytes.len());
         Some(match key {
             NftMeta::Protocol => short(&self.packet.protocol.to_be_bytes()),
+            NftMeta::Mark => short(&[0; 4]),
             NftMeta::IifName => (name(&self.frame.port), 16),
             // Where it goes is not decided yet.
             NftMeta::OifName => return None,

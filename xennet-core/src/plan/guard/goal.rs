@@ -115,7 +115,9 @@ impl<'a> Goal<'a> {
         facts: &Facts<'_>,
         snapshot: &GuardSnapshot,
     ) -> TableChange {
-        let structure = if self.entries.is_empty() && snapshot.others.is_none() {
+        // Where nothing is to be guarded, only the lengths of prefixes matter.
+        let drops_lengths = || snapshot.layout(layout.family).is_ok_and(|real| real != *layout);
+        let structure = if self.entries.is_empty() && !drops_lengths() {
             Vec::new()
         } else {
             structure(layout, snapshot, &facts.ports)
@@ -191,6 +193,8 @@ impl<'a> Goal<'a> {
                 push(Action::Add, new);
             }
             Some(new) if old.1.timeout.is_some() => push(Action::Keep, new),
+            // What the rules counted of a port stays as long as the port.
+            None if facts.ports.contains(port) && old.0.dynamic => {}
             None if facts.ports.contains(port) => push(Action::Delete, old),
             None if self.removes_port(port, facts, snapshot) => {
                 push(self.removal(&old.0, snapshot), old);
@@ -281,7 +285,8 @@ impl<'a> Goal<'a> {
 
     /// How an element is removed that nothing replaces.
     fn removal(&self, set: &NftSet, snapshot: &GuardSnapshot) -> Action {
-        let supported = snapshot.supports_element_expiry && self.entries.is_empty();
+        // The kernel gives no timeout to an element that a rule has added.
+        let supported = snapshot.supports_element_expiry && self.entries.is_empty() && !set.dynamic;
         let has_timeouts = |real: &NftSet| real.name == set.name && real.timeout;
         let in_set = || snapshot.verified.is_some() || snapshot.sets.iter().any(has_timeouts);
         if supported && in_set() { Action::Expire } else { Action::Delete }

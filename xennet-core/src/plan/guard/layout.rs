@@ -91,7 +91,7 @@ impl GuardLayout {
     pub fn sets(&self) -> Vec<NftSet> {
         let mut sets = vec![
             by_port(PORTS, true),
-            by_port("dropped", true),
+            Self::drops(),
             by_port(RECORDS, false),
             macs(),
             by_port("any_address", false),
@@ -178,11 +178,6 @@ impl GuardLayout {
         })
     }
 
-    /// Whether a set of that name is one of addresses, in a layout of this version or of an older one.
-    pub(super) fn is_address_set(name: &str) -> bool {
-        ["ip4_", "ip6_", "owned4_", "owned6_"].iter().any(|prefix| name.starts_with(prefix))
-    }
-
     /// The lengths of one version's prefixes, longest first: the closest prefix decides.
     pub(super) fn lengths(&self, version: Version) -> impl Iterator<Item = u8> {
         match version {
@@ -192,6 +187,11 @@ impl GuardLayout {
         .iter()
         .rev()
         .copied()
+    }
+
+    /// The set of what was dropped of each port, by the mark of the reason. The rules add the elements.
+    pub(crate) fn drops() -> NftSet {
+        NftSet { dynamic: true, ..set(DROPS, [NftKey::IfName, NftKey::Mark]) }
     }
 
     /// The set of the prefixes of that length that a port may speak from. Whole addresses are filed under the port's Ethernet
@@ -231,10 +231,13 @@ impl GuardLayout {
 const COMMENT: &str = "xennet guard 1";
 
 /// The version of the sets, chains and rules that a layout stands for. Each verification names it.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// How long a verification is kept: without an end, those of past generations would pile up.
 const VERIFICATION_LIFETIME: Duration = Duration::from_hours(1);
+
+/// The set of the drops of each guarded port.
+pub(super) const DROPS: &str = "drops";
 
 /// The set of the guarded ports.
 pub(super) const PORTS: &str = "ports";
@@ -300,5 +303,5 @@ pub(super) fn is_owned(set: &NftSet) -> bool {
 }
 
 fn set<const N: usize>(name: &str, key: [NftKey; N]) -> NftSet {
-    NftSet { name: name.to_owned(), key: key.into(), counter: false, timeout: true }
+    NftSet { name: name.to_owned(), key: key.into(), counter: false, timeout: true, dynamic: false }
 }

@@ -25,7 +25,7 @@ mod structure;
 mod table;
 mod upgrade;
 
-pub(crate) use change::SOON;
+pub(crate) use change::ENDING;
 pub(crate) use change::in_turn;
 pub use entry::GuardEntry;
 pub use explain::{Explanation, explain};
@@ -34,7 +34,7 @@ pub use layout::GuardLayout;
 pub use reconcile::{PortFault, TableRepair, reconcile, remove};
 pub use snapshot::{GuardSnapshot, belongs_to, records};
 pub use table::{GuardTable, GuardedPort};
-pub(crate) use upgrade::is_older;
+pub(crate) use upgrade::is_of_another_version;
 
 #[cfg(test)]
 mod tests;

@@ -21,16 +21,12 @@ impl GuardTable {
             .retain(|(_, element)| element.key.first().is_some_and(|port| ports.contains(port)));
         self
     }
-}
 
-impl GuardTable {
     /// What its rules have dropped of all ports, by the reason.
     pub fn dropped(&self) -> BTreeMap<&str, NftCounter> {
         let mut drops: BTreeMap<&str, NftCounter> = BTreeMap::new();
         for (reason, counter) in self.rules.iter().filter_map(dropped) {
-            let sum = drops.entry(reason).or_default();
-            sum.packets = sum.packets.saturating_add(counter.packets);
-            sum.bytes = sum.bytes.saturating_add(counter.bytes);
+            drops.entry(reason).or_default().add(counter);
         }
         drops
     }
@@ -50,6 +46,9 @@ impl fmt::Display for GuardTable {
                 let values = values(element);
                 let value = if values.is_empty() { "yes".to_owned() } else { values.join(" . ") };
                 writeln!(f, "    {:<14} {value}", set.name)?;
+            }
+            for (reason, counter) in &port.drops {
+                writeln!(f, "    dropped {:>6} {reason}", counter.packets)?;
             }
         }
         let dropping = self.dropped().into_iter().filter(|(_, n)| n.packets > 0);
@@ -81,9 +80,13 @@ impl Serialize for GuardTable {
 
 fn port(port: &GuardedPort) -> Value {
     let element = |(set, element): &(NftSet, NftElement)| json!({ "set": set.name, "value": values(element) });
+    let drops = port
+        .drops
+        .iter()
+        .map(|(reason, counter)| json!({ "reason": reason, "counter": count(*counter) }));
     json!({
         "port": port.port.as_str(), "record": port.record,
-        "sent": count(port.sent), "dropped": count(port.dropped),
+        "sent": count(port.sent), "dropped": count(port.dropped), "drops": drops.collect::<Vec<_>>(),
         "allowed": port.allowed.iter().map(element).collect::<Vec<_>>(),
     })
 }

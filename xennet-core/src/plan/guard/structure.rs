@@ -19,10 +19,8 @@ pub(super) fn structure(
     }
     let sets = layout.sets();
     let real_sets: BTreeMap<_, _> = by_name(&snapshot.sets, |set| &set.name);
-    // A set of addresses that the layout does not have: of a length that no port uses, or an older version's.
-    let obsolete = real_sets.keys().filter(|name| {
-        GuardLayout::is_address_set(name) && !sets.iter().any(|set| set.name == **name)
-    });
+    // Sets of a length that no port uses, or of another version.
+    let obsolete = real_sets.keys().filter(|name| !sets.iter().any(|set| set.name == **name));
     let obsolete: Vec<String> = obsolete.map(|name| (*name).to_owned()).collect();
     let (missing, remade): (Vec<_>, Vec<_>) = sets
         .into_iter()

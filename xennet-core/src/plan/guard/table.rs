@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
+use super::layout::DROPS;
 use super::records;
+use super::rules::reason_mark;
 use crate::types::{
     IfName, NftChain, NftCounter, NftElement, NftFamily, NftRule, NftSet, NftValue,
 };
@@ -35,6 +37,8 @@ pub struct GuardedPort {
     pub sent: NftCounter,
     /// What was dropped of that.
     pub dropped: NftCounter,
+    /// The same by the reason, which is the comment of the rule that refused it.
+    pub drops: BTreeMap<String, NftCounter>,
     /// Its elements in the other sets: what it may speak from, and what it may do.
     pub(crate) allowed: Vec<(NftSet, NftElement)>,
 }
@@ -49,11 +53,26 @@ impl GuardedPort {
     }
 }
 
+impl GuardedPort {
+    fn add_drop(&mut self, reasons: &BTreeMap<u32, &str>, element: &NftElement) {
+        let (Some(NftValue::Mark(mark)), Some(counter)) = (element.key.last(), element.counter)
+        else {
+            return;
+        };
+        self.dropped.add(counter);
+        // A rule of another version, which is gone.
+        let reason = reasons.get(mark).copied().unwrap_or("a reason of another version of xennet");
+        self.drops.entry(reason.to_owned()).or_default().add(counter);
+    }
+}
+
 impl GuardTable {
     /// Every port that it guards.
     pub fn ports(&self) -> Vec<GuardedPort> {
         let mut ports: BTreeMap<&IfName, GuardedPort> = BTreeMap::new();
         let records = records(&self.elements);
+        let reasons = self.rules.iter().filter_map(|rule| rule.comment.as_deref());
+        let reasons: BTreeMap<u32, &str> = reasons.map(|it| (reason_mark(it), it)).collect();
         for (_, element) in self.elements.iter().filter(|(set, _)| set.name == "ports") {
             let Some(NftValue::IfName(port)) = element.key.first() else { continue };
             let guarded = GuardedPort {
@@ -61,6 +80,7 @@ impl GuardTable {
                 record: records.get(port).copied().unwrap_or_default().to_owned(),
                 sent: self.sent.get(port).copied().unwrap_or_default(),
                 dropped: NftCounter::default(),
+                drops: BTreeMap::new(),
                 allowed: Vec::new(),
             };
             ports.insert(port, guarded);
@@ -69,7 +89,7 @@ impl GuardTable {
             let Some(NftValue::IfName(port)) = element.key.first() else { continue };
             let Some(guarded) = ports.get_mut(port) else { continue };
             match set.name.as_str() {
-                "dropped" => guarded.dropped = element.counter.unwrap_or_default(),
+                DROPS => guarded.add_drop(&reasons, element),
                 "ports" | "records" => {}
                 name if name.starts_with("owned") => {}
                 _ => guarded.allowed.push((set.clone(), element.clone())),

@@ -1,21 +1,22 @@
-//! Tables of older versions, whose sets of whole addresses do not know the port's Ethernet address.
+//! Tables of other versions, older or newer, which have other sets.
 //!
 //! The first plug of this version replaces such a table, for all ports in one batch: a batch for one port would cut off the
-//! others, whose addresses the new rules look up in other sets.
+//! others, whose addresses the new rules look up in other sets. What each port may do is in its record.
 
 use std::collections::BTreeSet;
 
+use super::layout::{OWN4, OWN6};
 use super::owners::CUT;
 use super::snapshot::{port_name, records};
-use super::{GuardEntry, GuardSnapshot};
+use super::structure::fits;
+use super::{GuardEntry, GuardLayout, GuardSnapshot};
 use crate::types::{IfName, NftElement, NftFamily, NftSet, VifId};
 
-/// The sets that [`own4`](super::layout::OWN4) and [`own6`](super::layout::OWN6) replace.
-const OLDER: [&str; 2] = ["ip4_32", "ip6_128"];
-
-/// Whether these are the sets of an older table. The plan then needs the [complete](GuardSnapshot::complete) table.
-pub(crate) fn is_older(sets: &[NftSet]) -> bool {
-    sets.iter().any(|set| OLDER.contains(&set.name.as_str()))
+/// Whether these are the sets of another version's table: one that ports need is missing, or has another type. The plan then
+/// needs the [complete](GuardSnapshot::complete) table.
+pub(crate) fn is_of_another_version(layout: &GuardLayout, sets: &[NftSet]) -> bool {
+    let needed = GuardLayout::new(layout.family, layout.bridge_names).sets();
+    !needed.iter().all(|needed| sets.iter().any(|real| fits(real, needed)))
 }
 
 /// The ports of a replaced table.
@@ -29,14 +30,16 @@ pub(super) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Empty if the table is of this version.
+    /// Empty if there is no table, or one of this version.
     pub(super) fn new(
         family: NftFamily,
         known: &BTreeSet<&IfName>,
         snapshot: &GuardSnapshot,
     ) -> Self {
         let mut upgrade = Self::default();
-        if !is_older(&snapshot.sets) {
+        let layout = snapshot.table.as_ref().and_then(|it| GuardLayout::of(it, &snapshot.sets));
+        let of_another_version = |layout| is_of_another_version(layout, &snapshot.sets);
+        if snapshot.verified.is_some() || !layout.as_ref().is_some_and(of_another_version) {
             return upgrade;
         }
         for (port, record) in records(&snapshot.present) {
@@ -62,7 +65,11 @@ fn entry(port: &IfName, record: &str, present: &[(NftSet, NftElement)]) -> Optio
         let (entry, words) = GuardEntry::without_addresses(port.clone(), record)?;
         let link_local = format!("{}/128", entry.mac.link_local());
         let address = |(set, element): &(NftSet, NftElement)| {
-            let length = set.name.strip_prefix("ip4_").or(set.name.strip_prefix("ip6_"))?;
+            let length = match set.name.as_str() {
+                OWN4 => "32",
+                OWN6 => "128",
+                name => name.strip_prefix("ip4_").or(name.strip_prefix("ip6_"))?,
+            };
             let is_of_port = port_name(element) == Some(port);
             Some(format!("{}/{length}", element.key.last().filter(|_| is_of_port)?))
         };

@@ -62,8 +62,21 @@ pub enum NftExpr {
         /// Unless it is *not* in the set.
         inverted: bool,
     },
+    /// Gives the packet a mark: the register's four bytes, in the machine's order. `meta mark set`
+    SetMark {
+        /// Where the mark is.
+        register: NftRegister,
+    },
     /// Counts the packet; in a rule that is added, beginning with these numbers.
     Counter(NftCounter),
+    /// Counts the packet at the set's element with the key that begins in the register, which is added if it is missing.
+    /// `add @SET { ... counter }`
+    CountIn {
+        /// The set.
+        set: String,
+        /// Where the key begins.
+        register: NftRegister,
+    },
     /// Decides.
     Verdict(NftVerdict),
     /// Loads a value.
@@ -121,6 +134,8 @@ pub struct NftRegister(pub u8);
 pub enum NftMeta {
     /// The protocol inside the frame, and inside its VLAN tag: an Ethertype of two bytes, in network order.
     Protocol,
+    /// The mark that it has on this host: four bytes, in the machine's order.
+    Mark,
     /// The interface that it came in by: a name of 16 bytes.
     IifName,
     /// The interface that it goes out by: a name of 16 bytes.
@@ -213,4 +228,11 @@ pub enum NftVerdict {
     Jump(String),
     /// Go on in that chain, and do not come back.
     Goto(String),
+}
+
+impl NftCounter {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
 }

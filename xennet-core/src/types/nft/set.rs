@@ -17,6 +17,13 @@ pub struct NftSet {
     pub counter: bool,
     /// Whether an element may have an end: `flags timeout`.
     pub timeout: bool,
+    /// Whether rules add elements: `flags dynamic`. At most [`DYNAMIC_SIZE`](Self::DYNAMIC_SIZE) of them.
+    pub dynamic: bool,
+}
+
+impl NftSet {
+    /// The most elements of a set that rules add to. It is what `nft` gives such a set when it loads a ruleset.
+    pub const DYNAMIC_SIZE: u32 = 65_535;
 }
 
 /// A part of an element's key.
@@ -34,7 +41,7 @@ pub enum NftKey {
     /// A packet's mark, or another number of 32 bits.
     Mark,
     /// Something that xennet's own sets do not have; or the whole key of a set that is more than a set: a map, one of
-    /// intervals, one whose elements all have an end, one that packets add to.
+    /// intervals, one whose elements all have an end.
     Other {
         /// nft's number of the type, or types.
         kind: u32,

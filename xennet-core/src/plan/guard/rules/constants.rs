@@ -14,3 +14,10 @@ pub(super) const PIM: u8 = 103;
 /// The chain that checks the source address of IPv6.
 pub(super) const IP6_SOURCE: &str = "ip6_source";
 pub(super) const IP6_UNSPECIFIED: &[u8] = &[0; 16];
+
+/// The mark of a packet that is refused for this reason (its FNV-1a hash): the same in each version of the rules.
+pub(in crate::plan::guard) fn reason_mark(reason: &str) -> u32 {
+    reason
+        .bytes()
+        .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

@@ -17,10 +17,12 @@ mod others;
 mod rule;
 
 use address::Address;
+pub(super) use constants::reason_mark;
 use constants::{OTHERS, REFUSED};
 use rule::{Field, Rule};
 
 use super::GuardLayout;
+use super::layout::{DROPS, RECORDS};
 use crate::types::{NftCmp, NftExpr, NftFamily, NftRule, NftVerdict};
 
 /// All rules, in the order of their chains.
@@ -128,5 +130,6 @@ fn refused(family: NftFamily) -> [NftRule; 2] {
     let mut drop = rule().verdict(NftVerdict::Drop, "");
     // What the rule says that sent the packet here is the reason.
     drop.comment = None;
-    [rule().port_in("dropped").no_verdict(), drop]
+    // Of a guarded port only. The elements of `ports` count, those of `records` do not.
+    [rule().port_in(RECORDS).count_port_and_mark(DROPS), drop]
 }

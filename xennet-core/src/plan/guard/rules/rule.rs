@@ -1,4 +1,4 @@
-use super::constants::{ICMP, ICMP6, REFUSED, TCP, UDP};
+use super::constants::{ICMP, ICMP6, REFUSED, TCP, UDP, reason_mark};
 use crate::types::{
     NftBase, NftCmp, NftCounter, NftExpr, NftFamily, NftMeta, NftRegister, NftRule, NftVerdict,
 };
@@ -239,17 +239,25 @@ impl Rule {
     /// Drops, and counts that for the rule and for the port.
     pub(super) fn refuse(mut self, comment: &str) -> NftRule {
         self.push(NftExpr::Counter(NftCounter::default()));
+        // The packet is dropped, so nobody else sees its mark.
+        let mark = reason_mark(comment).to_ne_bytes().to_vec();
+        self.push(NftExpr::Immediate { register: FIRST, data: mark });
+        self.push(NftExpr::SetMark { register: FIRST });
         self.goto(REFUSED, comment)
+    }
+
+    /// `add @SET { iifname . meta mark counter }`: a rule that decides nothing.
+    pub(super) fn count_port_and_mark(mut self, set: &str) -> NftRule {
+        self.push(NftExpr::Meta { key: NftMeta::IifName, register: FIRST });
+        self.push(NftExpr::Meta { key: NftMeta::Mark, register: SECOND });
+        self.push(NftExpr::CountIn { set: set.to_owned(), register: FIRST });
+        NftRule { chain: self.chain.to_owned(), expressions: self.expressions, comment: None }
     }
 
     pub(super) fn verdict(mut self, verdict: NftVerdict, comment: &str) -> NftRule {
         self.push(NftExpr::Verdict(verdict));
-        NftRule { comment: Some(comment.to_owned()), ..self.no_verdict() }
-    }
-
-    /// A rule that counts, and decides nothing.
-    pub(super) fn no_verdict(self) -> NftRule {
-        NftRule { chain: self.chain.to_owned(), expressions: self.expressions, comment: None }
+        let comment = Some(comment.to_owned());
+        NftRule { chain: self.chain.to_owned(), expressions: self.expressions, comment }
     }
 
     /// `meta KEY != VALUE`

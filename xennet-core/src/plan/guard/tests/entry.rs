@@ -27,7 +27,6 @@ fn a_strict_port() {
         shown(&entry),
         [
             "ports \"vif1.0\"",
-            "dropped \"vif1.0\"",
             "records \"vif1.0\" comment \"strict vif1.0 00:16:3e:00:00:01 bridge xenbr0 dhcp-server 10.0.0.5 10.0.1.0/24 \
               2001:db8::/64\"",
             "macs \"vif1.0\" . 00:16:3e:00:00:01",
@@ -52,7 +51,6 @@ fn the_other_levels() {
         shown(&entry(GuardLevel::Mac)),
         [
             "ports \"vif1.0\"",
-            "dropped \"vif1.0\"",
             "records \"vif1.0\" comment \"mac vif1.0 00:16:3e:00:00:01 bridge xenbr0\"",
             "macs \"vif1.0\" . 00:16:3e:00:00:01",
             "any_address \"vif1.0\"",

@@ -1,5 +1,7 @@
 //! What the rules look like.
 
+use std::collections::BTreeMap;
+
 use super::fixture::*;
 use crate::config::GuardLevel;
 use crate::plan::guard::GuardLayout;
@@ -23,7 +25,13 @@ fn a_chain_ends_in_a_rule_that_asks_for_nothing() {
             let last = rules.iter().rfind(|rule| rule.chain == chain.name).unwrap();
             let asks = !matches!(
                 last.expressions.as_slice(),
-                [NftExpr::Verdict(_)] | [NftExpr::Counter(_), NftExpr::Verdict(_)]
+                [NftExpr::Verdict(_)]
+                    | [
+                        NftExpr::Counter(_),
+                        NftExpr::Immediate { .. },
+                        NftExpr::SetMark { .. },
+                        NftExpr::Verdict(_)
+                    ]
             );
             assert_eq!(asks, open(&chain.name), "{last:?}");
         }
@@ -52,13 +60,25 @@ fn rules_use_sets_and_chains_that_there_are() {
 }
 
 #[test]
-fn every_refusal_counts() {
+fn every_refusal_counts_and_marks_its_reason() {
+    let mut reasons = BTreeMap::new();
     for rule in layouts().flat_map(|layout| layout.rules()) {
         let refuses = NftExpr::Verdict(NftVerdict::Goto("refused".to_owned()));
-        if let [.., before, last] = rule.expressions.as_slice() {
-            assert_eq!(*last == refuses, matches!(before, NftExpr::Counter(_)), "{rule:?}");
+        if rule.expressions.last() != Some(&refuses) {
+            assert!(!rule.expressions.iter().any(|it| matches!(it, NftExpr::SetMark { .. })));
+            continue;
         }
+        let [.., counter, NftExpr::Immediate { data, .. }, NftExpr::SetMark { .. }, _] =
+            rule.expressions.as_slice()
+        else {
+            panic!("{rule:?}");
+        };
+        assert!(matches!(counter, NftExpr::Counter(_)), "{rule:?}");
+        let reason = rule.comment.clone().unwrap();
+        let other = reasons.insert(data.clone(), reason.clone());
+        assert!(other.is_none_or(|other| other == reason), "one mark for two reasons: {reason}");
     }
+    assert!(reasons.len() > 20, "{reasons:?}");
 }
 
 #[test]
