@@ -20,17 +20,19 @@ pub(super) fn rules(layout: &GuardLayout, chain: &'static str) -> Vec<NftRule> {
         whole.masked(Field::network(6, 2), &[0x3f, 0xff], NftCmp::Eq, &[0, 0])
     };
     let ip6 = |protocol| begin().ip6().is(Field::network(6, 1), &[protocol]);
-    // The last four bytes of a TCP header, and of a UDP header: UDP's length is never 0.
+    // The last two bytes of a TCP header, and of a UDP header: any checksum will do.
     let tcp = |rule: Rule| rule.is(Field::transport(18, 2), &[0, 0]);
-    let udp = |rule: Rule| rule.compare(Field::transport(4, 4), NftCmp::Neq, &[0; 4]);
+    let udp = |rule: Rule| rule.compare(Field::transport(6, 2), NftCmp::Gte, &[0, 0]);
+    // Of two adjacent fields that are compared by `!=`, nft 1.0.6 makes one comparison when it loads a saved ruleset, and that
+    // holds if one field differs. It does not for a masked field. The mask also leaves port + 0x8000 to the rules behind.
     let not_from = |rule: Rule, port: u16| {
-        rule.compare(Field::transport(0, 2), NftCmp::Neq, &port.to_be_bytes())
+        rule.masked(Field::transport(0, 2), &[0x7f, 0xff], NftCmp::Neq, &port.to_be_bytes())
     };
     let not_to = |rule: Rule, port: u16| {
         rule.compare(Field::transport(2, 2), NftCmp::Neq, &port.to_be_bytes())
     };
-    let dhcp4 = |rule| not_to(not_to(not_from(rule, 67), 67), 68);
-    let dhcp6 = |rule| not_to(not_from(rule, 547), 546);
+    let dhcp4 = |rule| not_from(not_to(not_to(rule, 67), 68), 67);
+    let dhcp6 = |rule| not_from(not_to(rule, 546), 547);
     let own = |rule: Rule, source, set: &str| {
         let rule = match layout.family {
             NftFamily::Inet => rule,
