@@ -68,7 +68,7 @@ test: setup build lib
 
 # Every error and kill at every system call, and several errors at once: hours. XENNET_ROW=NAME takes the scenarios of that name.
 test-faults: setup build lib
-	XENNET_FAULTS=all XENNET_BIN=$(XENNET) $(CARGO) test --locked --package xennet-tests --test faults -- --include-ignored --nocapture --test-threads 1
+	XENNET_FAULTS=all XENNET_BIN=$(XENNET) $(CARGO) test --locked --package xennet-tests --test faults -- --nocapture --test-threads 1
 
 # Bytes of any kind for each decoder: so many inputs for each of the eight.
 INPUTS ?= 1250000

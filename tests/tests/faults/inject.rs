@@ -34,6 +34,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Whether standard error cannot be written.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.class == Class::Several && self.fault.contains(": write:")
+    }
+
     /// None for a process that was killed, or that the C library aborted for want of memory.
     pub(crate) fn code(&self) -> Option<i32> {
         // 127 is the dynamic loader's, and 126 is strace's.
@@ -197,8 +202,13 @@ fn every(class: Class, calls: &[(String, usize)]) -> Vec<(String, String)> {
                 ),
                 Class::Several => {
                     for error in errors(call) {
-                        // For ever, each second one, each fifth one.
-                        for step in ["+", "+2", "+5"] {
+                        // For ever, each second one, each fifth one. What is interrupted is repeated as a whole, for
+                        // ever if it must be: no kernel interrupts each second call.
+                        let steps: &[_] = match *error {
+                            "EINTR" => &["+5"],
+                            _ => &["+", "+2", "+5"],
+                        };
+                        for step in steps {
                             all.push((call.clone(), format!("error={error}:when={n}{step}")));
                         }
                     }

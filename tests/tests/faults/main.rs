@@ -47,7 +47,6 @@ fn vif_killed_at_any_call_is_repaired_by_the_next() {
 }
 
 #[test]
-#[ignore = "a call that is interrupted for ever is repeated for ever; make test-faults runs it"]
 fn vif_with_several_errors_keeps_the_invariants() {
     all(Class::Several, &vif::SCENARIOS);
 }

@@ -235,10 +235,12 @@ impl Plug {
                 Ok(())
             }
             Some(1) => {
-                if run.stderr().lines().count() != 1 {
-                    return Err(run.violation("more than one line"));
+                if !(usize::from(!run.is_mute())..=1).contains(&run.stderr().lines().count()) {
+                    return Err(run.violation("not one line"));
                 }
-                if status == "connected" && !self.how.tap {
+                // Where one answer of XenStore after the other is lost, on each new connection, nothing can be written.
+                let no_store = run.class == Class::Several && run.stderr().contains("xenstore");
+                if status == "connected" && !self.how.tap && !no_store {
                     return Err(run.violation("exit 1, but hotplug-status is connected"));
                 }
                 let error = self.key("hotplug-error").unwrap_or_default();
@@ -286,7 +288,9 @@ impl Plug {
             Some(0) if !run.stderr().contains("`xennet vif offline") => {
                 Err(run.violation("a warning without a command"))
             }
-            Some(0 | 1) if run.stderr().is_empty() => Err(run.violation("exit 1 without a word")),
+            Some(0 | 1) if run.stderr().is_empty() && !run.is_mute() => {
+                Err(run.violation("exit 1 without a word"))
+            }
             Some(0 | 1) | None => self.is_safe(run, facts),
             Some(_) => Err(run.violation("an unknown exit status")),
         }
