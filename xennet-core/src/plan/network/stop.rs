@@ -108,11 +108,13 @@ struct Return<'a> {
 
 impl<'a> Return<'a> {
     fn plan(&self, plan: &mut Plan, force: bool) -> Result<(), PlanError> {
-        let bridge = self.seen.link(&self.bridge.name);
+        // Names may have changed since: nothing else goes in place of the bridge, nor is the bridge its own uplink.
+        let bridge = self.seen.link(&self.bridge.name).filter(|link| link.bridge.is_some());
         let uplink = self.bridge.uplink.as_ref().and_then(|uplink| self.seen.link(uplink));
         let made = bridge.filter(|bridge| self.bridge.made && !self.has_only_copy(bridge, uplink));
         let vxlan = self.bridge.vxlan.as_ref();
         let tunnel = vxlan.and_then(|vxlan| self.seen.link(&vxlan.name));
+        let uplink = uplink.filter(|uplink| bridge.is_none_or(|one| one.index != uplink.index));
         if let Some(bridge) = made.filter(|_| !force) {
             let others = self.seen.ports(bridge);
             let own =
