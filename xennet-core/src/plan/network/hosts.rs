@@ -26,7 +26,7 @@ pub(super) fn wanted<'a>(
     };
     let known = seen.known(&policy.name).filter(|known| known.moved != Moved::No);
     let record = known.map(|known| known.uplink_at(seen.now)).unwrap_or_default();
-    let inherits = known.filter(|known| known.moved == Moved::Inherited);
+    let inherits = known.filter(|_| *hosts == HostAddresses::Inherit);
     let of_bridge = inherits.map(|known| known.bridge_at(seen.now)).unwrap_or_default();
     let recorded = [&*of_bridge.addresses, &*record.addresses].concat();
     let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
@@ -137,8 +137,8 @@ pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool 
         hosts.is_ok_and(|hosts| hosts.is_some_and(|hosts| hosts.restores()))
     };
     let is_out = uplink.master != Some(bridge.index) || !uplink.up || !bridge.up;
-    let has_lost =
-        || known.moved == Moved::Inherited && (uplink_is_configured(uplink, seen) || missing());
+    let inherits = policy.addresses == Some(HostAddresses::Inherit);
+    let has_lost = || inherits && (uplink_is_configured(uplink, seen) || missing());
     known.moved != Moved::No && (is_out || has_lost())
 }
 

@@ -1,0 +1,42 @@
+//! `xennet.toml` was changed between two commands.
+
+use crate::cells::{Before, ROW};
+use crate::host::{Host, INHERIT, ON_TRIAL, reaches_the_world};
+
+const NONE: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"none\"\n";
+const STATIC: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = [\"192.0.2.9/24\"]\n\
+                      gateways = [\"192.0.2.1\"]\n";
+const NO_UPLINK: &str = "[[bridge]]\nname = \"xenbr0\"\naddresses = [\"10.55.0.1/24\"]\n";
+
+#[test]
+fn addresses_that_move_with_a_later_start_are_restored() {
+    let host = Host::new();
+    for config in [NONE, STATIC, NO_UPLINK] {
+        for damage in ["ip link delete xenbr0", "ip link set dev xenbr0 up"] {
+            host.reset();
+            let before = Before::of(&host, &ROW);
+            let has_all = |link: &str, when: &str| {
+                before
+                    .has_all(link)
+                    .unwrap_or_else(|text| panic!("{config}{damage}, {when}: {text}"));
+            };
+            host.lan.configure(config);
+            host.xennet("network start").succeeded();
+            host.lan.configure(INHERIT);
+            host.xennet(ON_TRIAL).succeeded();
+            assert!(host.roll_back());
+            host.xennet("network start").succeeded();
+            // The default route of the configuration is as good.
+            assert!(reaches_the_world(10), "{config}{damage}");
+            host.run(damage);
+            host.xennet("network start").succeeded();
+            assert!(reaches_the_world(10), "{config}{damage}, start");
+            host.xennet("network check").succeeded();
+            if config != STATIC {
+                has_all("xenbr0", "start");
+            }
+            host.xennet("network stop").succeeded();
+            has_all("eth0", "stop");
+        }
+    }
+}
