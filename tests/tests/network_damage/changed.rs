@@ -4,9 +4,39 @@ use crate::cells::{Before, ROW};
 use crate::host::{Host, INHERIT, ON_TRIAL, reaches_the_world};
 
 const NONE: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = \"none\"\n";
+const UNSET: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\n";
+const OTHER: &str = "[[bridge]]\nname = \"xenbr1\"\nuplink = \"eth0\"\naddresses = \"inherit\"\n";
 const STATIC: &str = "[[bridge]]\nname = \"xenbr0\"\nuplink = \"eth0\"\naddresses = [\"192.0.2.9/24\"]\n\
                       gateways = [\"192.0.2.1\"]\n";
 const NO_UPLINK: &str = "[[bridge]]\nname = \"xenbr0\"\naddresses = [\"10.55.0.1/24\"]\n";
+
+/// What the file no longer says cannot be repaired by `start`, but given back.
+#[test]
+fn start_after_damage_refuses_a_bridge_that_is_configured_no_longer() {
+    let host = Host::new();
+    let deleted = "ip link delete xenbr0";
+    for (config, damage) in [
+        ("", deleted),
+        ("", "ip address flush dev xenbr0"),
+        (NONE, deleted),
+        (UNSET, deleted),
+        (OTHER, deleted),
+    ] {
+        host.reset();
+        let before = Before::of(&host, &ROW);
+        host.xennet("network start").succeeded();
+        host.run(damage);
+        host.lan.configure(config);
+        for words in ["network check", "network start", ON_TRIAL] {
+            let outcome = host.xennet(words);
+            assert_eq!(outcome.code, Some(1), "{config}{damage}, {words}: {outcome:?}");
+            let said = "`xennet network stop` restores them on eth0";
+            assert!(outcome.stderr.contains(said), "{config}{damage}, {words}: {outcome:?}");
+        }
+        host.xennet("network stop").succeeded();
+        before.assert_on_uplink(&format!("{config}{damage}, stop"));
+    }
+}
 
 #[test]
 fn addresses_that_move_with_a_later_start_are_restored() {

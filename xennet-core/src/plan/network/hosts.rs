@@ -8,7 +8,7 @@ use super::record::Moved;
 use super::routes::{Reroute, Routes, replaced};
 use super::static_route::static_routes;
 use super::{NetworkSnapshot, slaac};
-use crate::config::{BridgePolicy, HostAddresses};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::{HostRoute, HostWarning, Plan, PlanError, UplinkError};
 use crate::types::{Address, Link, LinkRef, Scope};
 
@@ -122,6 +122,26 @@ pub(super) fn not_cut_off(
     if has_address || is_way_out() {
         let (bridge, uplink) = (policy.name.clone(), uplink.name.clone());
         return Err(UplinkError::InUse { bridge, uplink }.into());
+    }
+    Ok(())
+}
+
+/// An error if the host has lost something on a bridge that took over its addresses, and the configuration does not
+/// say so any more: it would not restore them.
+pub(super) fn check_kept(config: &NetworkConfig, seen: &NetworkSnapshot) -> Result<(), PlanError> {
+    let wanted = config.all_bridges();
+    for known in seen.known_bridges().filter(|known| known.moved != Moved::No) {
+        let is_kept = |policy: &BridgePolicy| policy.name == known.name && policy.moves_addresses();
+        let Some(uplink) = known.uplink.as_ref().filter(|uplink| seen.link(uplink).is_some())
+        else {
+            continue;
+        };
+        let mut policy = BridgePolicy::new(known.name.clone());
+        policy.addresses = Some(HostAddresses::Inherit).filter(|_| known.moved == Moved::Inherited);
+        if !wanted.iter().any(is_kept) && is_damaged(&policy, seen) {
+            let (bridge, uplink) = (known.name.clone(), uplink.clone());
+            return Err(UplinkError::Abandoned { bridge, uplink }.into());
+        }
     }
     Ok(())
 }

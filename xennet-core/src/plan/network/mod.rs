@@ -143,6 +143,7 @@ impl NetworkSnapshot {
         let config = &*self.resolve(config);
         self.check_names(config)?;
         self.check_uplinks(config)?;
+        hosts::check_kept(config, self)?;
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
         let network = &*stack::start(&mut plan, config, self)?;
