@@ -70,3 +70,17 @@ fn addresses_that_move_with_a_later_start_are_restored() {
         }
     }
 }
+
+#[test]
+fn roll_back_keeps_a_bridge_of_an_earlier_start_that_has_no_uplink() {
+    const GUESTS: &str = "[[bridge]]\nname = \"xenbr0\"\n";
+    let host = Host::new();
+    host.lan.configure(GUESTS);
+    host.xennet("network start").succeeded();
+    let index = host.link("xenbr0")["ifindex"].clone();
+    host.lan.configure(&format!("{GUESTS}ageing = 100\n"));
+    host.xennet(ON_TRIAL).succeeded();
+    assert!(host.roll_back());
+    assert_eq!(host.link("xenbr0")["ifindex"], index);
+    assert_eq!(host.xennet("network check").code, Some(1), "the change was rolled back");
+}

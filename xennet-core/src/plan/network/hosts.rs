@@ -149,8 +149,12 @@ pub(super) fn check_kept(config: &NetworkConfig, seen: &NetworkSnapshot) -> Resu
 /// Whether the host has lost something on a bridge that took over its addresses: then only the record says what it had.
 pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool {
     let Some(known) = seen.known(&policy.name) else { return false };
-    let uplink = known.uplink.as_ref().and_then(|name| seen.link(name));
-    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), uplink) else { return true };
+    let Some(uplink) = known.uplink.as_ref().filter(|_| known.moved != Moved::No) else {
+        return false;
+    };
+    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), seen.link(uplink)) else {
+        return true;
+    };
     let missing = || {
         let plan = Plan::default();
         let hosts = wanted(&plan, policy, &bridge.reference(), Some(uplink), seen);
@@ -159,7 +163,7 @@ pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool 
     let is_out = uplink.master != Some(bridge.index) || !uplink.up || !bridge.up;
     let inherits = policy.addresses == Some(HostAddresses::Inherit);
     let has_lost = || inherits && (uplink_is_configured(uplink, seen) || missing());
-    known.moved != Moved::No && (is_out || has_lost())
+    is_out || has_lost()
 }
 
 /// A DHCP client renews a lease on the interface where it obtained it.
