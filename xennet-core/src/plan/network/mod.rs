@@ -177,7 +177,10 @@ impl NetworkSnapshot {
         let stacked = stack::start(&mut Plan::default(), config, self);
         let stacked = stacked.as_deref().unwrap_or(self);
         record.add(config, plan, self, stacked);
+        // What a start creates again is known by its new index when that start is done.
+        let known = record.identities.clone();
         record.identify(&self.links);
+        record.identities.extend(known);
         record
     }
 

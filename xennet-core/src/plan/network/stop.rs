@@ -43,7 +43,7 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     // The last one taken first.
     for bridge in record.bridges.iter().rev() {
-        if is_rolled_back || bridge.moved != Moved::No {
+        if is_rolled_back || bridge.moved != Moved::No || seen.has_lost(bridge) {
             adopted::restore(&mut plan, bridge, record, seen);
         }
         Return { bridge, record, seen }.plan(&mut plan, force)?;
