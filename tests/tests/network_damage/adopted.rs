@@ -160,7 +160,6 @@ fn run(host: &Host, damage: &Damage, action: Action) -> Vec<String> {
                 wrong.push("nothing is on trial".to_owned());
             }
             adopted.is_whole("after the roll back", true, &mut wrong);
-            return wrong;
         }
         Action::Stop | Action::ForcedStop => {}
     }
@@ -170,6 +169,9 @@ fn run(host: &Host, damage: &Damage, action: Action) -> Vec<String> {
     if host.lan.recorded() {
         wrong.push("the record stays".to_owned());
     }
+    // Nothing is started any more.
+    adopted.command("network stop", &mut wrong);
+    adopted.is_whole("after the second stop", true, &mut wrong);
     wrong
 }
 

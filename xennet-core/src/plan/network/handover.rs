@@ -226,6 +226,13 @@ pub(super) fn silence(plan: &mut Plan, seen: &NetworkSnapshot, link: &Link) {
     let (reference, none) = (link.reference(), AddrGenMode::None);
     if let Some(was) = link.addr_gen_mode.filter(|mode| *mode != none) {
         plan.set(true, &reference, LinkSet::AddrGenMode(none), LinkSet::AddrGenMode(was));
+/// Whether an interface makes itself no IPv6 address, as `silence` has it.
+pub(super) fn is_silent(seen: &NetworkSnapshot, link: &Link) -> bool {
+    let disabled = seen.setting(Family::V6, &link.name, DISABLE_IPV6);
+    link.addr_gen_mode.is_none_or(|mode| mode == AddrGenMode::None)
+        && disabled.is_none_or(|disabled| disabled != "0")
+}
+
     }
     if let Ok(sysctl) = Sysctl::link(Family::V6, &link.name, DISABLE_IPV6) {
         plan.sysctl(sysctl, "1", seen.setting(Family::V6, &link.name, DISABLE_IPV6));
