@@ -330,6 +330,22 @@ fn stop_restores_two_uplinks_whose_names_or_bridges_are_swapped() {
 }
 
 #[test]
+fn start_warns_if_there_is_nothing_to_inherit() {
+    let host = Host::new();
+    let warns = |words: &str| {
+        let outcome = host.xennet(words);
+        outcome.succeeded();
+        outcome.stderr.contains("xenbr0: inherits nothing")
+    };
+    host.run("ip address flush dev eth0 scope global");
+    for words in ["network start", "network check", "network start"] {
+        assert!(warns(words), "{words}");
+    }
+    host.run("ip address add 192.0.2.2/24 dev xenbr0");
+    assert!(!warns("network start"));
+}
+
+#[test]
 fn renamed_and_renamed_back_is_as_started() {
     let host = Host::new();
     let before = Before::of(&host, &ROW);

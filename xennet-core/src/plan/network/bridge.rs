@@ -5,7 +5,7 @@ use super::record::Moved;
 use super::sysctls::{DISABLE_IPV6, FOLLOWING};
 use super::tunnel::Tunnel;
 use super::{NetworkSnapshot, adopted, following, hosts, slaac};
-use crate::config::{BridgePolicy, NetworkConfig};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
 use crate::plan::{BridgeConfig, Change, HostWarning, Plan, PlanError, UplinkError};
 use crate::types::{
@@ -49,6 +49,10 @@ pub(super) fn start(
     }
     let handover = hosts::wanted(plan, policy, &bridge, uplink, seen)?;
     let follows = joining.filter(|_| !known.is_some_and(|known| seen.was_port(known)));
+    let inherits = policy.addresses == Some(HostAddresses::Inherit);
+    if handover.as_ref().is_some_and(|hosts| inherits && !hosts.has_address()) {
+        plan.warn(HostWarning::NothingInherited(policy.name.clone()));
+    }
     slaac::keep(plan, policy, seen, follows, handover.as_ref());
     let up = link.is_some_and(|link| link.up);
     let arrive = |plan: &mut Plan| {

@@ -130,6 +130,11 @@ impl Handover<'_> {
             || neighbours::are_lost(self.seen, [&self.from, &self.to], &self.neighbours)
     }
 
+    /// Whether the host has an address by which others reach it.
+    pub(super) fn has_address(&self) -> bool {
+        self.addresses.iter().chain(self.there()).any(|address| !link_local(address))
+    }
+
     fn missing(&self) -> impl Iterator<Item = &Address> {
         let there = self.there();
         self.addresses.iter().filter(|address| !there.iter().any(|other| same(address, other)))
@@ -221,11 +226,6 @@ pub(super) fn link_local(address: &Address) -> bool {
     address.address.addr().is_ipv6() && address.scope == Scope::LINK
 }
 
-/// That the uplink makes itself no IPv6 address again, and what gives that back.
-pub(super) fn silence(plan: &mut Plan, seen: &NetworkSnapshot, link: &Link) {
-    let (reference, none) = (link.reference(), AddrGenMode::None);
-    if let Some(was) = link.addr_gen_mode.filter(|mode| *mode != none) {
-        plan.set(true, &reference, LinkSet::AddrGenMode(none), LinkSet::AddrGenMode(was));
 /// Whether an interface makes itself no IPv6 address, as `silence` has it.
 pub(super) fn is_silent(seen: &NetworkSnapshot, link: &Link) -> bool {
     let disabled = seen.setting(Family::V6, &link.name, DISABLE_IPV6);
@@ -233,6 +233,11 @@ pub(super) fn is_silent(seen: &NetworkSnapshot, link: &Link) -> bool {
         && disabled.is_none_or(|disabled| disabled != "0")
 }
 
+/// That the uplink makes itself no IPv6 address again, and what gives that back.
+pub(super) fn silence(plan: &mut Plan, seen: &NetworkSnapshot, link: &Link) {
+    let (reference, none) = (link.reference(), AddrGenMode::None);
+    if let Some(was) = link.addr_gen_mode.filter(|mode| *mode != none) {
+        plan.set(true, &reference, LinkSet::AddrGenMode(none), LinkSet::AddrGenMode(was));
     }
     if let Ok(sysctl) = Sysctl::link(Family::V6, &link.name, DISABLE_IPV6) {
         plan.sysctl(sysctl, "1", seen.setting(Family::V6, &link.name, DISABLE_IPV6));

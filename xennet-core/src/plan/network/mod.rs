@@ -276,11 +276,11 @@ impl NetworkSnapshot {
         plan.warnings.extend(managed.map(Warning::from));
         let wanted = config.all_bridges();
         for bond in self.known_bonds().filter(|bond| config.bond(&bond.name).is_none()) {
-            plan.warn(HostWarning::Forgotten { bridge: bond.name.clone() });
+            plan.warn(HostWarning::Forgotten(bond.name.clone()));
         }
         for known in self.known_bridges() {
             if !wanted.iter().any(|policy| policy.name == known.name) {
-                plan.warn(HostWarning::Forgotten { bridge: known.name.clone() });
+                plan.warn(HostWarning::Forgotten(known.name.clone()));
             }
         }
         for nat in &config.nat {

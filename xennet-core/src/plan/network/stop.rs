@@ -51,7 +51,7 @@ pub(super) fn plan(
         }
         Return { bridge, record, seen }.plan(&mut plan, force)?;
         if seen.record.is_none() {
-            plan.warn(HostWarning::LeftBehind { bridge: bridge.name.clone() });
+            plan.warn(HostWarning::LeftBehind(bridge.name.clone()));
         }
     }
     nat::stop(&mut plan, record.nat.as_ref(), seen);

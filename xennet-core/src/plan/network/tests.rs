@@ -172,10 +172,7 @@ fn a_bridge_that_is_forgotten_is_told_of_and_another_uplink_refused() {
     assert!(error.contains("`xennet network stop` restores them on eth0"), "{error}");
     let world = world.after(plan.changes());
     let warnings = world.start(&forgotten).unwrap().warnings().to_vec();
-    assert_eq!(
-        warnings,
-        [Warning::Host(HostWarning::Forgotten { bridge: "xenbr0".parse().unwrap() })]
-    );
+    assert_eq!(warnings, [Warning::Host(HostWarning::Forgotten("xenbr0".parse().unwrap()))]);
 }
 
 fn any_world() -> impl Strategy<Value = NetworkSnapshot> {
