@@ -84,3 +84,27 @@ fn roll_back_keeps_a_bridge_of_an_earlier_start_that_has_no_uplink() {
     assert_eq!(host.link("xenbr0")["ifindex"], index);
     assert_eq!(host.xennet("network check").code, Some(1), "the change was rolled back");
 }
+
+#[test]
+fn another_nic_takes_the_place_of_one_that_is_gone() {
+    let host = Host::new();
+    for words in ["network start", "network stop", ON_TRIAL] {
+        host.reset();
+        let before = Before::of(&host, &ROW);
+        host.xennet("network start").succeeded();
+        host.run("reload 02:00:00:00:00:42");
+        host.run("ip link set eth0 name eth7");
+        host.lan.configure(&INHERIT.replace("eth0", "eth7"));
+        assert_eq!(host.xennet("network check").code, Some(1));
+        host.xennet(words).succeeded();
+        if words != "network stop" {
+            before.has_all("xenbr0").unwrap_or_else(|text| panic!("{words}: {text}"));
+        }
+        if !host.roll_back() {
+            host.xennet("network stop").succeeded();
+        }
+        before.has_all("eth7").unwrap_or_else(|text| panic!("{words}, stop: {text}"));
+        host.xennet("network stop").succeeded();
+        assert!(host.link("xenbr0").is_null() && !host.lan.recorded(), "{words}");
+    }
+}

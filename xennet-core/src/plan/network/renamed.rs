@@ -65,6 +65,25 @@ impl NetworkRecord {
         followed
     }
 
+    /// Gives the part of an uplink that does not exist any more to the one that the configuration names now.
+    pub(crate) fn replace_uplinks(&mut self, config: &NetworkConfig, links: &[Link]) {
+        let exists = |name: &IfName| links.iter().any(|link| link.name == *name);
+        for policy in config.all_bridges() {
+            let known = self.bridges.iter().find(|known| known.name == policy.name);
+            let was = known.and_then(|known| known.uplink.clone());
+            let was = was.filter(|was| !exists(was) && !self.has_made(was));
+            let (Some(was), Some(now)) = (was, policy.uplink.filter(exists)) else { continue };
+            let mut is_taken = false;
+            self.each_name(&mut |name| is_taken |= *name == now);
+            if !is_taken {
+                self.identities.remove(&was);
+                self.links.retain(|(name, set)| *name != was || matches!(set, LinkSet::Master(_)));
+                self.sysctls.retain(|sysctl, _| sysctl.interface() != Some(was.as_str()));
+                self.rename(&Renamed::from([(was, now)]));
+            }
+        }
+    }
+
     fn rename(&mut self, renamed: &Renamed) {
         self.each_name(&mut |name| rename(name, renamed));
         for (name, was) in &mut self.links {
