@@ -76,6 +76,8 @@ fn running_nic_becomes_port_of_a_bond_in_a_bridge() {
         assert_eq!(lan.xennet("network start -v").stderr, "", "the second start did something");
         lan.xennet("network check").succeeded();
         assert_same(&started, &lan.state(), "after the second start");
+        let status = lan.xennet("network status").stdout;
+        assert!(status.contains("bond0: up, carrier, mtu 1500, bond of eth0, eth1"), "{status}");
         lan.xennet("network stop").succeeded();
         assert!(!lan.recorded());
         assert!(!lan.netns.try_ip("link show dev bond0"));

@@ -42,6 +42,11 @@ fn bridges_on_vlans_of_the_uplink_of_another_bridge() {
         assert_eq!(lan.xennet("network start -v").stderr, "", "the second start did something");
         lan.xennet("network check").succeeded();
         assert_same(&started, &lan.state(), "after the second start");
+        let status = lan.xennet("network status").stdout;
+        assert!(
+            status.contains("eth0.100: up, carrier, mtu 1500, VLAN interface on eth0"),
+            "{status}"
+        );
         lan.netns.ip("link delete dev eth0.100");
         assert_eq!(lan.xennet("network check").code, Some(1));
         lan.xennet("network start").succeeded();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 use xennet_cli::log::complain;
+use xennet_core::types::Interface;
 use xennet_core::{Dom0Network, Error, HostStatus, Plan};
 
 use crate::config_file::ConfigFile;
@@ -180,6 +181,11 @@ fn drift(status: &HostStatus) -> Result<(), Failure> {
     }
 }
 
+fn state(link: &Interface) -> String {
+    let carrier = if link.carrier { "carrier" } else { "no carrier" };
+    format!("{}, {carrier}", if link.up { "up" } else { "down" })
+}
+
 fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
     let mut out = stdout().lock();
     for policy in &net.config().bridges {
@@ -188,15 +194,19 @@ fn show(net: &Dom0Network, status: &HostStatus) -> Result<(), Failure> {
             continue;
         };
         let uplink = status.uplink(policy).unwrap_or_else(|| "none".to_owned());
-        let state = if link.up { "up" } else { "down" };
-        let carrier = if link.carrier { "carrier" } else { "no carrier" };
-        write!(out, "{}: {state}, {carrier}, mtu {}, uplink {uplink}", link.name, link.mtu)?;
+        write!(out, "{}: {}, mtu {}, uplink {uplink}", link.name, state(&link), link.mtu)?;
         if let Some(vxlan) = &policy.vxlan {
             write!(out, ", VXLAN port {} from {}", vxlan.vni.port_name(), vxlan.local)?;
         }
         writeln!(out)?;
         for address in status.addresses(&link.name) {
             writeln!(out, "  {address}")?;
+        }
+    }
+    for (name, stands_on) in status.below() {
+        match status.link(&name) {
+            Some(link) => writeln!(out, "{name}: {}, mtu {}, {stands_on}", state(&link), link.mtu)?,
+            None => writeln!(out, "{name}: no such interface")?,
         }
     }
     for nat in &net.config().nat {

@@ -203,6 +203,17 @@ impl HostStatus {
         self.seen.link(name).map(Interface::from)
     }
 
+    /// The bonds and VLAN interfaces of the last start, each with what it stands on.
+    pub fn below(&self) -> Vec<(IfName, String)> {
+        let record = self.seen.record.iter();
+        let bonds = record.clone().flat_map(|record| &record.bonds);
+        let bonds =
+            bonds.map(|bond| (&bond.name, format!("bond of {}", IfName::list(&bond.ports))));
+        let vlans = record.flat_map(|record| &record.vlans);
+        let vlans = vlans.map(|vlan| (&vlan.name, format!("VLAN interface on {}", vlan.link)));
+        bonds.chain(vlans).map(|(name, stands_on)| (name.clone(), stands_on)).collect()
+    }
+
     /// The name of a bridge's uplink, or what the configuration says of one that no interface is.
     pub fn uplink(&self, policy: &BridgePolicy) -> Option<String> {
         let link = policy.uplink_of(&self.seen.links).map(|link| link.name.to_string());

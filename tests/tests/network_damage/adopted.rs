@@ -2,7 +2,7 @@
 //! back there.
 
 use crate::cells::Action;
-use crate::host::{Facts, Host, ON_TRIAL, reaches_the_world};
+use crate::host::{Facts, Host, INHERIT, ON_TRIAL, reaches_the_world};
 
 const MADE: [&str; 5] = [
     "ip link add xenbr0 address 02:00:00:00:00:02 type bridge forward_delay 0",
@@ -160,7 +160,6 @@ fn run(host: &Host, damage: &Damage, action: Action) -> Vec<String> {
                 wrong.push("nothing is on trial".to_owned());
             }
             adopted.is_whole("after the roll back", true, &mut wrong);
-            return wrong;
         }
         Action::Stop | Action::ForcedStop => {}
     }
@@ -170,6 +169,9 @@ fn run(host: &Host, damage: &Damage, action: Action) -> Vec<String> {
     if host.lan.recorded() {
         wrong.push("the record stays".to_owned());
     }
+    // Nothing is started any more.
+    adopted.command("network stop", &mut wrong);
+    adopted.is_whole("after the second stop", true, &mut wrong);
     wrong
 }
 
@@ -208,4 +210,51 @@ fn trial_of_a_damaged_adopted_bridge_is_rolled_back_to_it() {
 #[test]
 fn damage_of_an_adopted_bridge_during_a_trial_is_rolled_back() {
     each_damage(Action::DamagedTrial);
+}
+
+/// A bridge that does not inherit has its own addresses again if it was deleted.
+#[test]
+fn deleted_bridge_that_does_not_inherit_is_restored() {
+    const NONE: &str = "addresses = \"none\"";
+    const STATIC: &str = "addresses = [\"192.0.2.9/24\"]\ngateways = [\"192.0.2.1\"]";
+    let host = Host::new();
+    let mut wrong = Vec::new();
+    for (addresses, words) in [
+        ("", "network start"),
+        (NONE, "network start"),
+        (NONE, "network stop"),
+        (NONE, ON_TRIAL),
+        (STATIC, "network start"),
+    ] {
+        let adopted = Adopted::new(&host, "192.0.2.9");
+        host.lan.configure(&INHERIT.replace("addresses = \"inherit\"", addresses));
+        adopted.command("network start", &mut wrong);
+        host.run("ip link delete xenbr0");
+        let check = host.xennet("network check");
+        if check.code != Some(1) || !check.stdout.contains("address add 192.0.2.2/24") {
+            wrong.push(format!("{addresses}: {check:?}"));
+        }
+        adopted.command(words, &mut wrong);
+        let when = format!("{addresses}, {words}");
+        if addresses == STATIC {
+            let facts = host.facts("xenbr0");
+            let missing = adopted.bridge.iter().filter(|fact| !facts.contains(fact));
+            // The default route is that of the configuration.
+            let missing: Vec<_> = missing.filter(|fact| !fact.contains("default")).collect();
+            if !missing.is_empty() {
+                wrong.push(format!("{when}: {missing:#?}"));
+            }
+        } else {
+            // The uplink is not silenced.
+            adopted.is_whole(&when, true, &mut wrong);
+        }
+        if host.roll_back() {
+            adopted.is_whole(&format!("{when}, roll back"), true, &mut wrong);
+        }
+        adopted.command("network stop", &mut wrong);
+        if addresses != STATIC {
+            adopted.is_whole(&format!("{when}, stop"), true, &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -3,6 +3,7 @@
 
 mod adopted;
 mod cells;
+mod changed;
 mod host;
 mod kills;
 mod random;

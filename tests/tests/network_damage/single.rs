@@ -257,7 +257,7 @@ fn global_addresses(host: &Host, link: &str) -> usize {
 #[test]
 fn renamed_bridge_and_uplink_are_restored_by_stop_and_the_roll_back() {
     let host = Host::new();
-    let renames: [(&[&str], &str, &str); 3] = [
+    let renames: [(&[&str], &str, &str); 5] = [
         (&["ip link set xenbr0 name brx"], "xenbr0: is called brx", "eth0"),
         (&["ip link set eth0 name ethx"], "ip link set dev ethx name eth0", "ethx"),
         (
@@ -265,6 +265,17 @@ fn renamed_bridge_and_uplink_are_restored_by_stop_and_the_roll_back() {
             "since the network was started",
             "ethx",
         ),
+        (
+            &[
+                "ip link set eth0 name ethx",
+                "ip link set xenbr0 name eth0",
+                "ip link set ethx name xenbr0",
+            ],
+            "eth0: is called xenbr0",
+            "xenbr0",
+        ),
+        // Another NIC has the name of the uplink now.
+        (&["ip link set eth0 name ethx", "nic eth0"], "eth0: is called ethx", "ethx"),
     ];
     for (damage, said, uplink) in renames {
         for words in ["network stop", "network stop --force", ON_TRIAL] {
@@ -287,13 +298,51 @@ fn renamed_bridge_and_uplink_are_restored_by_stop_and_the_roll_back() {
             }
             let when = format!("{damage:?}, {words}");
             assert_eq!(global_addresses(&host, uplink), had, "{when}");
-            for bridge in ["xenbr0", "brx"] {
-                assert!(host.link(bridge).is_null(), "{when}: {bridge} is still there");
-            }
+            let bridges = host.lan.netns.ip_json("link show type bridge");
+            assert!(!bridges.to_string().contains("ifname"), "{when}: {bridges}");
             assert!(reaches_the_world(10), "{when}");
             assert!(!host.lan.recorded(), "{when}");
         }
     }
+}
+
+#[test]
+fn stop_restores_two_uplinks_whose_names_or_bridges_are_swapped() {
+    let host = Host::new();
+    for (one, other, after) in
+        [("eth0", "eth1", ["eth1", "eth0"]), ("xenbr0", "xenbr1", ["eth0", "eth1"])]
+    {
+        host.reset();
+        second_nic(&host);
+        host.run("ip address add 203.0.113.2/24 dev eth1");
+        let second = INHERIT.replace("xenbr0", "xenbr1").replace("eth0", "eth1");
+        host.lan.configure(&format!("{INHERIT}{second}"));
+        let had = ["eth0", "eth1"].map(|link| global_addresses(&host, link));
+        host.xennet("network start").succeeded();
+        for (name, new) in [(one, "x"), (other, one), ("x", other)] {
+            host.run(&format!("ip link set dev {name} name {new}"));
+        }
+        assert_eq!(host.xennet("network check").code, Some(1));
+        host.xennet("network stop").succeeded();
+        assert_eq!(after.map(|link| global_addresses(&host, link)), had, "{one} and {other}");
+        assert!(reaches_the_world(10), "{one} and {other}");
+    }
+}
+
+#[test]
+fn start_warns_if_there_is_nothing_to_inherit() {
+    let host = Host::new();
+    let warns = |words: &str| {
+        let outcome = host.xennet(words);
+        outcome.succeeded();
+        outcome.stderr.contains("xenbr0: inherits nothing")
+    };
+    host.run("ip address flush dev eth0 scope global");
+    for words in ["network start", "network check", "network start"] {
+        assert!(warns(words), "{words}");
+    }
+    host.run("ip address add 192.0.2.2/24 dev xenbr0");
+    assert!(!warns("network start"));
 }
 
 #[test]

@@ -56,6 +56,9 @@ impl Facts<'_> {
         let mut facts =
             NetworkSnapshot { links, record, renamed, now, ..NetworkSnapshot::default() };
         let config = &*facts.resolve(config);
+        if let Some(record) = &mut facts.record {
+            record.replace_uplinks(config, &facts.links);
+        }
         let concerned = NetworkSnapshot::concerned(config, facts.record.as_ref());
         for name in &concerned {
             let Some(link) = facts.link(name).map(|link| (link.index, link.reference())) else {

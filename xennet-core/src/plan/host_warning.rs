@@ -88,10 +88,7 @@ pub enum HostWarning {
         sysctl: &'static str,
     },
     /// A bridge that `start` once took is not in the configuration any more.
-    Forgotten {
-        /// The bridge.
-        bridge: IfName,
-    },
+    Forgotten(IfName),
     /// Something of the host could not be restored.
     NotRestored {
         /// The address, route or setting, and what prevents it.
@@ -112,10 +109,9 @@ pub enum HostWarning {
         port: IfName,
     },
     /// A bridge stays, because nothing says whether xennet made it.
-    LeftBehind {
-        /// The bridge.
-        bridge: IfName,
-    },
+    LeftBehind(IfName),
+    /// A bridge inherits nothing, because neither it nor its uplink has an address.
+    NothingInherited(IfName),
 }
 
 impl fmt::Display for HostWarning {
@@ -165,7 +161,7 @@ impl fmt::Display for HostWarning {
                 "{bridge}: a guest does not reach itself by a port of the host's, because {sysctl} is 1; \
                  `sysctl -w {sysctl}=0`"
             ),
-            Self::Forgotten { bridge } => write!(
+            Self::Forgotten(bridge) => write!(
                 f,
                 "{bridge}: is not in xennet.toml any more and stays as it is; `xennet network stop` gives it back"
             ),
@@ -179,9 +175,14 @@ impl fmt::Display for HostWarning {
                 f,
                 "{bond}: its port {port} is no interface here; `xennet network start` puts it in once it is"
             ),
-            Self::LeftBehind { bridge } => write!(
+            Self::LeftBehind(bridge) => write!(
                 f,
                 "{bridge}: stays, because nothing says that xennet made it; `xennet bridge delete {bridge}` removes it"
+            ),
+            Self::NothingInherited(bridge) => write!(
+                f,
+                "{bridge}: inherits nothing, because neither its uplink nor it has an address: the host is not reachable \
+                 by it until you configure {bridge}"
             ),
         }
     }

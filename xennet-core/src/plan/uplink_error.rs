@@ -67,6 +67,18 @@ pub enum UplinkError {
         was: IfName,
     },
 
+    /// The configuration no longer says what an earlier start made, and that is damaged.
+    #[error(
+        "bridge {bridge}: an earlier start moved the host's addresses and routes to it; it is damaged, and xennet.toml no \
+         longer moves them; `xennet network stop` restores them on {uplink}"
+    )]
+    Abandoned {
+        /// The bridge.
+        bridge: IfName,
+        /// The uplink that it was started with.
+        uplink: IfName,
+    },
+
     /// An interface has another name than when the network was started.
     #[error(
         "{was}: is called {now} since the network was started; `ip link set dev {now} name {was}`, or `xennet network stop` \
@@ -97,9 +109,11 @@ impl UplinkError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::Missing { .. } | Self::Unclear { .. } | Self::Renamed { .. } => libc::ENODEV,
-            Self::Taken { .. } | Self::InVrf { .. } | Self::Changed { .. } | Self::InUse { .. } => {
-                libc::EBUSY
-            }
+            Self::Taken { .. }
+            | Self::InVrf { .. }
+            | Self::Changed { .. }
+            | Self::Abandoned { .. }
+            | Self::InUse { .. } => libc::EBUSY,
         }
     }
 }

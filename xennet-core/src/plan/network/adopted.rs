@@ -57,6 +57,23 @@ impl NetworkRecord {
     }
 }
 
+impl NetworkSnapshot {
+    /// Whether a bridge that another program created, and that the host used, was deleted since: the host has no address
+    /// on it that is not on record.
+    pub(super) fn has_lost(&self, bridge: &BridgeRecord) -> bool {
+        let identities = self.record.as_ref().map(|record| &record.identities);
+        let identity = identities.and_then(|identities| identities.get(&bridge.name));
+        let is_known = |one: &Address| {
+            link_local(one) || bridge.of_bridge.addresses.iter().any(|other| same(one, other))
+        };
+        bridge.was_used()
+            && self.link(&bridge.name).is_none_or(|link| {
+                let is_new = identity.is_some_and(|identity| identity.index != link.index);
+                is_new && link.bridge.is_some() && self.addresses(link).iter().all(is_known)
+            })
+    }
+}
+
 /// Creates a bridge again that another program created, as it was.
 fn create(plan: &mut Plan, bridge: &BridgeRecord) {
     let config = bridge.adopted.as_ref().map(|adopted| adopted.config(&bridge.name));
@@ -65,7 +82,7 @@ fn create(plan: &mut Plan, bridge: &BridgeRecord) {
 }
 
 /// The kernel's settings of the bridge, as they were.
-fn settings(
+pub(super) fn settings(
     plan: &mut Plan,
     bridge: &BridgeRecord,
     seen: &NetworkSnapshot,
@@ -128,7 +145,7 @@ pub(super) fn restore(
 }
 
 /// What is on record, and what others gave the port since.
-fn to_bridge<'a>(
+pub(super) fn to_bridge<'a>(
     plan: &Plan,
     bridge: &BridgeRecord,
     to: &LinkRef,

@@ -4,8 +4,8 @@ use super::handover::{link_local, silence};
 use super::record::Moved;
 use super::sysctls::{DISABLE_IPV6, FOLLOWING};
 use super::tunnel::Tunnel;
-use super::{NetworkSnapshot, following, hosts, slaac};
-use crate::config::{BridgePolicy, NetworkConfig};
+use super::{NetworkSnapshot, adopted, following, hosts, slaac};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::bridge::not_a_bridge;
 use crate::plan::{BridgeConfig, Change, HostWarning, Plan, PlanError, UplinkError};
 use crate::types::{
@@ -44,8 +44,15 @@ pub(super) fn start(
     }
     let joining = uplink.filter(|_| joins && policy.moves_addresses());
     settings(plan, policy, config, seen, joining);
+    if let Some(known) = known.filter(|known| seen.has_lost(known) && !policy.moves_addresses()) {
+        adopted::settings(plan, known, seen, |_| true);
+    }
     let handover = hosts::wanted(plan, policy, &bridge, uplink, seen)?;
     let follows = joining.filter(|_| !known.is_some_and(|known| seen.was_port(known)));
+    let inherits = policy.addresses == Some(HostAddresses::Inherit);
+    if handover.as_ref().is_some_and(|hosts| inherits && !hosts.has_address()) {
+        plan.warn(HostWarning::NothingInherited(policy.name.clone()));
+    }
     slaac::keep(plan, policy, seen, follows, handover.as_ref());
     let up = link.is_some_and(|link| link.up);
     let arrive = |plan: &mut Plan| {

@@ -130,6 +130,11 @@ impl Handover<'_> {
             || neighbours::are_lost(self.seen, [&self.from, &self.to], &self.neighbours)
     }
 
+    /// Whether the host has an address by which others reach it.
+    pub(super) fn has_address(&self) -> bool {
+        self.addresses.iter().chain(self.there()).any(|address| !link_local(address))
+    }
+
     fn missing(&self) -> impl Iterator<Item = &Address> {
         let there = self.there();
         self.addresses.iter().filter(|address| !there.iter().any(|other| same(address, other)))
@@ -219,6 +224,13 @@ pub(super) fn same(one: &Address, other: &Address) -> bool {
 /// An IPv6 address that the host uses on one link only.
 pub(super) fn link_local(address: &Address) -> bool {
     address.address.addr().is_ipv6() && address.scope == Scope::LINK
+}
+
+/// Whether an interface makes itself no IPv6 address, as `silence` has it.
+pub(super) fn is_silent(seen: &NetworkSnapshot, link: &Link) -> bool {
+    let disabled = seen.setting(Family::V6, &link.name, DISABLE_IPV6);
+    link.addr_gen_mode.is_none_or(|mode| mode == AddrGenMode::None)
+        && disabled.is_none_or(|disabled| disabled != "0")
 }
 
 /// That the uplink makes itself no IPv6 address again, and what gives that back.

@@ -7,8 +7,8 @@ use super::neighbours::entered;
 use super::record::Moved;
 use super::routes::{Reroute, Routes, replaced};
 use super::static_route::static_routes;
-use super::{NetworkSnapshot, slaac};
-use crate::config::{BridgePolicy, HostAddresses};
+use super::{NetworkSnapshot, adopted, slaac};
+use crate::config::{BridgePolicy, HostAddresses, NetworkConfig};
 use crate::plan::{HostRoute, HostWarning, Plan, PlanError, UplinkError};
 use crate::types::{Address, Link, LinkRef, Scope};
 
@@ -20,14 +20,19 @@ pub(super) fn wanted<'a>(
     uplink: Option<&Link>,
     seen: &'a NetworkSnapshot,
 ) -> Result<Option<Handover<'a>>, PlanError> {
+    let known = seen.known(&policy.name);
     let hosts = match &policy.addresses {
-        None | Some(HostAddresses::None) => return Ok(None),
+        None | Some(HostAddresses::None) => {
+            let lost = known.filter(|known| seen.has_lost(known));
+            return Ok(lost.map(|known| adopted::to_bridge(plan, known, bridge, None, seen)));
+        }
         Some(hosts) => hosts,
     };
-    let known = seen.known(&policy.name).filter(|known| known.moved != Moved::No);
+    let inherits = *hosts == HostAddresses::Inherit;
+    let own = known.filter(|known| inherits && known.moved != Moved::No || seen.has_lost(known));
+    let of_bridge = own.map(|known| known.bridge_at(seen.now)).unwrap_or_default();
+    let known = known.filter(|known| known.moved != Moved::No);
     let record = known.map(|known| known.uplink_at(seen.now)).unwrap_or_default();
-    let inherits = known.filter(|known| known.moved == Moved::Inherited);
-    let of_bridge = inherits.map(|known| known.bridge_at(seen.now)).unwrap_or_default();
     let recorded = [&*of_bridge.addresses, &*record.addresses].concat();
     let gone = uplink.map_or(&[][..], |uplink| seen.addresses(uplink));
     let mut current = all_movable(gone)?;
@@ -42,20 +47,24 @@ pub(super) fn wanted<'a>(
     let mut neighbours = Vec::new();
     match (hosts, uplink) {
         (HostAddresses::Static(given), _) => {
+            let is_own = |one: &Address| of_bridge.addresses.iter().any(|other| same(one, other));
             // A host without its link-local address would be deaf to its neighbours.
-            addresses.retain(link_local);
-            addresses.extend(given.iter().copied().map(fixed));
+            addresses.retain(|one| link_local(one) || is_own(one));
+            let given = given.iter().copied().map(fixed).filter(|one| !is_own(one));
+            addresses.extend(given);
             reroutes = fixed_routes(policy, bridge, &mut routes, reroutes);
+            neighbours = entered(&[], &of_bridge.neighbours);
+            let mut missing = routes.recorded(&of_bridge, &bridge.name, None, bridge);
+            missing.retain(|route| !routes.is_planned(route));
+            reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
         }
         (_, Some(uplink)) => {
             let entries = [&*of_bridge.neighbours, &*record.neighbours].concat();
             neighbours = entered(seen.neighbours(uplink), &entries);
-            if inherits.is_some() {
-                let from = Some(uplink.reference());
-                for (record, name) in [(&of_bridge, &bridge.name), (&record, &uplink.name)] {
-                    let missing = routes.recorded(record, name, from.as_ref(), bridge);
-                    reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
-                }
+            let from = Some(uplink.reference());
+            for (record, name) in [(&of_bridge, &bridge.name), (&record, &uplink.name)] {
+                let missing = routes.recorded(record, name, from.as_ref(), bridge);
+                reroutes.extend(missing.into_iter().map(|route| routes.add(route)));
             }
         }
         (_, None) => {}
@@ -126,20 +135,44 @@ pub(super) fn not_cut_off(
     Ok(())
 }
 
+/// An error if the host has lost something on a bridge that took over its addresses, and the configuration does not
+/// say so any more: it would not restore them.
+pub(super) fn check_kept(config: &NetworkConfig, seen: &NetworkSnapshot) -> Result<(), PlanError> {
+    let wanted = config.all_bridges();
+    for known in seen.known_bridges().filter(|known| known.moved != Moved::No) {
+        let is_kept = |policy: &BridgePolicy| policy.name == known.name && policy.moves_addresses();
+        let Some(uplink) = known.uplink.as_ref().filter(|uplink| seen.link(uplink).is_some())
+        else {
+            continue;
+        };
+        let mut policy = BridgePolicy::new(known.name.clone());
+        policy.addresses = Some(HostAddresses::Inherit).filter(|_| known.moved == Moved::Inherited);
+        if !wanted.iter().any(is_kept) && is_damaged(&policy, seen) {
+            let (bridge, uplink) = (known.name.clone(), uplink.clone());
+            return Err(UplinkError::Abandoned { bridge, uplink }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Whether the host has lost something on a bridge that took over its addresses: then only the record says what it had.
 pub(super) fn is_damaged(policy: &BridgePolicy, seen: &NetworkSnapshot) -> bool {
     let Some(known) = seen.known(&policy.name) else { return false };
-    let uplink = known.uplink.as_ref().and_then(|name| seen.link(name));
-    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), uplink) else { return true };
+    let Some(uplink) = known.uplink.as_ref().filter(|_| known.moved != Moved::No) else {
+        return seen.has_lost(known);
+    };
+    let (Some(bridge), Some(uplink)) = (seen.link(&known.name), seen.link(uplink)) else {
+        return true;
+    };
     let missing = || {
         let plan = Plan::default();
         let hosts = wanted(&plan, policy, &bridge.reference(), Some(uplink), seen);
         hosts.is_ok_and(|hosts| hosts.is_some_and(|hosts| hosts.restores()))
     };
     let is_out = uplink.master != Some(bridge.index) || !uplink.up || !bridge.up;
-    let has_lost =
-        || known.moved == Moved::Inherited && (uplink_is_configured(uplink, seen) || missing());
-    known.moved != Moved::No && (is_out || has_lost())
+    let inherits = policy.addresses == Some(HostAddresses::Inherit);
+    let has_lost = || inherits && (uplink_is_configured(uplink, seen) || missing());
+    is_out || has_lost() || seen.has_lost(known)
 }
 
 /// A DHCP client renews a lease on the interface where it obtained it.

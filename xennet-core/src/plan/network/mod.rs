@@ -143,6 +143,7 @@ impl NetworkSnapshot {
         let config = &*self.resolve(config);
         self.check_names(config)?;
         self.check_uplinks(config)?;
+        hosts::check_kept(config, self)?;
         let mut plan = Plan::default();
         forwarding::accept_learning(&mut plan, config, self);
         let network = &*stack::start(&mut plan, config, self)?;
@@ -176,7 +177,10 @@ impl NetworkSnapshot {
         let stacked = stack::start(&mut Plan::default(), config, self);
         let stacked = stacked.as_deref().unwrap_or(self);
         record.add(config, plan, self, stacked);
+        // What a start creates again is known by its new index when that start is done.
+        let known = record.identities.clone();
         record.identify(&self.links);
+        record.identities.extend(known);
         record
     }
 
@@ -272,11 +276,11 @@ impl NetworkSnapshot {
         plan.warnings.extend(managed.map(Warning::from));
         let wanted = config.all_bridges();
         for bond in self.known_bonds().filter(|bond| config.bond(&bond.name).is_none()) {
-            plan.warn(HostWarning::Forgotten { bridge: bond.name.clone() });
+            plan.warn(HostWarning::Forgotten(bond.name.clone()));
         }
         for known in self.known_bridges() {
             if !wanted.iter().any(|policy| policy.name == known.name) {
-                plan.warn(HostWarning::Forgotten { bridge: known.name.clone() });
+                plan.warn(HostWarning::Forgotten(known.name.clone()));
             }
         }
         for nat in &config.nat {

@@ -201,9 +201,7 @@ impl NetworkRecord {
         for policy in &config.all_bridges() {
             match self.bridges.iter_mut().find(|known| known.name == policy.name) {
                 None => self.bridges.push(BridgeRecord::of(policy, stacked)),
-                // It may have come to a bridge that was there.
-                Some(known) if known.vxlan.is_none() => known.vxlan = VxlanRecord::of(policy, seen),
-                Some(_) => {}
+                Some(known) => known.add(policy, seen, stacked),
             }
         }
         // What is made takes its settings along.
@@ -282,6 +280,22 @@ impl BridgeRecord {
 }
 
 impl BridgeRecord {
+    /// Adds what comes to a bridge that an earlier start created or adopted: a VXLAN port, an uplink, the host's addresses.
+    fn add(&mut self, policy: &BridgePolicy, seen: &NetworkSnapshot, stacked: &NetworkSnapshot) {
+        if self.vxlan.is_none() {
+            self.vxlan = VxlanRecord::of(policy, seen);
+        }
+        let has_new_uplink = self.uplink.is_none() && policy.uplink.is_some();
+        if has_new_uplink || self.moved == Moved::No && policy.moves_addresses() {
+            let new = Self::of(policy, stacked);
+            self.of_bridge = self.bridge_at(seen.now);
+            (self.uplink, self.of_uplink, self.at) = (new.uplink, new.of_uplink, seen.now);
+            if policy.moves_addresses() {
+                self.moved = new.moved;
+            }
+        }
+    }
+
     /// What the host had on the uplink, as far as it has not expired.
     pub(super) fn uplink_at(&self, now: Duration) -> HostRecord {
         self.of_uplink.after(now.saturating_sub(self.at))

@@ -35,15 +35,26 @@ impl NetworkRecord {
 
     /// Takes over the names that its interfaces have now; the names that changed, each with the new one.
     pub(crate) fn follow(&mut self, links: &[Link]) -> Renamed {
-        let is_free = |name: &IfName| !links.iter().any(|link| link.name == *name);
         let now = |identity: &LinkIdentity| links.iter().find(|link| identity.is(link));
-        let renamed: Renamed = self
+        let mut renamed: Renamed = self
             .identities
             .iter()
-            .filter(|(name, _)| is_free(name))
             .filter_map(|(name, identity)| Some((name.clone(), now(identity)?.name.clone())))
-            .filter(|(_, now)| !self.identities.contains_key(now))
+            .filter(|(name, now)| name != now)
             .collect();
+        // An interface that does not exist any more gives its name to the one that has it now, and gets that one's.
+        let followed = renamed.clone();
+        let is_gone =
+            |name: &&IfName| self.identities.contains_key(*name) && !followed.contains_key(*name);
+        for name in followed.values().filter(is_gone) {
+            let mut free = name;
+            while let Some((was, _)) = followed.iter().find(|(_, now)| *now == free) {
+                free = was;
+            }
+            if !links.iter().any(|link| link.name == *free) {
+                renamed.insert(name.clone(), free.clone());
+            }
+        }
         if !renamed.is_empty() {
             self.rename(&renamed);
             let identities = std::mem::take(&mut self.identities).into_iter();
@@ -51,7 +62,26 @@ impl NetworkRecord {
                 .map(|(name, identity)| (renamed.get(&name).cloned().unwrap_or(name), identity))
                 .collect();
         }
-        renamed
+        followed
+    }
+
+    /// Gives the part of an uplink that does not exist any more to the one that the configuration names now.
+    pub(crate) fn replace_uplinks(&mut self, config: &NetworkConfig, links: &[Link]) {
+        let exists = |name: &IfName| links.iter().any(|link| link.name == *name);
+        for policy in config.all_bridges() {
+            let known = self.bridges.iter().find(|known| known.name == policy.name);
+            let was = known.and_then(|known| known.uplink.clone());
+            let was = was.filter(|was| !exists(was) && !self.has_made(was));
+            let (Some(was), Some(now)) = (was, policy.uplink.filter(exists)) else { continue };
+            let mut is_taken = false;
+            self.each_name(&mut |name| is_taken |= *name == now);
+            if !is_taken {
+                self.identities.remove(&was);
+                self.links.retain(|(name, set)| *name != was || matches!(set, LinkSet::Master(_)));
+                self.sysctls.retain(|sysctl, _| sysctl.interface() != Some(was.as_str()));
+                self.rename(&Renamed::from([(was, now)]));
+            }
+        }
     }
 
     fn rename(&mut self, renamed: &Renamed) {

@@ -192,6 +192,11 @@ impl<'a> Routes<'a> {
         wanted
     }
 
+    /// Whether the plan adds a route with the same key.
+    pub(super) fn is_planned(&self, route: &HostRoute) -> bool {
+        self.planned.contains(&route.key())
+    }
+
     /// A new route, whatever other interfaces have.
     pub(super) fn add(&mut self, route: HostRoute) -> Reroute {
         // Several of the host's own keep their order.

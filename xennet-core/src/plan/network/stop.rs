@@ -1,6 +1,6 @@
 //! Everything given back.
 
-use super::handover::{Handover, link_local, movable, same, with_recorded};
+use super::handover::{Handover, is_silent, link_local, movable, same, with_recorded};
 use super::neighbours::entered;
 use super::record::{BridgeRecord, Moved, NetworkRecord};
 use super::routes::{Moves, Reroute, Routes, made_by_kernel, replaced};
@@ -21,14 +21,17 @@ pub(super) fn plan(
     let record = if let Some(record) = &seen.record {
         record
     } else {
-        // A bridge without its uplink is none that a start left.
+        // A bridge whose uplink makes itself addresses is none that a start left.
         let left = |policy: &&BridgePolicy| {
-            let bridge = seen.link(&policy.name);
             let uplink = policy.uplink_of(&seen.links);
-            policy.uplink_text().is_some()
-                && bridge.is_some_and(|bridge| {
-                    uplink.is_none_or(|uplink| uplink.master == Some(bridge.index))
+            let is_left = |bridge: &Link| {
+                uplink.is_none_or(|uplink| {
+                    let has_ipv6 = uplink.addr_gen_mode.is_some();
+                    is_silent(seen, uplink) && (has_ipv6 || uplink.master == Some(bridge.index))
                 })
+            };
+            let moves = policy.moves_addresses() && policy.uplink_text().is_some();
+            moves && seen.link(&policy.name).is_some_and(is_left)
         };
         let wanted = config.all_bridges();
         match wanted.iter().find(left) {
@@ -43,12 +46,12 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     // The last one taken first.
     for bridge in record.bridges.iter().rev() {
-        if is_rolled_back || bridge.moved != Moved::No {
+        if is_rolled_back || bridge.moved != Moved::No || seen.has_lost(bridge) {
             adopted::restore(&mut plan, bridge, record, seen);
         }
         Return { bridge, record, seen }.plan(&mut plan, force)?;
         if seen.record.is_none() {
-            plan.warn(HostWarning::LeftBehind { bridge: bridge.name.clone() });
+            plan.warn(HostWarning::LeftBehind(bridge.name.clone()));
         }
     }
     nat::stop(&mut plan, record.nat.as_ref(), seen);
@@ -108,8 +111,10 @@ struct Return<'a> {
 
 impl<'a> Return<'a> {
     fn plan(&self, plan: &mut Plan, force: bool) -> Result<(), PlanError> {
-        let bridge = self.seen.link(&self.bridge.name);
+        // Names may have changed since: nothing else goes in place of the bridge, nor is the bridge its own uplink.
+        let bridge = self.seen.link(&self.bridge.name).filter(|link| link.bridge.is_some());
         let uplink = self.bridge.uplink.as_ref().and_then(|uplink| self.seen.link(uplink));
+        let uplink = uplink.filter(|uplink| bridge.is_none_or(|one| one.index != uplink.index));
         let made = bridge.filter(|bridge| self.bridge.made && !self.has_only_copy(bridge, uplink));
         let vxlan = self.bridge.vxlan.as_ref();
         let tunnel = vxlan.and_then(|vxlan| self.seen.link(&vxlan.name));

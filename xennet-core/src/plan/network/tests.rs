@@ -168,11 +168,11 @@ fn a_bridge_that_is_forgotten_is_told_of_and_another_uplink_refused() {
     let error = world.start(&other).unwrap_err().to_string();
     assert!(error.contains("has the uplink eth0, and eth1 in xennet.toml"), "{error}");
     let forgotten = NetworkConfig::from_toml("[[bridge]]\nname = \"b\"").unwrap();
+    let error = world.start(&forgotten).unwrap_err().to_string();
+    assert!(error.contains("`xennet network stop` restores them on eth0"), "{error}");
+    let world = world.after(plan.changes());
     let warnings = world.start(&forgotten).unwrap().warnings().to_vec();
-    assert_eq!(
-        warnings,
-        [Warning::Host(HostWarning::Forgotten { bridge: "xenbr0".parse().unwrap() })]
-    );
+    assert_eq!(warnings, [Warning::Host(HostWarning::Forgotten("xenbr0".parse().unwrap()))]);
 }
 
 fn any_world() -> impl Strategy<Value = NetworkSnapshot> {
