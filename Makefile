@@ -62,9 +62,10 @@ build: cc
 demo: build
 	$(XENNET) demo
 
-# Everything that runs on this kernel: needs root, for network namespaces and for what tests/setup installs.
+# Everything that runs on this kernel: needs root, for network namespaces and for what tests/setup installs. Most tests wait, for
+# the kernel or for another process, so two run on each processor.
 test: setup build lib
-	XENNET_BIN=$(XENNET) XENNET_LIB=$(LIBXENNET) $(CARGO) test --locked --workspace
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} XENNET_BIN=$(XENNET) XENNET_LIB=$(LIBXENNET) $(CARGO) test --locked --workspace
 
 # Every error and kill at every system call, and several errors at once: hours. XENNET_ROW=NAME takes the scenarios of that name.
 test-faults: setup build lib
